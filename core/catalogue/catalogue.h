@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/* core/catalogue/catalogue.h: the door to what is remembered: requests, composes, their states.
+ *
+ * Any thread may call any verb at any time. Reading never waits for writing. Writing is one
+ * transaction per verb; callers that write at the same moment share one commit (the first one in
+ * does the work of those who queue behind it), so nobody ever sees "database is locked".
+ * A verb that says *durable* returns only after the row is on disk (reliability.md 1).
+ *
+ * Times come from the @now function given at open, so that tests can set the clock.
+ * Errors: BLAME_US with -EIO, -ENOSPC, -ENOMEM unless a verb says more. */
+#pragma once
+
+#include "core/model/model.h"
+
+struct catalogue;
+
+/**
+ * catalogue_open() - open or create @path, migrate it to this version's schema
+ * @now: seconds since 1970 UTC; NULL = time_now
+ * -EBUSY: a newer odcsfs wrote it; -EUCLEAN: not a catalogue, or damaged (names the file) */
+int catalogue_open(const char *path, int64_t (*now)(void), struct catalogue **ret, struct error *err);
+void catalogue_close(struct catalogue *catalogue);
+DEFINE_FREEP(struct catalogue, catalogue_close)
+
+/* ---- news -------------------------------------------------------------- */
+
+/**
+ * struct catalogue_event - one committed change
+ * @old_state: STATE_DRAFT when the compose was just accepted
+ * @compose:   as after the change; borrowed for the call
+ * @request_only: 1: a request directory was made, renamed or dropped, @compose is NULL */
+struct catalogue_event {
+	enum compose_state old_state;
+	const struct compose *compose;
+	int64_t request;
+	bool request_only;
+};
+
+/**
+ * catalogue_watch() - @function is called after each commit that changed a state or an expiry time
+ *
+ * Called in the thread of the verb, with no lock held, in commit order per compose. It must not
+ * block and must not call a writing verb. Register before the first verb; at most 8. */
+int catalogue_watch(struct catalogue *catalogue,
+		    void (*function)(void *data, const struct catalogue_event *event), void *data);
+
+/* ---- request directories ----------------------------------------------- */
+
+#define REQUEST_NAME_MAX 100
+
+/** struct request - one directory under requests/: plain copy, request_done() */
+struct request {
+	int64_t number; /* never reused; inode numbers are made from it */
+	char *name;
+	char *owner;
+	uint32_t uid, gid, mode; /* permission bits of the directory */
+	int64_t time_created;	 /* or of the last rename or chmod */
+	int64_t compose_id;	 /* 0: still a draft */
+	char *note;		 /* user.odcs.note, or NULL */
+};
+
+void request_done(struct request *request);
+
+/** -EEXIST: name taken (BLAME_REQUEST). Not durable: a draft may be lost by a power cut */
+int catalogue_request_new(struct catalogue *catalogue, const char *name, const char *owner,
+			  uint32_t uid, uint32_t gid, uint32_t mode, int64_t *ret_number,
+			  struct error *err);
+int catalogue_request_get(struct catalogue *catalogue, int64_t number, struct request *ret,
+			  struct error *err); /* -ENOENT */
+int catalogue_request_find(struct catalogue *catalogue, const char *name, struct request *ret,
+			   struct error *err); /* -ENOENT */
+/** drafts only (-EBUSY else); -EEXIST */
+int catalogue_request_rename(struct catalogue *catalogue, int64_t number, const char *name,
+			     struct error *err);
+int catalogue_request_chmod(struct catalogue *catalogue, int64_t number, uint32_t mode,
+			    struct error *err);
+int catalogue_request_note(struct catalogue *catalogue, int64_t number, const char *note,
+			   struct error *err);
+/** the directory goes, the compose's row stays; the number is not used again */
+int catalogue_request_drop(struct catalogue *catalogue, int64_t number, struct error *err);
+/**
+ * catalogue_request_list() - requests with number > @after, ascending
+ * @visit: returns true to stop. Called with no lock held. */
+int catalogue_request_list(struct catalogue *catalogue, int64_t after,
+			   bool (*visit)(void *data, const struct request *request), void *data,
+			   struct error *err);
+/** drafts of @uid (for the quota); drafts older than @before are dropped by _reap (count returned) */
+int catalogue_request_drafts(struct catalogue *catalogue, uint32_t uid, int64_t *ret_count,
+			     struct error *err);
+int catalogue_request_reap(struct catalogue *catalogue, int64_t before, int64_t *ret_count,
+			   struct error *err);
+
+/* ---- composes ---------------------------------------------------------- */
+
+/**
+ * struct submission - an accepted request
+ * @request: number of the draft it comes from; 0: make a directory named auto-ID for it
+ * @text:    the spec as the user wrote it, kept for spec.json
+ * @respin_of, @koji_event: for a regenerated compose (PATCH); NULL / -1
+ * @live_limit: 0, or: refuse with -EDQUOT when @owner has that many composes not removed or failed */
+struct submission {
+	int64_t request;
+	const char *owner;
+	uint32_t uid, gid;
+	const struct spec *spec;
+	const char *text;
+	size_t text_length;
+	const char *respin_of;
+	int64_t live_limit;
+};
+
+/** catalogue_submit() - *durable*. -EBUSY: the request was accepted before; -ENOENT: it is gone;
+ * -EDQUOT. @ret: may be NULL; the record right after acceptance */
+int catalogue_submit(struct catalogue *catalogue, const struct submission *submission,
+		     int64_t *ret_id, struct compose **ret, struct error *err);
+
+/** catalogue_claim() - oldest waiting compose of the owner with the fewest generating: wait →
+ * generating, "Compose thread started", time_started, pungi_compose_id. 1 = got one, 0 = none */
+int catalogue_claim(struct catalogue *catalogue, struct compose **ret, struct error *err);
+
+/** catalogue_finish() - generating → done; *durable*. time_to_expire moves by the time the queue and the
+ * build took (odcs-api.md 3.2). -ESTALE: not generating any more (cancelled meanwhile) */
+int catalogue_finish(struct catalogue *catalogue, int64_t id, const struct outcome *outcome,
+		     struct error *err);
+/** catalogue_fail() - wait or generating → failed; @reason is shown as it is */
+int catalogue_fail(struct catalogue *catalogue, int64_t id, const char *reason, struct error *err);
+/** catalogue_requeue() - after a start: every generating row → wait; count returned */
+int catalogue_requeue(struct catalogue *catalogue, int64_t *ret_count, struct error *err);
+/** catalogue_cancel() - wait or generating → failed, "Canceled by WHO"; -ESTALE in other states */
+int catalogue_cancel(struct catalogue *catalogue, int64_t id, const char *who, struct error *err);
+/** catalogue_delete() - done or failed: time_to_expire = now, removed_by; -ESTALE in other states */
+int catalogue_delete(struct catalogue *catalogue, int64_t id, const char *who, struct error *err);
+
+enum renew_rule {
+	RENEW_EXTEND, /* REST: max(current, now + seconds) */
+	RENEW_SET,    /* tree's ttl: exactly now + seconds */
+};
+/** catalogue_renew() - done only; *durable*; either the compose stays readable until *ret_expires or
+ * -ESTALE (expired meanwhile, or not done yet) */
+int catalogue_renew(struct catalogue *catalogue, int64_t id, int64_t seconds, enum renew_rule rule,
+		    int64_t *ret_expires, struct error *err);
+
+/** catalogue_expire() - done or failed rows with time_to_expire <= now → removed (at most 100 a call);
+ * @ret_count: rows changed. Reasons as odcs-api.md 3.4 step 4 */
+int catalogue_expire(struct catalogue *catalogue, int64_t *ret_count, struct error *err);
+/** catalogue_next_expiry() - earliest time_to_expire of done and failed rows; INT64_MAX when none */
+int catalogue_next_expiry(struct catalogue *catalogue, int64_t *ret_time, struct error *err);
+/** catalogue_history() - removed composes whose time_removed is < @before lose their request directory
+ * (rows stay for ever) */
+int catalogue_history(struct catalogue *catalogue, int64_t before, int64_t *ret_count,
+		      struct error *err);
+
+int catalogue_get(struct catalogue *catalogue, int64_t id, struct compose **ret,
+		  struct error *err); /* -ENOENT */
+/** catalogue_text() - the spec as written; malloc'ed; -ENOENT */
+int catalogue_text(struct catalogue *catalogue, int64_t id, char **ret, size_t *ret_length,
+		   struct error *err);
+
+enum compose_order {
+	ORDER_ID, ORDER_OWNER, ORDER_KOJI_EVENT, ORDER_STATE, ORDER_TIME_TO_EXPIRE,
+	ORDER_TIME_SUBMITTED, ORDER_TIME_DONE, ORDER_TIME_REMOVED,
+};
+
+/** struct compose_query - NULL / -1 members are not compared; all others must be equal */
+struct compose_query {
+	const char *owner, *source, *pungi_compose_id, *compose_type, *label;
+	int64_t state, source_type, koji_task_id;
+	int64_t after_id; /* only ids greater than this; 0 for all */
+	enum compose_order order;
+	bool descending;
+	int64_t offset, limit; /* limit -1: no limit */
+};
+#define COMPOSE_QUERY_ALL                                                                          \
+	((struct compose_query){ .state = -1, .source_type = -1, .koji_task_id = -1, .limit = -1 })
+
+/**
+ * catalogue_query() - visit composes in order
+ * @ret_total: may be NULL; rows that match, without offset and limit
+ * @visit: may be NULL (count only); returns true to stop; called with no lock held */
+int catalogue_query(struct catalogue *catalogue, const struct compose_query *query,
+		    bool (*visit)(void *data, const struct compose *compose), void *data,
+		    int64_t *ret_total, struct error *err);
+
+/** catalogue_ids() - cheap listing for readdir: ids ascending with state, expiry, tree id */
+struct compose_brief {
+	int64_t id, reused_id, time_done, time_to_expire, time_submitted;
+	enum compose_state state;
+	enum source_type source_type;
+	uint32_t uid;
+	const char *owner, *source; /* borrowed for the visit */
+};
+int catalogue_briefs(struct catalogue *catalogue, int64_t after_id, bool with_removed,
+		     bool (*visit)(void *data, const struct compose_brief *brief), void *data,
+		     struct error *err);
+
+/** catalogue_manifests() - every manifest digest that a not removed compose refers to, with whether
+ * blobs named by it must be kept; visit once per digest */
+int catalogue_manifests(struct catalogue *catalogue,
+			bool (*visit)(void *data, const char *manifest), void *data,
+			struct error *err);
+
+/* ---- progress: kept in memory, lost at restart ------------------------- */
+
+struct progress {
+	int64_t done, total;
+	char phase[32];
+	char text[256];
+	int64_t serial; /* grows with each change, for poll */
+};
+void catalogue_progress_set(struct catalogue *catalogue, int64_t id,
+			    const struct progress *progress); /* serial is ours */
+void catalogue_progress_get(struct catalogue *catalogue, int64_t id, struct progress *ret);
+
+/** catalogue_integrity() - PRAGMA integrity_check and our own rules; -EUCLEAN with words */
+int catalogue_integrity(struct catalogue *catalogue, struct error *err);

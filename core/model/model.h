@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: MIT */
+/* core/model/model.h: the nouns that rooms hand to each other.
+ *
+ * Request (struct spec), record (struct compose), job and its answers (the lines of the pipe between
+ * server and worker), and the texts that are made from a record. No file, no network, no clock.
+ * Every function may be called from any thread; objects are used by one thread at a time. */
+#pragma once
+
+#include "core/base/base.h"
+
+#include <jansson.h>
+
+/* ---- value sets (numbers and words are ODCS's, odcs-api.md 1.3, 1.4) ---- */
+
+enum source_type {
+	SOURCE_TAG = 1,
+	SOURCE_MODULE = 2,
+	SOURCE_REPO = 3,
+	SOURCE_PULP = 4,
+	SOURCE_RAW_CONFIG = 5,
+	SOURCE_BUILD = 6,
+	SOURCE_PUNGI_COMPOSE = 7,
+};
+
+enum compose_state {
+	STATE_DRAFT = -1, /* only in the tree: no record yet */
+	STATE_WAIT = 0,
+	STATE_GENERATING = 1,
+	STATE_DONE = 2,
+	STATE_REMOVED = 3,
+	STATE_FAILED = 4,
+};
+
+enum compose_flag {
+	FLAG_NO_DEPS = 1,
+	FLAG_NO_INHERITANCE = 2,
+	FLAG_INCLUDE_UNPUBLISHED_PULP_REPOS = 4,
+	FLAG_CHECK_DEPS = 8,
+	FLAG_INCLUDE_DONE_MODULES = 16,
+	FLAG_IGNORE_ABSENT_PULP_REPOS = 32,
+	FLAG_NO_REUSE = 64,
+	FLAG_USE_ONLY_COMPATIBLE_ARCH = 128,
+	FLAG_NO_LABEL = 256,
+};
+
+enum compose_result { RESULT_REPOSITORY = 1, RESULT_ISO = 2, RESULT_OSTREE = 4, RESULT_BOOT_ISO = 8 };
+enum multilib_method { MULTILIB_RUNTIME = 1, MULTILIB_DEVEL = 2, MULTILIB_ALL = 4 };
+
+/* Words for the numbers; NULL or -EINVAL when unknown. */
+const char *source_type_name(int type);
+int source_type_parse(const char *name);
+const char *state_name(int state); /* "draft" for STATE_DRAFT */
+int state_parse(const char *name, enum compose_state *ret);
+const char *flag_name(int bit);
+
+/* ---- the request ------------------------------------------------------- */
+
+#define SPEC_MAX_BYTES (1024 * 1024)	/* a longer text: EFBIG / 413 */
+#define SPEC_MAX_PACKAGES 50000		/* names in one request */
+#define SPEC_MAX_WORDS 10000		/* members of any other list */
+#define SPEC_MAX_STRING 4096		/* bytes of any one string */
+#define SPEC_MAX_DEPTH 16		/* nesting of the JSON text */
+#define SPEC_MAX_PROBLEMS 64		/* lines in `error` */
+
+/**
+ * struct spec - a request in normal form
+ *
+ * Made by spec_parse() or spec_from_json() only. Lists keep the order in which a word was first
+ * seen, without duplicates. has_X tells null from an empty list (the record shows both). */
+struct spec {
+	enum source_type source_type;
+	struct strings source; /* words of source.source */
+	bool has_packages;
+	struct strings packages; /* NAME, NAME.ARCH or a NEVRA */
+	bool has_builds;
+	struct strings builds; /* NVRs */
+	struct strings sigkeys;
+	struct strings arches; /* never empty */
+	struct strings multilib_arches;
+	int multilib_method; /* enum multilib_method, or-ed */
+	struct strings lookaside_repos;
+	struct strings modular_koji_tags;
+	bool has_modular_koji_tags;
+	char *module_defaults_url; /* "URL COMMIT" or NULL */
+	struct strings scratch_modules, modules, scratch_build_tasks;
+	bool has_scratch_modules, has_modules, has_scratch_build_tasks;
+	char *label, *compose_type; /* compose_type never NULL */
+	char *target_dir;	     /* name; "default" */
+	char *base_module_br_name, *base_module_br_stream;	      /* or NULL */
+	int64_t base_module_br_stream_version_lte, base_module_br_stream_version_gte; /* -1: none */
+	int64_t koji_event;	     /* -1: none */
+	int flags;		     /* enum compose_flag, or-ed */
+	int results;		     /* enum compose_result, or-ed; RESULT_REPOSITORY always set */
+	int64_t seconds_to_live;     /* clamped to the maximum */
+};
+
+/**
+ * struct spec_rules - what the site allows; borrowed, constant while the service runs
+ * @strict:    the tree's rules (tree.md 2.4): unknown members are refused with the nearest known
+ *             name; wrong types are refused. false: REST, unknown members are ignored
+ * @accept_id: REST's seed form {"id": N, ...} is reported through spec_parse()'s @ret_renew_id
+ */
+struct spec_rules {
+	bool strict;
+	int64_t default_seconds_to_live;
+	int64_t maximum_seconds_to_live;
+	const struct strings *default_arches;	  /* at least one word */
+	const struct strings *base_module_names; /* platform, bootstrap */
+	const struct strings *target_dirs;	  /* names beside "default" */
+	const struct strings *raw_configs;	  /* names of raw_config sources */
+	size_t maximum_packages;		  /* <= SPEC_MAX_PACKAGES */
+};
+
+/**
+ * spec_parse() - judge the text of a request, without any look outside
+ * @text:          need not end in NUL
+ * @ret:           owned by the caller, spec_free()
+ * @ret_renew_id:  may be NULL; > 0 when the seed's {"id": N} form was met (then *ret is NULL)
+ * @problems:      may be NULL; gets every problem, one "FIELD: message\n" per line; the first is in @err
+ * @err:           BLAME_REQUEST and -EINVAL (-EFBIG for size limits): message exactly as odcs-api.md
+ *                 2.6, 2.7; -EAGAIN when @text is not yet one complete JSON object (a proper prefix,
+ *                 or empty): a writer may still be at it
+ *
+ * Accepts the nested body and the flat one of June 2017 (odcs-api.md 1.1). */
+int spec_parse(const char *text, size_t length, const struct spec_rules *rules, struct spec **ret,
+	       int64_t *ret_renew_id, struct text *problems, struct error *err);
+
+/** spec_seconds_to_live() - odcs-api.md 3.1 for a PATCH or POST body; clamped; @err as above */
+int spec_seconds_to_live(const json_t *body, const struct spec_rules *rules, int64_t *ret,
+			 struct error *err);
+/** body_parse() - JSON of a POST/PATCH body with the value rules of odcs-api.md 2.7 applied */
+int body_parse(const char *text, size_t length, json_t **ret, struct error *err);
+
+/** spec_to_json() - normal form: what the catalogue keeps and the pipe carries; new reference or NULL */
+json_t *spec_to_json(const struct spec *spec);
+int spec_from_json(const json_t *json, struct spec **ret, struct error *err);
+int spec_copy(const struct spec *spec, struct spec **ret, struct error *err);
+/** spec_same_question() - odcs-api.md 5, the comparison table without the event rules */
+bool spec_same_question(const struct spec *a, const struct spec *b);
+void spec_free(struct spec *spec);
+DEFINE_FREEP(struct spec, spec_free)
+
+/** nearest_word() - the known word closest to @word (edit distance <= 3), or NULL */
+const char *nearest_word(const char *word, const char *const *known, size_t count);
+
+/* ---- the record -------------------------------------------------------- */
+
+/**
+ * struct compose - one row of the catalogue: a copy, owned by who asked for it
+ *
+ * Times are seconds since 1970 UTC, 0 = never (null in JSON). Strings are NULL where JSON says null. */
+struct compose {
+	int64_t id;
+	int64_t request; /* number of the request directory it came by; always set */
+	char *owner;	 /* "unknown" for an anonymous REST client */
+	uint32_t uid, gid;
+	struct spec *spec;	/* never NULL */
+	char *source;		/* as shown: spec words joined, or what resolution replaced it by */
+	enum compose_state state;
+	char *state_reason;
+	int64_t time_submitted, time_to_expire, time_started, time_done, time_removed;
+	char *removed_by;
+	int64_t koji_event;   /* -1 none; repo: the repomd revision */
+	int64_t koji_task_id; /* -1 none */
+	char *pungi_compose_id;
+	char *respin_of;
+	char *sigkeys, *arches;	    /* blank-joined, as shown */
+	int64_t reused_id;	    /* 0 none: the compose whose tree this one shows */
+	char *manifest;		    /* SHA-256 in hex, once done */
+	int64_t packages_count;	    /* RPMs in the tree, once done */
+	int64_t size_bytes;	    /* bytes offered to clients, once done */
+};
+
+void compose_free(struct compose *compose);
+DEFINE_FREEP(struct compose, compose_free)
+int compose_copy(const struct compose *compose, struct compose **ret, struct error *err);
+
+/** compose_tree_id() - the id whose directory holds the files: reused_id or id */
+int64_t compose_tree_id(const struct compose *compose);
+
+enum json_form {
+	JSON_CURRENT, /* /api/1: odcs-api.md 1.2 */
+	JSON_SEED,    /* /odcs/1: owner "Unknown" when anonymous, result_repo null until done */
+};
+
+/**
+ * compose_to_json() - the API's object: 42 members, 43 with @one (pungi_config_dump)
+ * @public_url: of the tree, without trailing slash ("http://localhost:5005/composes")
+ *
+ * New reference, or NULL when out of memory. Dump with JSON_SORT_KEYS | JSON_COMPACT. */
+json_t *compose_to_json(const struct compose *compose, const char *public_url, enum json_form form,
+			bool one);
+/** json_line() - sorted keys, compact, newline at the end: malloc'ed text, NULL when out of memory */
+char *json_line(const json_t *json);
+
+/* Texts of a compose that carry its id (odcs-api.md 7); appended to @ret; 0 or -ENOMEM. */
+int compose_text_repo(const struct compose *compose, const char *base_url, struct text *ret);
+int compose_text_composeinfo(const struct compose *compose, struct text *ret);
+int compose_text_images(const struct compose *compose, struct text *ret);
+/** compose_text_rpms_head() - what stands in rpms.json before `"rpms": {`; the rest is a blob that
+ * ends the document, so that equal composes share it */
+int compose_text_rpms_head(const struct compose *compose, struct text *ret);
+const char *compose_status_word(const struct compose *compose); /* STARTED, FINISHED, DOOMED */
+/** compose_id_text() - "odcs-ID-1-YYYYMMDD.t.0": pungi_compose_id; malloc'ed or NULL */
+char *compose_id_text(int64_t id, int64_t time_started, const char *compose_type);
+
+/* Names under composes/: "12", "odcs-12", "latest-OWNER-12", "latest-odcs-12-1" → 12; else -ENOENT.
+ * @ret_owner: may be NULL; points into @name, *ret_owner_length 0 when the form has no owner. An
+ * owner matches case-insensitively (the seed wrote Unknown). */
+int compose_name_parse(const char *name, int64_t *ret_id, const char **ret_owner,
+		       size_t *ret_owner_length);
+
+/* ---- packages ---------------------------------------------------------- */
+
+/** struct nevra - parts point into memory of the caller or of nevra_parse()'s buffer */
+struct nevra {
+	const char *name, *version, *release, *arch;
+	int64_t epoch; /* -1: not given */
+};
+
+/**
+ * nevra_parse() - split "name-[epoch:]version-release.arch" (also "epoch:name-version-release.arch")
+ * @buffer: gets a copy that the parts of @ret point into; at least strlen(text) + 1 bytes
+ * 0 or -EINVAL when @text has not that form (then it is a plain name) */
+int nevra_parse(const char *text, char *buffer, struct nevra *ret);
+/** evr_compare() - rpm's order of (epoch, version, release); -1, 0, 1; epoch -1 counts as 0 */
+int evr_compare(const struct nevra *a, const struct nevra *b);
+/** version_compare() - rpm's rpmvercmp order of one component */
+int version_compare(const char *a, const char *b);
+/** package_is_debug() - *-debuginfo, *-debuginfo-*, *-debugsource (koji.md 3) */
+bool package_is_debug(const char *name);
+/** location_check() - a path inside a repository: relative, no "", ".", ".." parts, no NUL, newline,
+ * control character or backslash, no scheme; -EINVAL with words, BLAME_SOURCE */
+int location_check(const char *location, const char *field, struct error *err);
+
+/* ---- the pipe between server and worker -------------------------------- */
+
+/* One JSON object per line, at most PIPE_LINE_MAX bytes with its newline.
+ * server → worker: "compose" (struct job). worker → server: "ready", "progress", "log", "result",
+ * "failed". The worker puts new files into its own work directory; the server checks and publishes. */
+#define PIPE_LINE_MAX (4 * 1024 * 1024)
+
+/** struct job - what a worker needs to make one compose */
+struct job {
+	int64_t id;
+	uint32_t uid, gid;   /* whose rights apply to local sources outside @allowed */
+	bool trusted;	     /* true: the service's own rights (source is below an allowed prefix) */
+	struct strings allowed; /* [repo] allowed; a real path must stay below one of them when trusted */
+	struct spec *spec;
+};
+
+/**
+ * struct outcome - what a worker made
+ * @blobs:    SHA-256 of files now in its work directory (new ones only)
+ * @manifest: SHA-256; the file is in the work directory when @manifest_new
+ */
+struct outcome {
+	int64_t id;
+	char *manifest;
+	bool manifest_new;
+	struct strings blobs;
+	int64_t koji_event;	/* -1 none; repo: revision */
+	char *source;		/* NULL: unchanged */
+	char *arches, *sigkeys; /* NULL: unchanged */
+	int64_t packages_count, size_bytes;
+	int64_t bytes_written;	/* by this compose, snapshots included */
+};
+
+enum pipe_type { PIPE_COMPOSE, PIPE_READY, PIPE_PROGRESS, PIPE_LOG, PIPE_RESULT, PIPE_FAILED };
+
+/** struct message - any line of the pipe; only the members of its type are set */
+struct message {
+	enum pipe_type type;
+	int64_t id;
+	struct job *job;	 /* PIPE_COMPOSE */
+	struct outcome *outcome; /* PIPE_RESULT */
+	int64_t done, total;	 /* PIPE_PROGRESS */
+	char *phase, *text;	 /* PIPE_PROGRESS, PIPE_LOG (text), PIPE_FAILED (text) */
+	enum blame blame;	 /* PIPE_FAILED */
+	char *field;		 /* PIPE_FAILED, may be NULL */
+};
+
+void job_free(struct job *job);
+DEFINE_FREEP(struct job, job_free)
+void outcome_free(struct outcome *outcome);
+DEFINE_FREEP(struct outcome, outcome_free)
+void message_done(struct message *message);
+/** message_print() - append one line with its newline; 0 or -ENOMEM */
+int message_print(const struct message *message, struct text *ret);
+/** message_parse() - one line without newline; -EBADMSG with words when it is none of ours */
+int message_parse(const char *line, size_t length, struct message *ret, struct error *err);

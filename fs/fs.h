@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/* fs/fs.h: the door to the mounted tree (tree.md is its contract).
+ *
+ * Inode numbers (never reused, equal to the FUSE node id, the same after a restart):
+ *   1                        the root; 2..255 the fixed names beside it
+ *   1 << 60 | request << 24 | file    a request directory (file 0) and its control files
+ *   2 << 60 | compose << 32 | index   a node of a compose's tree (core/tree)
+ *   3 << 60 | …                       links in composes/ and the views
+ * File handles mean nothing across a restart: what an open needs is found again from the inode number. */
+#pragma once
+
+#include "core/catalogue/catalogue.h"
+#include "core/tree/tree.h"
+
+struct fs;
+
+/** struct fs_options - borrowed until fs_free() */
+struct fs_options {
+	struct catalogue *catalogue;
+	struct tree_store *trees;
+	const struct spec_rules *rules; /* strict */
+	const char *mountpoint;
+	const char *public_url;
+	const char *readme;  /* text of /README */
+	const char *version; /* text of /version */
+	int64_t draft_ttl;   /* seconds */
+	int64_t drafts_per_user;
+	int64_t live_composes_per_user; /* 0: no limit */
+	int64_t cache_size_bytes;	/* what statfs shows as total */
+	bool list_aliases;
+	bool owner_may_expire;
+	/* may this user use this source? NULL: yes. -EACCES with words */
+	int (*authorise)(void *data, uint32_t uid, uint32_t gid, const struct spec *spec,
+			 struct error *err);
+	void *authorise_data;
+	/* text of /metrics; NULL: the file is empty */
+	int (*metrics)(void *data, struct text *ret);
+	void *metrics_data;
+};
+
+int fs_new(const struct fs_options *options, struct fs **ret, struct error *err);
+void fs_free(struct fs *fs); /* after fs_run() and fs_notify_run() have returned */
+DEFINE_FREEP(struct fs, fs_free)
+
+/** fs_mount() - mount; a stale mount point ("transport endpoint is not connected") is cleared first;
+ * a directory that is missing is made. -EBUSY: mounted already */
+int fs_mount(struct fs *fs, struct error *err);
+/** fs_run() - answer the kernel until unmounted or fs_stop(); returns 0 then; call again after fs_mount().
+ * Runs several threads of libfuse's own */
+int fs_run(struct fs *fs, struct error *err);
+/** fs_stop() - any thread or signal context: make fs_run() return and unmount. Blocked reads of `wait` and
+ * `events` get EINTR first */
+void fs_stop(struct fs *fs);
+/** fs_notify_run() - send invalidations to the kernel until fs_free() is near (fs_notify_stop()): needs a thread of
+ * its own, since a notification from a thread that answers a request deadlocks (tree.md 5) */
+void fs_notify_run(struct fs *fs);
+void fs_notify_stop(struct fs *fs);
+bool fs_mounted(const struct fs *fs);
+
+/** fs_changed() - a state or expiry changed; for catalogue_watch(). Wakes pollers and readers of `wait` and
+ * `events`, queues invalidations; never blocks */
+void fs_changed(void *fs, const struct catalogue_event *event);
+/** fs_progress() - progress or log of @id grew: wakes pollers */
+void fs_progress(struct fs *fs, int64_t id);
+/** fs_open_files() - open descriptors below composes/@id (expiry may tell) */
+int64_t fs_open_files(struct fs *fs, int64_t id);

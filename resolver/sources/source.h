@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/* resolver/sources/source.h: the door from a request to a package set, by source type. */
+#pragma once
+
+#include "resolver/compose/composer.h"
+#include "resolver/fetch/fetch.h"
+#include "resolver/solve/solve.h"
+
+struct pools; /* the worker's hot pools and open snapshots, bounded by memory; kept between jobs */
+
+int pools_new(int snapshots_dirfd, size_t limit_bytes, struct pools **ret, struct error *err);
+void pools_free(struct pools *pools);
+DEFINE_FREEP(struct pools, pools_free)
+
+/** struct source_context - what a source may use; borrowed for the call */
+struct source_context {
+	const struct job *job;
+	struct transport *transport;
+	struct pools *pools;
+	int snapshots_dirfd;
+	void (*progress)(void *data, int64_t done, int64_t total, const char *phase,
+			 const char *text);
+	void (*log)(void *data, const char *text);
+	void *data;
+};
+
+/** struct package_set - what a source found; owns its strings and references to snapshots */
+struct package_set;
+void package_set_free(struct package_set *set);
+DEFINE_FREEP(struct package_set, package_set_free)
+
+/** package_set_composition() - as input of composer_write(); borrowed from @set */
+struct composition *package_set_composition(struct package_set *set);
+int64_t package_set_event(const struct package_set *set);  /* -1 none */
+const char *package_set_source(const struct package_set *set); /* NULL: unchanged */
+int64_t package_set_bytes_written(const struct package_set *set); /* snapshots */
+
+/** struct source_type - one row of the table in source.c */
+struct source_type_driver {
+	const char *name;
+	enum source_type number;
+	int (*load)(const struct source_context *context, struct package_set **ret,
+		    struct error *err);
+};
+
+/** source_load() - by the type of the job's spec; -EOPNOTSUPP, BLAME_REQUEST names a type without a driver */
+int source_load(const struct source_context *context, struct package_set **ret,
+		struct error *err);

@@ -1,0 +1,141 @@
+/* SPDX-License-Identifier: MIT */
+/* tests/unit/base/base.c: core/base by tables of cases. */
+#include "tests/unit/test.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static void test_error(void)
+{
+	struct error err = { 0 };
+
+	CHECK_INT(error_set(&err, EINVAL, BLAME_REQUEST, "ttl", "must be %d", 3), -EINVAL);
+	CHECK_INT(error_prefix(&err, "compose %d", 7), -EINVAL);
+	CHECK_STR(err.message, "compose 7: must be 3");
+	CHECK_STR(err.field, "ttl");
+	CHECK_INT(err.blame, BLAME_REQUEST);
+	CHECK_INT(error_errno(&err, -ENOENT, "open %s", "x"), -ENOENT);
+	CHECK_STR(err.message, "open x: No such file or directory");
+	CHECK_INT(error_set(NULL, -EIO, BLAME_US, NULL, "x"), -EIO);
+	memset(err.message, 'a', sizeof(err.message) - 1);
+	CHECK_INT(error_prefix(&err, "long"), -ENOENT);
+	CHECK(strlen(err.message) < sizeof(err.message) && strlen(err.message) > 4000);
+}
+
+static void test_text(void)
+{
+	struct text text = { 0 };
+	struct strings list = { 0 };
+	char *string;
+
+	CHECK_INT(text_addf(&text, "%s-%d", "a", 1), 0);
+	CHECK_INT(text_add(&text, "\0b", 2), 0);
+	CHECK_INT(text.length, 5);
+	CHECK(!memcmp(text.data, "a-1\0b", 6));
+	CHECK_INT(text_reserve(&text, SIZE_MAX), -ENOMEM);
+	CHECK_INT(text_adds(&text, "x"), -ENOMEM); /* failed once, failed for ever */
+	string = text_steal(&text);
+	CHECK(!string);
+	string = text_steal(&text);
+	CHECK_STR(string, "");
+	free(string);
+
+	CHECK_INT(strings_split(&list, "  b a  c ", ' '), 0);
+	CHECK_INT(list.count, 3);
+	strings_sort(&list);
+	string = strings_join(&list, "+");
+	CHECK_STR(string, "a+b+c");
+	free(string);
+	CHECK(strings_has(&list, "c") && !strings_has(&list, "d"));
+	strings_done(&list);
+}
+
+static void test_numbers(void)
+{
+	static const struct {
+		const char *text;
+		int r;
+		int64_t value;
+	} cases[] = {
+		{ "0", 0, 0 },		 { "-5", 0, -5 },	 { "86400", 0, 86400 },
+		{ "", -EINVAL, 0 },	 { "-", -EINVAL, 0 },	 { " 1", -EINVAL, 0 },
+		{ "1x", -EINVAL, 0 },	 { "1.5", -EINVAL, 0 },	 { "+1", -EINVAL, 0 },
+		{ "9223372036854775807", 0, INT64_MAX }, { "9223372036854775808", -ERANGE, 0 },
+	};
+	char buffer[TIME_ISO_SIZE];
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		int64_t value = 0;
+
+		CHECK_INT(parse_int64(cases[i].text, &value), cases[i].r);
+		CHECK_INT(value, cases[i].value);
+	}
+	CHECK_STR(time_iso(1700000000, buffer), "2023-11-14T22:13:20Z");
+	CHECK_STR(time_date(1700000000, buffer), "20231114");
+	CHECK_STR(time_iso(INT64_MAX, buffer), "9999-12-31T00:00:00Z");
+}
+
+static void test_files(void)
+{
+	char path[] = "/tmp/odcsfs-test-XXXXXX", hex[DIGEST_HEX_SIZE];
+	_cleanup_(closep) int dirfd = -1;
+	uint64_t size = 0;
+	char *content = NULL;
+	int fd;
+
+	CHECK(mkdtemp(path));
+	dirfd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	CHECK(dirfd >= 0);
+	CHECK_INT(file_publish(dirfd, "a", "hello", 5), 0);
+	CHECK_INT(file_publish(dirfd, "a", "hello world", 11), 0);
+	CHECK_INT(file_read(dirfd, "a", 11, &content, NULL), 0);
+	CHECK_STR(content, "hello world");
+	free(content);
+	CHECK_INT(file_read(dirfd, "a", 10, &content, NULL), -EFBIG);
+	CHECK_INT(file_read(dirfd, "b", 10, &content, NULL), -ENOENT);
+	fd = openat(dirfd, "a", O_RDONLY | O_CLOEXEC);
+	CHECK_INT(sha256_file(fd, hex, &size), 0);
+	CHECK_INT(size, 11);
+	CHECK_STR(hex, "b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9");
+	CHECK(hex_is_digest(hex) && !hex_is_digest("b94d") && !hex_is_digest("B9"));
+	(void)close(fd);
+
+	fd = directory_open(dirfd, "x/y/z");
+	CHECK(fd >= 0);
+	CHECK_INT(file_publish(fd, "f", "", 0), 0);
+	(void)close(fd);
+	CHECK_INT(symlinkat("../a", dirfd, "x/link"), 0);
+	CHECK_INT(directory_remove(dirfd, "x"), 0);
+	CHECK_INT(faccessat(dirfd, "a", R_OK, 0), 0); /* a link is removed, not followed */
+	CHECK_INT(directory_remove(dirfd, "x"), 0);
+	CHECK_INT(unlinkat(dirfd, "a", 0), 0);
+	CHECK_INT(rmdir(path), 0);
+}
+
+static void test_digests(void)
+{
+	struct digest *digest = digest_new("md5");
+	char hex[DIGEST_MAX_HEX_SIZE];
+	uint8_t bytes[2];
+
+	digest_add(digest, "a", 1);
+	digest_hex(digest, hex);
+	CHECK_STR(hex, "0cc175b9c0f1b6a831c399e269772661");
+	digest_free(digest);
+	CHECK(!digest_new("crc32"));
+	CHECK_INT(hex_parse("0aFf", bytes, 2), 0);
+	CHECK_INT(bytes[0] << 8 | bytes[1], 0x0aff);
+	CHECK_INT(hex_parse("0aF", bytes, 2), -EINVAL);
+	CHECK_INT(hex_parse("0aFf1", bytes, 2), -EINVAL);
+}
+
+int main(void)
+{
+	test_error();
+	test_text();
+	test_numbers();
+	test_files();
+	test_digests();
+	TEST_END();
+}
