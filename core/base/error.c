@@ -116,8 +116,8 @@ void log_write(enum log_level level, const char *format, ...)
 
 	if ((int)level > atomic_load(&log_level))
 		return;
-	(void)snprintf(line, sizeof(line), "%sodcsfs: ",
-		       getenv("JOURNAL_STREAM") ? prefix[level] : "");
+	(void)snprintf(line, sizeof(line),
+		       "%sodcsfs: ", getenv("JOURNAL_STREAM") ? prefix[level] : "");
 	length = strlen(line);
 	va_start(arguments, format);
 	(void)vsnprintf(line + length, sizeof(line) - length - 1, format, arguments);

@@ -140,9 +140,10 @@ enum renew_rule {
 int catalogue_renew(struct catalogue *catalogue, int64_t id, int64_t seconds, enum renew_rule rule,
 		    int64_t *ret_expires, struct error *err);
 
-/** catalogue_expire() - done or failed rows with time_to_expire <= now → removed (at most 100 a call);
+/** catalogue_expire() - done or failed rows with time_to_expire <= @now → removed (at most 100 a call);
  * @ret_count: rows changed. Reasons as odcs-api.md 3.4 step 4 */
-int catalogue_expire(struct catalogue *catalogue, int64_t *ret_count, struct error *err);
+int catalogue_expire(struct catalogue *catalogue, int64_t now, int64_t *ret_count,
+		     struct error *err);
 /** catalogue_next_expiry() - earliest time_to_expire of done and failed rows; INT64_MAX when none */
 int catalogue_next_expiry(struct catalogue *catalogue, int64_t *ret_time, struct error *err);
 /** catalogue_history() - removed composes whose time_removed is < @before lose their request directory

@@ -58,10 +58,17 @@ static void test_numbers(void)
 		int r;
 		int64_t value;
 	} cases[] = {
-		{ "0", 0, 0 },		 { "-5", 0, -5 },	 { "86400", 0, 86400 },
-		{ "", -EINVAL, 0 },	 { "-", -EINVAL, 0 },	 { " 1", -EINVAL, 0 },
-		{ "1x", -EINVAL, 0 },	 { "1.5", -EINVAL, 0 },	 { "+1", -EINVAL, 0 },
-		{ "9223372036854775807", 0, INT64_MAX }, { "9223372036854775808", -ERANGE, 0 },
+		{ "0", 0, 0 },
+		{ "-5", 0, -5 },
+		{ "86400", 0, 86400 },
+		{ "", -EINVAL, 0 },
+		{ "-", -EINVAL, 0 },
+		{ " 1", -EINVAL, 0 },
+		{ "1x", -EINVAL, 0 },
+		{ "1.5", -EINVAL, 0 },
+		{ "+1", -EINVAL, 0 },
+		{ "9223372036854775807", 0, INT64_MAX },
+		{ "9223372036854775808", -ERANGE, 0 },
 	};
 	char buffer[TIME_ISO_SIZE];
 

@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT */
+/* cli/cli.h: the door to the local commands, which ask a running service over HTTP. */
+#pragma once
+
+/** cli_why() - `odcsfs why [-u URL] ID PACKAGE`: exit code (0 said, 1 not there or no answer, 2
+ * usage) */
+int cli_why(int argc, char **argv);

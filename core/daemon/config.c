@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: MIT */
+/* core/daemon/config.c: one table of keys: what they are called, what they may be, what they mean.
+ *
+ * Reading, checking, printing and the nearest known key of a mistyped one all come from the table.
+ */
+#include "core/daemon/config.h"
+
+#include "core/model/model.h"
+
+#include <ctype.h>
+#include <fcntl.h>
+#include <ini.h>
+#include <strings.h>
+
+#define LINE_MAX_BYTES 190 /* inih cuts lines silently a little beyond this */
+
+enum key_type {
+	KEY_STRING,
+	KEY_PATH,
+	KEY_NUMBER,
+	KEY_SIZE,
+	KEY_SECONDS,
+	KEY_BOOL,
+	KEY_WORDS,
+	KEY_PATHS
+};
+
+struct key {
+	const char *name; /* "section.key" */
+	enum key_type type;
+	size_t offset;
+	const char *fallback;
+	int64_t minimum, maximum;
+	const char *meaning;
+};
+
+#define FIELD(member) offsetof(struct config, member)
+
+static const struct key keys[] = {
+	{ "odcsfs.mountpoint", KEY_PATH, FIELD(mountpoint), "/odcs", 0, 0,
+	  "where the tree is mounted; empty: no mount" },
+	{ "odcsfs.state_dir", KEY_PATH, FIELD(state_dir), "/var/lib/odcsfs", 0, 0,
+	  "catalogue, snapshots, manifests, blobs, logs" },
+	{ "odcsfs.workers", KEY_NUMBER, FIELD(workers), "2", 1, 64,
+	  "processes that make composes, one compose each at a time" },
+	{ "odcsfs.arches", KEY_WORDS, FIELD(arches), "x86_64", 0, 0,
+	  "arches of a request that names none" },
+	{ "odcsfs.log_level", KEY_STRING, FIELD(log_level), "info", 0, 0,
+	  "error, warning, info or debug" },
+	{ "http.listen", KEY_STRING, FIELD(listen), "127.0.0.1:5005", 0, 0,
+	  "ADDRESS:PORT of the API and the exported tree; port 0 picks one" },
+	{ "http.public_url", KEY_STRING, FIELD(public_url), "", 0, 0,
+	  "URL under which clients see composes/; empty: made from listen" },
+	{ "lifetime.default", KEY_SECONDS, FIELD(lifetime_default), "86400", 1, INT32_MAX,
+	  "seconds to live of a request that says nothing" },
+	{ "lifetime.maximum", KEY_SECONDS, FIELD(lifetime_maximum), "259200", 1, INT32_MAX,
+	  "more is cut to this" },
+	{ "lifetime.draft", KEY_SECONDS, FIELD(lifetime_draft), "3600", 1, INT32_MAX,
+	  "a request directory without an accepted spec goes after this" },
+	{ "lifetime.history", KEY_SECONDS, FIELD(lifetime_history), "2592000", 1, INT32_MAX,
+	  "the request directory of a removed compose goes after this" },
+	{ "fs.list_aliases", KEY_BOOL, FIELD(list_aliases), "no", 0, 0,
+	  "list odcs-ID and latest-… in composes/ (they can always be opened)" },
+	{ "fs.owner_may_expire", KEY_BOOL, FIELD(owner_may_expire), "yes", 0, 0,
+	  "may an owner end his own finished compose, or only an administrator" },
+	{ "repo.allowed", KEY_PATHS, FIELD(repo_allowed), "", 0, 0,
+	  "path prefixes that repo sources may lie below, read with the service's rights; empty: "
+	  "only what the asking local user may read himself" },
+	{ "cache.size", KEY_SIZE, FIELD(cache_size), "20G", 0, INT64_MAX,
+	  "limit of the package cache" },
+	{ "auth.backend", KEY_STRING, FIELD(auth_backend), "noauth", 0, 0,
+	  "who REST users are: noauth" },
+	{ "limits.packages", KEY_NUMBER, FIELD(limit_packages), "10000", 1, SPEC_MAX_PACKAGES,
+	  "names in one request" },
+	{ "limits.body", KEY_SIZE, FIELD(limit_body), "1M", 1024, SPEC_MAX_BYTES,
+	  "bytes of a request" },
+	{ "limits.drafts", KEY_NUMBER, FIELD(limit_drafts), "100", 1, 100000,
+	  "drafts of one user" },
+	{ "limits.live_composes_per_user", KEY_NUMBER, FIELD(limit_live_composes), "0", 0,
+	  INT32_MAX, "composes of one user that are not over; 0: no limit" },
+	{ "limits.worker_memory", KEY_SIZE, FIELD(worker_memory), "2G", 64 << 20, INT64_MAX,
+	  "a worker that needs more fails its compose" },
+	{ "limits.worker_pools", KEY_SIZE, FIELD(worker_pools), "512M", 0, INT64_MAX,
+	  "memory for snapshots that a worker keeps loaded" },
+	{ "limits.worker_seconds", KEY_SECONDS, FIELD(worker_seconds), "3600", 1, INT32_MAX,
+	  "a compose that takes longer fails" },
+};
+
+static const struct key *find_key(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (!strcmp(keys[i].name, name))
+			return &keys[i];
+	return NULL;
+}
+
+static int unknown_key(const char *name, struct error *err)
+{
+	const char *known[ARRAY_SIZE(keys)], *nearest;
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		known[i] = keys[i].name;
+	nearest = nearest_word(name, known, ARRAY_SIZE(keys));
+	if (!nearest) /* the right key under the wrong section? */
+		for (size_t i = 0; i < ARRAY_SIZE(keys) && !nearest; i++)
+			if (strchr(name, '.') &&
+			    !strcmp(strchr(keys[i].name, '.'), strrchr(name, '.')))
+				nearest = keys[i].name;
+	if (nearest)
+		return error_set(err, -EINVAL, BLAME_REQUEST, name,
+				 "unknown key \"%s\"; did you mean \"%s\"?", name, nearest);
+	return error_set(err, -EINVAL, BLAME_REQUEST, name, "unknown key \"%s\"", name);
+}
+
+static int parse_size(const char *value, int64_t *ret)
+{
+	static const char units[] = "KMGT";
+	_cleanup_(freep) char *digits = strdup(value);
+	size_t length = strlen(value);
+	const char *unit;
+	int64_t number;
+	int r;
+
+	if (!digits)
+		return -ENOMEM;
+	unit = length ? strchr(units, toupper((unsigned char)value[length - 1])) : NULL;
+	if (unit)
+		digits[length - 1] = '\0';
+	r = parse_int64(digits, &number);
+	if (r < 0)
+		return r;
+	for (long i = 0; unit && i <= unit - units; i++)
+		if (__builtin_mul_overflow(number, 1024, &number))
+			return -ERANGE;
+	*ret = number;
+	return 0;
+}
+
+static int set_number(struct config *config, const struct key *key, const char *value,
+		      struct error *err)
+{
+	int64_t *field = (int64_t *)(void *)((char *)config + key->offset), number = 0;
+	int r = key->type == KEY_SIZE ? parse_size(value, &number) : parse_int64(value, &number);
+
+	if (r == -EINVAL)
+		return error_set(err, -EINVAL, BLAME_REQUEST, key->name,
+				 "%s must be a whole number%s, not \"%s\"", key->name,
+				 key->type == KEY_SIZE	    ? " with K, M, G or T"
+				 : key->type == KEY_SECONDS ? " of seconds"
+							    : "",
+				 value);
+	if (r < 0 || number < key->minimum || number > key->maximum)
+		return error_set(err, -EINVAL, BLAME_REQUEST, key->name,
+				 "%s must lie between %" PRId64 " and %" PRId64 ", not %s",
+				 key->name, key->minimum, key->maximum, value);
+	*field = number;
+	return 0;
+}
+
+static int set_bool(struct config *config, const struct key *key, const char *value,
+		    struct error *err)
+{
+	static const char *const words[] = { "no", "yes", "false", "true", "0", "1", "off", "on" };
+	bool *field = (bool *)((char *)config + key->offset);
+
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (!strcasecmp(value, words[i])) {
+			*field = i & 1;
+			return 0;
+		}
+	return error_set(err, -EINVAL, BLAME_REQUEST, key->name, "%s must be yes or no, not \"%s\"",
+			 key->name, value);
+}
+
+static int check_path(const struct key *key, const char *value, struct error *err)
+{
+	if (value[0] && value[0] != '/')
+		return error_set(err, -EINVAL, BLAME_REQUEST, key->name,
+				 "%s must be an absolute path, not \"%s\"", key->name, value);
+	return 0;
+}
+
+static int set_words(struct config *config, const struct key *key, const char *value, bool append,
+		     struct error *err)
+{
+	struct strings *field = (struct strings *)(void *)((char *)config + key->offset);
+	struct strings words = { 0 };
+	int r = strings_split(&words, value, ' ');
+
+	for (size_t i = 0; i < words.count && r == 0; i++) {
+		char *word = words.item[i];
+
+		if (key->type == KEY_PATHS) {
+			r = check_path(key, word, err);
+			for (size_t n = strlen(word); n > 1 && word[n - 1] == '/'; n--)
+				word[n - 1] = '\0';
+		}
+	}
+	if (r == 0 && append)
+		r = strings_copy(field, &words);
+	if (r == 0 && !append) {
+		struct strings old = *field;
+
+		*field = words;
+		words = old;
+	}
+	strings_done(&words);
+	return r == -ENOMEM ? error_oom(err) : r;
+}
+
+static int set_string(struct config *config, const struct key *key, const char *value,
+		      struct error *err)
+{
+	char **field = (char **)(void *)((char *)config + key->offset), *copy;
+	int r = key->type == KEY_PATH ? check_path(key, value, err) : 0;
+
+	if (r < 0)
+		return r;
+	copy = strdup(value);
+	if (!copy)
+		return error_oom(err);
+	free(*field);
+	*field = copy;
+	return 0;
+}
+
+static int set_key(struct config *config, const struct key *key, const char *value, bool append,
+		   struct error *err)
+{
+	switch (key->type) {
+	case KEY_NUMBER:
+	case KEY_SIZE:
+	case KEY_SECONDS:
+		return set_number(config, key, value, err);
+	case KEY_BOOL:
+		return set_bool(config, key, value, err);
+	case KEY_WORDS:
+	case KEY_PATHS:
+		return set_words(config, key, value, append, err);
+	case KEY_STRING:
+	case KEY_PATH:
+		break;
+	}
+	return set_string(config, key, value, err);
+}
+
+int config_init(struct config *config, struct error *err)
+{
+	*config = (struct config){ 0 };
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		int r = set_key(config, &keys[i], keys[i].fallback, false, err);
+
+		if (r < 0) {
+			config_done(config);
+			return r;
+		}
+	}
+	return 0;
+}
+
+void config_done(struct config *config)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		void *field = (char *)config + keys[i].offset;
+
+		if (keys[i].type == KEY_STRING || keys[i].type == KEY_PATH)
+			free(*(char **)field);
+		else if (keys[i].type == KEY_WORDS || keys[i].type == KEY_PATHS)
+			strings_done(field);
+	}
+	*config = (struct config){ 0 };
+}
+
+/* struct reading - one file being read; inih goes on after an error, we keep the first */
+struct reading {
+	struct config *config;
+	const struct key *last; /* for a value that goes on in the next line */
+	struct error *err;
+	int r;
+};
+
+static int on_entry(void *data, const char *section, const char *name, const char *value)
+{
+	struct reading *reading = data;
+	const struct key *key;
+	char full[256];
+	bool more;
+
+	if (reading->r < 0)
+		return 1;
+	(void)snprintf(full, sizeof(full), "%s.%s", section, name);
+	key = find_key(full);
+	more = key && key == reading->last;
+	reading->last = key;
+	if (!key)
+		reading->r = unknown_key(full, reading->err);
+	else if (more && key->type != KEY_WORDS && key->type != KEY_PATHS)
+		reading->r = error_set(reading->err, -EINVAL, BLAME_REQUEST, full,
+				       "%s is given twice", full);
+	else
+		reading->r = set_key(reading->config, key, value, more, reading->err);
+	return reading->r == 0;
+}
+
+static int check_lines(const char *text, const char *path, struct error *err)
+{
+	int line = 1;
+
+	for (const char *at = text; *at; line++) {
+		size_t length = strcspn(at, "\n");
+
+		if (length > LINE_MAX_BYTES)
+			return error_set(err, -EINVAL, BLAME_REQUEST, path,
+					 "%s:%d: line longer than %d bytes; go on in the next line "
+					 "after a blank",
+					 path, line, LINE_MAX_BYTES);
+		at += length + (at[length] == '\n');
+	}
+	return 0;
+}
+
+int config_file(struct config *config, const char *path, struct error *err)
+{
+	struct reading reading = { .config = config, .err = err };
+	_cleanup_(freep) char *text = NULL;
+	size_t length;
+	int r, line;
+
+	r = file_read(AT_FDCWD, path, 1 << 20, &text, &length);
+	if (r < 0)
+		return error_set(err, r, BLAME_REQUEST, path, "%s: %s", path, strerror(-r));
+	if (strlen(text) != length)
+		return error_set(err, -EINVAL, BLAME_REQUEST, path, "%s: not a text file", path);
+	r = check_lines(text, path, err);
+	if (r < 0)
+		return r;
+	line = ini_parse_string(text, on_entry, &reading);
+	if (reading.r < 0)
+		return error_prefix(err, "%s:%d", path, line);
+	if (line != 0)
+		return error_set(err, -EINVAL, BLAME_REQUEST, path,
+				 "%s:%d: neither a [section] nor KEY=VALUE", path, line);
+	return 0;
+}
+
+int config_option(struct config *config, const char *option, struct error *err)
+{
+	const char *equals = strchr(option, '=');
+	_cleanup_(freep) char *name = equals ? strndup(option, (size_t)(equals - option)) : NULL;
+	const struct key *key;
+
+	if (!equals)
+		return error_set(err, -EINVAL, BLAME_REQUEST, option,
+				 "-o %s: want SECTION.KEY=VALUE", option);
+	if (!name)
+		return error_oom(err);
+	key = find_key(name);
+	if (!key)
+		(void)unknown_key(name, err);
+	if (!key || set_key(config, key, equals + 1, false, err) < 0)
+		return error_prefix(err, "-o %s", option);
+	return 0;
+}
+
+int config_check(const struct config *config, struct error *err)
+{
+	static const char *const levels[] = { "error", "warning", "info", "debug" };
+	bool known = false;
+
+	if (config->lifetime_default > config->lifetime_maximum)
+		return error_set(err, -EINVAL, BLAME_REQUEST, "lifetime.default",
+				 "lifetime.default (%" PRId64
+				 ") is larger than lifetime.maximum (%" PRId64 ")",
+				 config->lifetime_default, config->lifetime_maximum);
+	if (!config->state_dir[0])
+		return error_set(err, -EINVAL, BLAME_REQUEST, "odcsfs.state_dir",
+				 "odcsfs.state_dir must not be empty");
+	if (config->arches.count == 0)
+		return error_set(err, -EINVAL, BLAME_REQUEST, "odcsfs.arches",
+				 "odcsfs.arches must name at least one arch");
+	if (strcmp(config->auth_backend, "noauth") != 0)
+		return error_set(err, -EINVAL, BLAME_REQUEST, "auth.backend",
+				 "auth.backend must be noauth, not \"%s\"", config->auth_backend);
+	for (size_t i = 0; i < ARRAY_SIZE(levels); i++)
+		known = known || !strcmp(levels[i], config->log_level);
+	if (!known)
+		return error_set(err, -EINVAL, BLAME_REQUEST, "odcsfs.log_level",
+				 "odcsfs.log_level must be error, warning, info or debug, not "
+				 "\"%s\"",
+				 config->log_level);
+	return 0;
+}
+
+static void print_value(const struct config *config, const struct key *key, struct text *ret)
+{
+	const void *field = (const char *)config + key->offset;
+
+	if (key->type == KEY_STRING || key->type == KEY_PATH) {
+		(void)text_adds(ret, *(char *const *)field);
+	} else if (key->type == KEY_BOOL) {
+		(void)text_adds(ret, *(const bool *)field ? "yes" : "no");
+	} else if (key->type == KEY_WORDS || key->type == KEY_PATHS) {
+		_cleanup_(freep) char *joined = strings_join(field, " ");
+
+		(void)text_adds(ret, joined ? joined : "");
+	} else {
+		(void)text_addf(ret, "%" PRId64, *(const int64_t *)field);
+	}
+}
+
+int config_print(const struct config *config, struct text *ret)
+{
+	size_t section = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		const char *dot = strchr(keys[i].name, '.');
+		size_t length = (size_t)(dot - keys[i].name);
+
+		if (!i || length != section || strncmp(keys[i].name, keys[i - 1].name, length) != 0)
+			(void)text_addf(ret, "%s[%.*s]\n", i ? "\n" : "", (int)length,
+					keys[i].name);
+		section = length;
+		(void)text_addf(ret, "; %s\n%s=", keys[i].meaning, dot + 1);
+		print_value(config, &keys[i], ret);
+		(void)text_adds(ret, "\n");
+	}
+	return ret->failed ? -ENOMEM : 0;
+}

@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT */
+/* core/daemon/config.h: what the site decided: the configuration file and -o, checked. */
+#pragma once
+
+#include "core/base/base.h"
+
+#define CONFIG_DEFAULT_FILE "/etc/odcsfs/odcsfs.conf"
+
+/** struct config - every key of odcsfs(8), with its default when nobody set it. Owned strings */
+struct config {
+	/* [odcsfs] */
+	char *mountpoint; /* "": serve without a mount */
+	char *state_dir;
+	char *log_level;
+	int64_t workers;
+	struct strings arches; /* of a request that names none */
+	/* [http] */
+	char *listen;
+	char *public_url; /* "": made from listen */
+	/* [lifetime] seconds */
+	int64_t lifetime_default, lifetime_maximum, lifetime_draft, lifetime_history;
+	/* [fs] */
+	bool list_aliases, owner_may_expire;
+	/* [repo] */
+	struct strings repo_allowed; /* path prefixes, no trailing slash */
+	/* [cache] bytes */
+	int64_t cache_size;
+	/* [auth] */
+	char *auth_backend;
+	/* [limits] */
+	int64_t limit_packages, limit_body, limit_drafts, limit_live_composes;
+	int64_t worker_memory;	/* bytes */
+	int64_t worker_pools;	/* bytes of hot pools in each worker */
+	int64_t worker_seconds; /* wall clock of one compose */
+};
+
+/** config_init() - every key at its default; -ENOMEM */
+int config_init(struct config *config, struct error *err);
+void config_done(struct config *config);
+
+/** config_file() - read @path; a missing file is -ENOENT. -EINVAL (BLAME_REQUEST): message is
+ * "FILE:LINE: what is wrong", with the nearest known key for an unknown one (reliability.md 25) */
+int config_file(struct config *config, const char *path, struct error *err);
+/** config_option() - one "section.key=value" of the command line */
+int config_option(struct config *config, const char *option, struct error *err);
+/** config_check() - rules between keys, after file and options */
+int config_check(const struct config *config, struct error *err);
+/** config_print() - every key with its value and meaning, as a configuration file */
+int config_print(const struct config *config, struct text *ret);

@@ -1,0 +1,104 @@
+/* SPDX-License-Identifier: MIT */
+/* core/daemon/daemon.h: what the parts of the server share: one context, its threads, its children.
+ *
+ * Threads: main waits for signals; the scheduler owns the workers; expiry owns the clock; fs and
+ * rest bring their own. Lock order: store, then the parts' own locks. No lock is held over a
+ * callback. */
+#pragma once
+
+#include "core/catalogue/catalogue.h"
+#include "core/daemon/config.h"
+#include "core/tree/tree.h"
+
+#include <pthread.h>
+
+/** struct store - the files that composes refer to, and the rule that keeps them together with the
+ * catalogue: publishing a result and sweeping what nobody refers to exclude each other */
+struct store {
+	int state_dirfd;
+	struct catalogue *catalogue;
+	struct tree_store *trees;
+	int64_t history_seconds; /* logs of removed composes stay that long */
+	pthread_mutex_t lock;	 /* held from checking a result to its row, and over a sweep */
+};
+
+/* ---- child.c: one worker process ---------------------------------------- */
+
+struct child;
+
+/** child_start() - spawn "odcsfs worker" with its own work directory work/@number */
+int child_start(const struct config *config, int state_dirfd, unsigned int number,
+		struct child **ret, struct error *err);
+/** child_stop() - kill it, reap it, empty its work directory; frees */
+void child_stop(struct child *child);
+int child_fd(const struct child *child); /* for poll */
+bool child_wants_write(const struct child *child);
+int child_work_dirfd(const struct child *child);
+int64_t child_pid(const struct child *child);
+/** child_send() - queue a line; -ENOMEM */
+int child_send(struct child *child, const struct message *message);
+/** child_flush() / child_receive() - after poll said so. receive gives the next whole message: 1,
+ * or 0 for none yet, or -EPIPE when the process is gone, -EBADMSG when it does not speak our
+ * language */
+int child_flush(struct child *child);
+int child_receive(struct child *child, struct message *ret, struct error *err);
+/** child_memory() - bytes of private memory now, from /proc; 0 when unknown */
+int64_t child_memory(const struct child *child);
+/** child_death() - words for how it ended ("killed by signal 9 (Killed)"), after it was reaped by
+ * this call */
+void child_death(struct child *child, struct text *ret, int64_t *ret_peak_bytes);
+/** child_clean() - empty the work directory */
+int child_clean(struct child *child, struct error *err);
+
+/* ---- scheduler.c: waiting rows to idle workers --------------------------- */
+
+struct scheduler;
+
+/** struct scheduler_options - borrowed until scheduler_free() */
+struct scheduler_options {
+	const struct config *config;
+	struct store *store;
+	void (*progressed)(void *data, int64_t id); /* may be NULL; any thread */
+	void *progressed_data;
+};
+
+int scheduler_new(const struct scheduler_options *options, struct scheduler **ret,
+		  struct error *err);
+/** scheduler_start() - its thread and the workers */
+int scheduler_start(struct scheduler *scheduler, struct error *err);
+/** scheduler_changed() - for catalogue_watch(): new work, or a cancelled compose; never blocks */
+void scheduler_changed(void *scheduler, const struct catalogue_event *event);
+/** scheduler_free() - stops the workers; a compose that was under way is taken up at the next start
+ */
+void scheduler_free(struct scheduler *scheduler);
+DEFINE_FREEP(struct scheduler, scheduler_free)
+
+/* ---- expiry.c: the clock -------------------------------------------------- */
+
+struct expiry;
+
+int expiry_start(const struct config *config, struct store *store, struct expiry **ret,
+		 struct error *err);
+void expiry_changed(void *expiry, const struct catalogue_event *event); /* for catalogue_watch() */
+/** expiry_sweep() - one clean-up pass now: files that nobody refers to; @min_age_seconds spares new
+ * ones */
+int expiry_sweep(struct store *store, int64_t min_age_seconds, int64_t *ret_files,
+		 int64_t *ret_bytes, struct error *err);
+void expiry_free(struct expiry *expiry);
+DEFINE_FREEP(struct expiry, expiry_free)
+
+/* ---- access.c: who may ask for what --------------------------------------- */
+
+/** access_repo() - may @uid ask for the repositories of @spec? odcsfs(8), [repo] allowed. -EACCES
+ * with words.
+ * @known: the uid is that of a user of this machine */
+int access_repo(const struct config *config, bool known, const struct spec *spec,
+		struct error *err);
+/** access_trusted() - are all its repositories below an allowed prefix (then the service's rights
+ * apply)? */
+bool access_trusted(const struct config *config, const struct spec *spec);
+
+/* ---- serve.c --------------------------------------------------------------- */
+
+/** serve() - `odcsfs serve` from the checked configuration to the exit code */
+int serve(const struct config *config);

@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT */
+/* core/daemon/expiry.c: the clock: expires rows, drops old drafts and directories, sweeps files.
+ *
+ * One thread sleeps until the next expiry time, no longer than CHECK_MS; a change of the catalogue
+ * wakes it. Rows go first, files later (STYLE: the catalogue is the truth). Needs no mount.
+ *
+ * A clock that jumps must not remove anything early: the wall clock is compared with the monotonic
+ * one, and after a jump the old clock goes on being used for HOLD_MS. A jump that is taken back
+ * within that time changes nothing; one that stays is believed then. After a start the wall clock
+ * is believed at once. */
+#include "core/daemon/daemon.h"
+
+#include <time.h>
+
+#define CHECK_MS 5000	    /* longest sleep: how soon a jump of the clock is seen */
+#define HOLD_MS 60000	    /* reliability.md 14: within a minute */
+#define JUMP_SECONDS 5	    /* a smaller difference is slewing, not a jump */
+#define SWEEP_DELAY_MS 3000 /* after the last expiry: many that end together are swept once */
+#define SWEEP_MIN_AGE 60    /* seconds: files of a result that is being published are young */
+#define TIDY_MS 60000	    /* between looks for old drafts and history */
+
+struct expiry {
+	const struct config *config;
+	struct store *store;
+	pthread_t thread;
+	pthread_mutex_t lock;
+	pthread_cond_t wake;
+	bool stop, changed; /* under lock */
+	/* the thread's own */
+	int64_t real_base,
+		monotonic_base_ms; /* the believed clock: real = base + monotonic - base */
+	int64_t jump_since_ms;	   /* 0: no jump under watch */
+	int64_t sweep_at_ms;	   /* 0: nothing to sweep */
+	int64_t tidy_at_ms;
+};
+
+/* seconds since 1970 by the believed clock */
+static int64_t believed_now(struct expiry *expiry)
+{
+	int64_t mono = time_monotonic_ms(), real = time_now();
+	int64_t expected = expiry->real_base + (mono - expiry->monotonic_base_ms) / 1000;
+	int64_t drift = real - expected;
+
+	if (drift > -JUMP_SECONDS && drift < JUMP_SECONDS) {
+		expiry->jump_since_ms = 0;
+	} else if (!expiry->jump_since_ms) {
+		expiry->jump_since_ms = mono;
+		log_warning("the clock jumped by %" PRId64 " s; believed in %d s if it stays so",
+			    drift, HOLD_MS / 1000);
+		return expected;
+	} else if (mono - expiry->jump_since_ms < HOLD_MS) {
+		return expected;
+	} else {
+		expiry->jump_since_ms = 0;
+	}
+	expiry->real_base = real;
+	expiry->monotonic_base_ms = mono;
+	return real;
+}
+
+/* ---- one sweep --------------------------------------------------------------- */
+
+static bool add_manifest(void *data, const char *manifest)
+{
+	return strings_add(data, manifest) < 0;
+}
+
+/* struct log_rule - a log stays as long as its request directory: it tells why a compose failed */
+struct log_rule {
+	struct catalogue *catalogue;
+	int64_t removed_before;
+};
+
+static bool log_live(void *data, int64_t id)
+{
+	_cleanup_(compose_freep) struct compose *compose = NULL;
+	const struct log_rule *rule = data;
+	struct error err = { 0 };
+	int r = catalogue_get(rule->catalogue, id, &compose, &err);
+
+	if (r < 0)
+		return r != -ENOENT;
+	return compose->state != STATE_REMOVED || compose->time_removed >= rule->removed_before;
+}
+
+int expiry_sweep(struct store *store, int64_t min_age_seconds, int64_t *ret_files,
+		 int64_t *ret_bytes, struct error *err)
+{
+	struct strings live = { 0 };
+	struct log_rule rule = { .catalogue = store->catalogue,
+				 .removed_before = time_now() - store->history_seconds };
+	int r;
+
+	(void)pthread_mutex_lock(&store->lock);
+	r = catalogue_manifests(store->catalogue, add_manifest, &live, err);
+	if (r >= 0) {
+		strings_sort(&live);
+		r = tree_store_sweep(store->trees, &live, log_live, &rule, min_age_seconds,
+				     ret_files, ret_bytes, err);
+	}
+	(void)pthread_mutex_unlock(&store->lock);
+	strings_done(&live);
+	return r;
+}
+
+static void sweep(struct expiry *expiry)
+{
+	int64_t files = 0, bytes = 0, started = time_monotonic_ms(), took;
+	struct error err = { 0 };
+
+	if (expiry_sweep(expiry->store, SWEEP_MIN_AGE, &files, &bytes, &err) < 0)
+		log_error("clean-up: %s", err.message);
+	else if (files)
+		log_info("clean-up: %" PRId64 " files, %" PRId64 " bytes", files, bytes);
+	took = time_monotonic_ms() - started;
+	/* again once the files that were too young have aged; a slow sweep is not repeated at once
+	 */
+	expiry->sweep_at_ms = files ? started + took * 20 + (SWEEP_MIN_AGE + 1) * 1000 : 0;
+}
+
+/* ---- the thread --------------------------------------------------------------- */
+
+static void expire(struct expiry *expiry, int64_t now)
+{
+	struct error err = { 0 };
+	int64_t count;
+
+	do {
+		count = 0;
+		if (catalogue_expire(expiry->store->catalogue, now, &count, &err) < 0) {
+			log_error("expiry: %s", err.message);
+			return;
+		}
+		if (count)
+			expiry->sweep_at_ms = time_monotonic_ms() + SWEEP_DELAY_MS;
+	} while (count);
+}
+
+static void tidy(struct expiry *expiry, int64_t now)
+{
+	struct catalogue *catalogue = expiry->store->catalogue;
+	struct error err = { 0 };
+	int64_t count = 0;
+
+	if (time_monotonic_ms() < expiry->tidy_at_ms)
+		return;
+	if (catalogue_request_reap(catalogue, now - expiry->config->lifetime_draft, &count, &err) <
+		    0 ||
+	    catalogue_history(catalogue, now - expiry->config->lifetime_history, &count, &err) < 0)
+		log_error("clean-up of requests: %s", err.message);
+	expiry->tidy_at_ms =
+		time_monotonic_ms() + (expiry->config->lifetime_draft < 120 ? 1000 : TIDY_MS);
+}
+
+/* milliseconds to sleep */
+static int64_t next_pause(struct expiry *expiry, int64_t now)
+{
+	int64_t next = INT64_MAX, pause = CHECK_MS;
+	struct error err = { 0 };
+
+	if (catalogue_next_expiry(expiry->store->catalogue, &next, &err) < 0)
+		log_error("expiry: %s", err.message);
+	if (next != INT64_MAX && next - now < CHECK_MS / 1000)
+		pause = next > now ? (next - now) * 1000 : 200;
+	/* whole seconds: the time itself may begin anywhere within the second we are in */
+	if (pause < CHECK_MS && pause > 200)
+		pause -= 200;
+	return pause;
+}
+
+static void *run(void *data)
+{
+	struct expiry *expiry = data;
+
+	(void)pthread_mutex_lock(&expiry->lock);
+	while (!expiry->stop) {
+		struct timespec until;
+		int64_t now, pause;
+
+		expiry->changed = false;
+		(void)pthread_mutex_unlock(&expiry->lock);
+		now = believed_now(expiry);
+		expire(expiry, now);
+		tidy(expiry, now);
+		if (expiry->sweep_at_ms && time_monotonic_ms() >= expiry->sweep_at_ms)
+			sweep(expiry);
+		pause = next_pause(expiry, now);
+		(void)clock_gettime(CLOCK_MONOTONIC, &until);
+		until.tv_sec += pause / 1000;
+		until.tv_nsec += (pause % 1000) * 1000000;
+		until.tv_sec += until.tv_nsec / 1000000000;
+		until.tv_nsec %= 1000000000;
+		(void)pthread_mutex_lock(&expiry->lock);
+		while (!expiry->stop && !expiry->changed)
+			if (pthread_cond_timedwait(&expiry->wake, &expiry->lock, &until) != 0)
+				break;
+	}
+	(void)pthread_mutex_unlock(&expiry->lock);
+	return NULL;
+}
+
+void expiry_changed(void *data, const struct catalogue_event *event)
+{
+	struct expiry *expiry = data;
+
+	if (event->request_only || event->compose->state == STATE_WAIT ||
+	    event->compose->state == STATE_GENERATING)
+		return; /* nothing to expire yet */
+	(void)pthread_mutex_lock(&expiry->lock);
+	expiry->changed = true;
+	(void)pthread_cond_signal(&expiry->wake);
+	(void)pthread_mutex_unlock(&expiry->lock);
+}
+
+int expiry_start(const struct config *config, struct store *store, struct expiry **ret,
+		 struct error *err)
+{
+	struct expiry *expiry = calloc(1, sizeof(*expiry));
+	pthread_condattr_t monotonic;
+	int r;
+
+	if (!expiry)
+		return error_oom(err);
+	expiry->config = config;
+	expiry->store = store;
+	expiry->real_base = time_now();
+	expiry->monotonic_base_ms = time_monotonic_ms();
+	expiry->sweep_at_ms = expiry->monotonic_base_ms; /* what the last run left behind */
+	(void)pthread_mutex_init(&expiry->lock, NULL);
+	(void)pthread_condattr_init(&monotonic);
+	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	(void)pthread_cond_init(&expiry->wake, &monotonic);
+	(void)pthread_condattr_destroy(&monotonic);
+	r = pthread_create(&expiry->thread, NULL, run, expiry);
+	if (r != 0) {
+		free(expiry);
+		return error_errno(err, -r, "cannot start the expiry thread");
+	}
+	*ret = expiry;
+	return 0;
+}
+
+void expiry_free(struct expiry *expiry)
+{
+	if (!expiry)
+		return;
+	(void)pthread_mutex_lock(&expiry->lock);
+	expiry->stop = true;
+	(void)pthread_cond_signal(&expiry->wake);
+	(void)pthread_mutex_unlock(&expiry->lock);
+	(void)pthread_join(expiry->thread, NULL);
+	(void)pthread_cond_destroy(&expiry->wake);
+	(void)pthread_mutex_destroy(&expiry->lock);
+	free(expiry);
+}

@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: MIT */
+/* core/daemon/scheduler.c: waiting rows to idle workers, and what becomes of them.
+ *
+ * One thread owns every child. A compose ends in exactly one way: the worker's result is checked
+ * and published, the worker says why not, or the worker dies, is too slow or too hungry, and the
+ * compose fails with those words. A dead worker is replaced; one that dies at once is replaced more
+ * and more slowly. The store's lock is held from the check of a result to its row, so that a sweep
+ * cannot take away a file that the result relies on. */
+#include "core/daemon/daemon.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define WATCH_INTERVAL_MS 100 /* between looks at memory and time of busy workers */
+#define RESPAWN_MIN_MS 50
+#define RESPAWN_MAX_MS 10000
+#define STEADY_MS 2000 /* a worker that lived that long starts anew with RESPAWN_MIN_MS */
+#define FAILURE_PREFIX "Error while generating compose: "
+
+struct slot {
+	struct child *child; /* NULL: to be started at respawn_ms */
+	bool ready;
+	_Atomic int64_t job; /* id, 0: idle */
+	_Atomic bool cancelled;
+	bool retried;
+	struct job *work; /* kept for the second try */
+	char *source;	  /* of the last job: its snapshots are loaded here */
+	int log_fd;
+	int64_t started_ms, deadline_ms, respawn_ms, pause_ms;
+	char reason[256]; /* why we killed it, or "" */
+};
+
+struct scheduler {
+	const struct scheduler_options *options;
+	pthread_t thread;
+	bool running;
+	int event_fd;
+	_Atomic bool stop, work;
+	struct slot *slot;
+	size_t slots;
+};
+
+static void kick(struct scheduler *scheduler)
+{
+	uint64_t one = 1;
+
+	(void)!write(scheduler->event_fd, &one, sizeof(one));
+}
+
+void scheduler_changed(void *data, const struct catalogue_event *event)
+{
+	struct scheduler *scheduler = data;
+
+	if (event->request_only)
+		return;
+	if (event->compose->state == STATE_WAIT) {
+		atomic_store(&scheduler->work, true);
+		kick(scheduler);
+	}
+	if (event->compose->state != STATE_FAILED || event->old_state != STATE_GENERATING)
+		return;
+	for (size_t i = 0; i < scheduler->slots; i++)
+		if (atomic_load(&scheduler->slot[i].job) == event->compose->id) {
+			atomic_store(&scheduler->slot[i].cancelled, true);
+			kick(scheduler);
+		}
+}
+
+static void log_line(struct slot *slot, const char *text)
+{
+	_cleanup_(text_done) struct text line = { 0 };
+	char now[TIME_ISO_SIZE];
+
+	if (slot->log_fd < 0)
+		return;
+	(void)text_addf(&line, "%s %s\n", time_iso(time_now(), now), text);
+	if (!line.failed)
+		(void)io_write(slot->log_fd, line.data, line.length);
+}
+
+static void progress(struct scheduler *scheduler, int64_t id)
+{
+	if (scheduler->options->progressed)
+		scheduler->options->progressed(scheduler->options->progressed_data, id);
+}
+
+/* the slot has no job any more, whatever came of it */
+static void job_over(struct scheduler *scheduler, struct slot *slot)
+{
+	int64_t id = atomic_exchange(&slot->job, 0);
+
+	closep(&slot->log_fd);
+	slot->log_fd = -1;
+	job_free(slot->work);
+	slot->work = NULL;
+	slot->retried = false;
+	atomic_store(&slot->cancelled, false);
+	progress(scheduler, id);
+}
+
+static void fail_job(struct scheduler *scheduler, struct slot *slot, const char *text)
+{
+	_cleanup_(text_done) struct text reason = { 0 };
+	int64_t id = atomic_load(&slot->job);
+	struct error err = { 0 };
+	int r;
+
+	(void)text_addf(&reason, FAILURE_PREFIX "%s", text);
+	log_line(slot, reason.failed ? text : reason.data);
+	/* out of the slot first: the news of this failure is no cancellation of a running job */
+	atomic_store(&slot->job, 0);
+	r = catalogue_fail(scheduler->options->store->catalogue, id,
+			   reason.failed ? text : reason.data, &err);
+	if (r < 0 && r != -ESTALE)
+		log_error("compose %" PRId64 ": cannot note its failure: %s", id, err.message);
+	atomic_store(&slot->job, id);
+	job_over(scheduler, slot);
+}
+
+/* ---- a result -------------------------------------------------------------- */
+
+static int publish(struct scheduler *scheduler, struct slot *slot, const struct outcome *outcome,
+		   struct error *err)
+{
+	struct store *store = scheduler->options->store;
+	int r;
+
+	(void)pthread_mutex_lock(&store->lock);
+	r = tree_store_publish(store->trees, child_work_dirfd(slot->child), outcome, err);
+	if (r >= 0)
+		r = catalogue_finish(store->catalogue, outcome->id, outcome, err);
+	(void)pthread_mutex_unlock(&store->lock);
+	return r;
+}
+
+static int send_job(struct slot *slot)
+{
+	struct message message = { .type = PIPE_COMPOSE, .id = slot->work->id, .job = slot->work };
+
+	return child_send(slot->child, &message);
+}
+
+static void on_result(struct scheduler *scheduler, struct slot *slot, const struct outcome *outcome)
+{
+	struct error err = { 0 };
+	int r;
+
+	r = publish(scheduler, slot, outcome, &err);
+	if (r == -ESTALE) { /* cancelled while it was being made */
+		job_over(scheduler, slot);
+		return;
+	}
+	if (r < 0 && !slot->retried) {
+		log_warning("compose %" PRId64 ": %s; made once more", outcome->id, err.message);
+		slot->retried = true;
+		r = child_clean(slot->child, &err);
+		if (r == 0)
+			r = send_job(slot);
+		if (r == 0)
+			return;
+	}
+	if (r < 0) {
+		log_error("compose %" PRId64 ": %s", outcome->id, err.message);
+		fail_job(scheduler, slot, err.message);
+		return;
+	}
+	log_line(slot, "done");
+	job_over(scheduler, slot);
+}
+
+static void on_progress(struct scheduler *scheduler, const struct message *message)
+{
+	struct progress now = { .done = message->done, .total = message->total };
+
+	(void)snprintf(now.phase, sizeof(now.phase), "%s", message->phase ? message->phase : "");
+	(void)snprintf(now.text, sizeof(now.text), "%s", message->text ? message->text : "");
+	catalogue_progress_set(scheduler->options->store->catalogue, message->id, &now);
+	progress(scheduler, message->id);
+}
+
+static void on_failed(struct scheduler *scheduler, struct slot *slot, const struct message *message)
+{
+	_cleanup_(text_done) struct text text = { 0 };
+
+	if (message->field && message->field[0])
+		(void)text_addf(&text, "%s: ", message->field);
+	(void)text_adds(&text, message->text ? message->text : "no reason given");
+	if (message->blame == BLAME_US)
+		log_error("compose %" PRId64 ": %s", message->id, message->text);
+	fail_job(scheduler, slot, text.failed ? "out of memory" : text.data);
+}
+
+/* 0, or -EBADMSG when the worker speaks out of turn */
+static int on_message(struct scheduler *scheduler, struct slot *slot, const struct message *message)
+{
+	if (message->type == PIPE_READY) {
+		slot->ready = true;
+		return 0;
+	}
+	if (message->type == PIPE_COMPOSE || !message->id ||
+	    message->id != atomic_load(&slot->job) ||
+	    (message->type == PIPE_RESULT && message->outcome->id != message->id))
+		return -EBADMSG;
+	switch (message->type) {
+	case PIPE_PROGRESS:
+		on_progress(scheduler, message);
+		break;
+	case PIPE_LOG:
+		log_line(slot, message->text);
+		progress(scheduler, message->id);
+		break;
+	case PIPE_RESULT:
+		on_result(scheduler, slot, message->outcome);
+		break;
+	case PIPE_FAILED:
+		on_failed(scheduler, slot, message);
+		break;
+	case PIPE_READY:
+	case PIPE_COMPOSE:
+		break;
+	}
+	return 0;
+}
+
+/* ---- life and death of a worker --------------------------------------------- */
+
+static void bury(struct scheduler *scheduler, struct slot *slot)
+{
+	const struct config *config = scheduler->options->config;
+	_cleanup_(text_done) struct text words = { 0 };
+	int64_t peak = 0, lived = time_monotonic_ms() - slot->started_ms;
+
+	(void)text_adds(&words, "the worker ");
+	child_death(slot->child, &words, &peak);
+	if (slot->reason[0]) {
+		text_clear(&words);
+		(void)text_adds(&words, slot->reason);
+	} else if (peak > config->worker_memory / 10 * 9) {
+		(void)text_addf(&words, ": it had reached its memory limit of %" PRId64 " MiB",
+				config->worker_memory >> 20);
+	}
+	if (!atomic_load(&slot->cancelled))
+		log_warning("worker %" PRId64 ": %s", child_pid(slot->child),
+			    words.failed ? "died" : words.data);
+	if (atomic_load(&slot->job) && atomic_load(&slot->cancelled))
+		job_over(scheduler, slot);
+	else if (atomic_load(&slot->job))
+		fail_job(scheduler, slot, words.failed ? "the worker died" : words.data);
+	child_stop(slot->child);
+	slot->child = NULL;
+	slot->ready = false;
+	slot->reason[0] = '\0';
+	free(slot->source);
+	slot->source = NULL;
+	slot->pause_ms =
+		lived >= STEADY_MS || !slot->pause_ms ? RESPAWN_MIN_MS : slot->pause_ms * 2;
+	if (slot->pause_ms > RESPAWN_MAX_MS)
+		slot->pause_ms = RESPAWN_MAX_MS;
+	slot->respawn_ms = time_monotonic_ms() + slot->pause_ms;
+}
+
+static void respawn(struct scheduler *scheduler, size_t number)
+{
+	struct slot *slot = &scheduler->slot[number];
+	struct error err = { 0 };
+
+	slot->started_ms = time_monotonic_ms();
+	if (child_start(scheduler->options->config, scheduler->options->store->state_dirfd,
+			(unsigned int)number, &slot->child, &err) < 0) {
+		log_error("%s", err.message);
+		slot->pause_ms = RESPAWN_MAX_MS;
+		slot->respawn_ms = slot->started_ms + slot->pause_ms;
+	}
+}
+
+static void receive(struct scheduler *scheduler, struct slot *slot)
+{
+	struct error err = { 0 };
+
+	for (;;) {
+		struct message message = { 0 };
+		int r = child_receive(slot->child, &message, &err);
+
+		if (r == 0)
+			return;
+		if (r > 0)
+			r = on_message(scheduler, slot, &message);
+		message_done(&message);
+		if (r == -EBADMSG)
+			(void)snprintf(slot->reason, sizeof(slot->reason),
+				       "the worker does not speak the language of the pipe");
+		if (r < 0) {
+			bury(scheduler, slot);
+			return;
+		}
+	}
+}
+
+static void judge_busy(struct scheduler *scheduler, struct slot *slot)
+{
+	const struct config *config = scheduler->options->config;
+
+	if (atomic_load(&slot->cancelled))
+		(void)snprintf(slot->reason, sizeof(slot->reason), "cancelled");
+	else if (time_monotonic_ms() > slot->deadline_ms)
+		(void)snprintf(slot->reason, sizeof(slot->reason),
+			       "Compose has taken more time than allowed by configuration "
+			       "(%" PRId64 " seconds)",
+			       config->worker_seconds);
+	else if (child_memory(slot->child) > config->worker_memory)
+		(void)snprintf(slot->reason, sizeof(slot->reason),
+			       "the worker exceeded its memory limit of %" PRId64 " MiB",
+			       config->worker_memory >> 20);
+	if (slot->reason[0])
+		bury(scheduler, slot);
+}
+
+/* ---- work ----------------------------------------------------------------- */
+
+/* an idle worker, rather the one that has this source loaded */
+static struct slot *idle_slot(struct scheduler *scheduler, const char *source)
+{
+	struct slot *any = NULL;
+
+	for (size_t i = 0; i < scheduler->slots; i++) {
+		struct slot *slot = &scheduler->slot[i];
+
+		if (!slot->child || !slot->ready || atomic_load(&slot->job))
+			continue;
+		if (source && slot->source && !strcmp(slot->source, source))
+			return slot;
+		any = any ? any : slot;
+	}
+	return any;
+}
+
+static int make_job(const struct config *config, struct compose *compose, struct job **ret)
+{
+	_cleanup_(job_freep) struct job *job = calloc(1, sizeof(*job));
+
+	if (!job)
+		return -ENOMEM;
+	job->id = compose->id;
+	job->uid = compose->uid;
+	job->gid = compose->gid;
+	job->trusted = access_trusted(config, compose->spec);
+	if (strings_copy(&job->allowed, &config->repo_allowed) < 0)
+		return -ENOMEM;
+	job->spec = steal(compose->spec);
+	*ret = steal(job);
+	return 0;
+}
+
+static void give(struct scheduler *scheduler, struct slot *slot, struct compose *compose)
+{
+	const struct config *config = scheduler->options->config;
+	struct error err = { 0 };
+
+	atomic_store(&slot->job, compose->id);
+	slot->deadline_ms = time_monotonic_ms() + config->worker_seconds * 1000;
+	slot->log_fd =
+		tree_store_log_open(scheduler->options->store->trees, compose->id, true, &err);
+	free(slot->source);
+	slot->source = steal(compose->source);
+	if (slot->log_fd < 0)
+		log_warning("compose %" PRId64 ": no log: %s", compose->id, err.message);
+	log_line(slot, "Compose thread started");
+	if (make_job(config, compose, &slot->work) < 0 || send_job(slot) < 0)
+		fail_job(scheduler, slot, "out of memory");
+}
+
+static void hand_out(struct scheduler *scheduler)
+{
+	while (idle_slot(scheduler, NULL) && atomic_exchange(&scheduler->work, false)) {
+		_cleanup_(compose_freep) struct compose *compose = NULL;
+		struct error err = { 0 };
+		int r = catalogue_claim(scheduler->options->store->catalogue, &compose, &err);
+
+		if (r < 0)
+			log_error("cannot take up a compose: %s", err.message);
+		if (r <= 0)
+			return;
+		atomic_store(&scheduler->work, true); /* until a claim says there is no more */
+		give(scheduler, idle_slot(scheduler, compose->source), compose);
+	}
+}
+
+static int prepare_poll(struct scheduler *scheduler, struct pollfd *polls)
+{
+	int64_t now = time_monotonic_ms(), timeout = -1;
+
+	polls[0] = (struct pollfd){ .fd = scheduler->event_fd, .events = POLLIN };
+	for (size_t i = 0; i < scheduler->slots; i++) {
+		struct slot *slot = &scheduler->slot[i];
+		int64_t wait = -1;
+
+		polls[i + 1] = (struct pollfd){ .fd = -1 };
+		if (slot->child) {
+			polls[i + 1].fd = child_fd(slot->child);
+			polls[i + 1].events = POLLIN;
+			if (child_wants_write(slot->child))
+				polls[i + 1].events |= POLLOUT;
+			wait = atomic_load(&slot->job) ? WATCH_INTERVAL_MS : -1;
+		} else {
+			wait = slot->respawn_ms > now ? slot->respawn_ms - now : 0;
+		}
+		if (wait >= 0 && (timeout < 0 || wait < timeout))
+			timeout = wait;
+	}
+	return (int)timeout;
+}
+
+static void serve_slot(struct scheduler *scheduler, size_t number, short events)
+{
+	struct slot *slot = &scheduler->slot[number];
+
+	if (!slot->child && time_monotonic_ms() >= slot->respawn_ms)
+		respawn(scheduler, number);
+	if (slot->child && (events & POLLOUT))
+		(void)child_flush(slot->child);
+	if (slot->child && (events & (POLLIN | POLLHUP | POLLERR)))
+		receive(scheduler, slot);
+	if (slot->child && atomic_load(&slot->job))
+		judge_busy(scheduler, slot);
+}
+
+static void *run(void *data)
+{
+	struct scheduler *scheduler = data;
+	_cleanup_(freep) struct pollfd *polls = calloc(scheduler->slots + 1, sizeof(*polls));
+	uint64_t count;
+
+	while (polls && !atomic_load(&scheduler->stop)) {
+		int timeout = prepare_poll(scheduler, polls);
+
+		if (poll(polls, scheduler->slots + 1, timeout) < 0 && errno != EINTR)
+			break;
+		if (polls[0].revents & POLLIN)
+			(void)!read(scheduler->event_fd, &count, sizeof(count));
+		for (size_t i = 0; i < scheduler->slots; i++)
+			serve_slot(scheduler, i, polls[i + 1].revents);
+		hand_out(scheduler);
+	}
+	return NULL;
+}
+
+int scheduler_new(const struct scheduler_options *options, struct scheduler **ret,
+		  struct error *err)
+{
+	_cleanup_(scheduler_freep) struct scheduler *scheduler = calloc(1, sizeof(*scheduler));
+
+	if (!scheduler)
+		return error_oom(err);
+	scheduler->options = options;
+	scheduler->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (scheduler->event_fd < 0)
+		return error_errno(err, -errno, "eventfd");
+	scheduler->slot = calloc((size_t)options->config->workers, sizeof(*scheduler->slot));
+	if (!scheduler->slot)
+		return error_oom(err);
+	scheduler->slots = (size_t)options->config->workers;
+	for (size_t i = 0; i < scheduler->slots; i++)
+		scheduler->slot[i].log_fd = -1;
+	atomic_store(&scheduler->work, true); /* rows of the last run */
+	*ret = steal(scheduler);
+	return 0;
+}
+
+int scheduler_start(struct scheduler *scheduler, struct error *err)
+{
+	int r = pthread_create(&scheduler->thread, NULL, run, scheduler);
+
+	if (r != 0)
+		return error_errno(err, -r, "cannot start the scheduler");
+	scheduler->running = true;
+	return 0;
+}
+
+void scheduler_free(struct scheduler *scheduler)
+{
+	if (!scheduler)
+		return;
+	atomic_store(&scheduler->stop, true);
+	if (scheduler->running) {
+		kick(scheduler);
+		(void)pthread_join(scheduler->thread, NULL);
+	}
+	for (size_t i = 0; i < scheduler->slots; i++) {
+		struct slot *slot = &scheduler->slot[i];
+
+		child_stop(slot->child);
+		closep(&slot->log_fd);
+		job_free(slot->work);
+		free(slot->source);
+	}
+	closep(&scheduler->event_fd);
+	free(scheduler->slot);
+	free(scheduler);
+}

@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: MIT */
+/* core/daemon/serve.c: `odcsfs serve`: the order of start and stop.
+ *
+ * Start: lock the state directory, catalogue, files, workers, clock, HTTP, mount, "ready". Stop is
+ * the reverse; each part is freed only after all that call into it have ended. Unmounting by hand
+ * ends nothing but the mount: SIGHUP mounts again. */
+#include "core/daemon/daemon.h"
+#include "fs/fs.h"
+#include "rest/rest.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* struct daemon - owns every room's context */
+struct daemon {
+	const struct config *config;
+	int lock_fd;
+	struct store store;
+	struct spec_rules tree_rules, rest_rules;
+	struct strings base_modules, none;
+	struct fs_options fs_options;
+	struct rest_options rest_options;
+	struct scheduler_options scheduler_options;
+	struct scheduler *scheduler;
+	struct expiry *expiry;
+	struct rest *rest;
+	struct fs *fs;
+	char *public_url, *local_path, *readme, *version;
+	pthread_t fs_thread, notify_thread;
+	bool fs_running, notify_running;
+};
+
+static const char readme_text[] =
+	"odcsfs - a repository with just the packages you ask for, for a while\n"
+	"\n"
+	"  mkdir requests/NAME\n"
+	"  echo '{\"source\": {\"type\": \"repo\", \"source\": \"/path/of/repository\",\n"
+	"        \"packages\": [\"ed\"]}, \"seconds_to_live\": 3600}' > requests/NAME/spec.json\n"
+	"  cat requests/NAME/error       what is wrong with the request; empty when it was "
+	"accepted\n"
+	"  cat requests/NAME/wait        blocks until done, failed or removed, and says which\n"
+	"  ls requests/NAME/result/      the repositories, one folder for each arch\n"
+	"  cat requests/NAME/log         what was done; progress says how far it is\n"
+	"  echo 7200 > requests/NAME/ttl live on for so many seconds more\n"
+	"  rmdir requests/NAME           cancel it, or end it now (rm -r does not work)\n"
+	"\n"
+	"composes/ID/ is the compose, composes/ID/compose/Temporary/odcs-ID.repo its .repo file.\n"
+	"The same over HTTP: /api/1/composes/ and /composes/. Manual: odcsfs(8).\n";
+
+/* ---- the state directory ------------------------------------------------------ */
+
+static int lock_state(struct daemon *daemon, struct error *err)
+{
+	const char *path = daemon->config->state_dir;
+	char text[32] = "";
+	int r;
+
+	daemon->store.state_dirfd = directory_open(AT_FDCWD, path);
+	if (daemon->store.state_dirfd < 0)
+		return error_errno(err, daemon->store.state_dirfd, "state directory %s", path);
+	daemon->lock_fd =
+		openat(daemon->store.state_dirfd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	if (daemon->lock_fd < 0)
+		return error_errno(err, -errno, "%s/lock", path);
+	if (flock(daemon->lock_fd, LOCK_EX | LOCK_NB) < 0) {
+		r = -errno;
+		(void)io_pread(daemon->lock_fd, text, sizeof(text) - 1, 0);
+		text[strcspn(text, "\n")] = '\0';
+		if (r != -EWOULDBLOCK)
+			return error_errno(err, r, "%s/lock", path);
+		return error_set(err, -EBUSY, BLAME_US, path,
+				 "another odcsfs (process %s) serves the state directory %s",
+				 text[0] ? text : "unknown", path);
+	}
+	(void)snprintf(text, sizeof(text), "%ld\n", (long)getpid());
+	if (ftruncate(daemon->lock_fd, 0) < 0 ||
+	    pwrite(daemon->lock_fd, text, strlen(text), 0) != (ssize_t)strlen(text))
+		return error_errno(err, errno ? -errno : -EIO, "%s/lock", path);
+	return 0;
+}
+
+static int open_store(struct daemon *daemon, struct error *err)
+{
+	const struct config *config = daemon->config;
+	_cleanup_(freep) char *catalogue = NULL;
+	int64_t count = 0;
+	int r;
+
+	r = lock_state(daemon, err);
+	if (r < 0)
+		return r;
+	r = directory_remove(daemon->store.state_dirfd, "work");
+	if (r < 0)
+		return error_errno(err, r, "%s/work", config->state_dir);
+	if (asprintf(&catalogue, "%s/catalogue.sqlite", config->state_dir) < 0)
+		return error_oom(err);
+	r = catalogue_open(catalogue, NULL, &daemon->store.catalogue, err);
+	if (r >= 0)
+		r = catalogue_requeue(daemon->store.catalogue, &count, err);
+	if (r >= 0)
+		r = tree_store_open(daemon->store.state_dirfd, daemon->public_url,
+				    daemon->local_path, &daemon->store.trees, err);
+	if (r >= 0 && count)
+		log_info("%" PRId64 " composes of the last run are taken up again", count);
+	return r;
+}
+
+/* ---- what the rooms ask back -------------------------------------------------- */
+
+static int authorise_tree(void *data, uint32_t uid, uint32_t gid, const struct spec *spec,
+			  struct error *err)
+{
+	struct daemon *daemon = data;
+
+	(void)uid, (void)gid; /* the kernel says who it is: always a user of this machine */
+	return access_repo(daemon->config, true, spec, err);
+}
+
+static int authorise_rest(void *data, const char *owner, bool local, const struct spec *spec,
+			  struct error *err)
+{
+	struct daemon *daemon = data;
+
+	(void)owner;
+	return access_repo(daemon->config, local, spec, err);
+}
+
+static void on_progress(void *data, int64_t id)
+{
+	struct daemon *daemon = data;
+
+	if (daemon->fs)
+		fs_progress(daemon->fs, id);
+}
+
+static void on_change(void *data, const struct catalogue_event *event)
+{
+	struct daemon *daemon = data;
+
+	if (daemon->fs)
+		fs_changed(daemon->fs, event);
+	if (daemon->rest)
+		rest_changed(daemon->rest, event);
+	if (daemon->scheduler)
+		scheduler_changed(daemon->scheduler, event);
+	if (daemon->expiry)
+		expiry_changed(daemon->expiry, event);
+}
+
+/* ---- start ---------------------------------------------------------------------- */
+
+/* http://HOST:PORT/composes from the configuration; a port of 0 is known only to rest, later */
+static int make_texts(struct daemon *daemon, struct error *err)
+{
+	const struct config *config = daemon->config;
+	int r;
+
+	if (config->public_url[0]) {
+		daemon->public_url = strdup(config->public_url);
+		for (size_t n = daemon->public_url ? strlen(daemon->public_url) : 0;
+		     n && daemon->public_url[n - 1] == '/'; n--)
+			daemon->public_url[n - 1] = '\0';
+		r = daemon->public_url ? 0 : -1;
+	} else {
+		r = asprintf(&daemon->public_url, "http://%s/composes", config->listen);
+	}
+	if (r < 0 || asprintf(&daemon->local_path, "%s/composes", config->mountpoint) < 0 ||
+	    asprintf(&daemon->version, "odcsfs %s\n", ODCSFS_VERSION) < 0)
+		return error_oom(err);
+	if (strings_add(&daemon->base_modules, "platform") < 0 ||
+	    strings_add(&daemon->base_modules, "bootstrap") < 0)
+		return error_oom(err);
+	daemon->tree_rules = (struct spec_rules){
+		.strict = true,
+		.default_seconds_to_live = config->lifetime_default,
+		.maximum_seconds_to_live = config->lifetime_maximum,
+		.default_arches = &config->arches,
+		.base_module_names = &daemon->base_modules,
+		.target_dirs = &daemon->none,
+		.raw_configs = &daemon->none,
+		.maximum_packages = (size_t)config->limit_packages,
+	};
+	daemon->rest_rules = daemon->tree_rules;
+	daemon->rest_rules.strict = false;
+	return 0;
+}
+
+static int start_workers(struct daemon *daemon, struct error *err)
+{
+	int r;
+
+	daemon->scheduler_options = (struct scheduler_options){
+		.config = daemon->config,
+		.store = &daemon->store,
+		.progressed = on_progress,
+		.progressed_data = daemon,
+	};
+	r = scheduler_new(&daemon->scheduler_options, &daemon->scheduler, err);
+	return r;
+}
+
+static int start_http(struct daemon *daemon, struct error *err)
+{
+	const struct config *config = daemon->config;
+
+	daemon->rest_options = (struct rest_options){
+		.catalogue = daemon->store.catalogue,
+		.trees = daemon->store.trees,
+		.rules = &daemon->rest_rules,
+		.listen = config->listen,
+		.public_url = daemon->public_url,
+		.auth_backend = config->auth_backend,
+		.default_sigkeys = &daemon->none,
+		.body_limit = (size_t)config->limit_body,
+		.live_composes_per_user = config->limit_live_composes,
+		.authorise = authorise_rest,
+		.authorise_data = daemon,
+	};
+	return rest_start(&daemon->rest_options, &daemon->rest, err);
+}
+
+static void *run_notify(void *data)
+{
+	fs_notify_run(data);
+	return NULL;
+}
+
+static void *run_fs(void *data)
+{
+	struct error err = { 0 };
+
+	if (fs_run(data, &err) < 0)
+		log_error("mount: %s", err.message);
+	else
+		log_info("unmounted");
+	return NULL;
+}
+
+static int mount_tree(struct daemon *daemon, struct error *err)
+{
+	int r;
+
+	if (daemon->fs_running) { /* it ended by itself: unmounted by hand */
+		(void)pthread_join(daemon->fs_thread, NULL);
+		daemon->fs_running = false;
+	}
+	r = fs_mount(daemon->fs, err);
+	if (r < 0)
+		return r;
+	r = pthread_create(&daemon->fs_thread, NULL, run_fs, daemon->fs);
+	if (r != 0) {
+		fs_stop(daemon->fs);
+		return error_errno(err, -r, "cannot start the mount's thread");
+	}
+	daemon->fs_running = true;
+	return 0;
+}
+
+static int start_tree(struct daemon *daemon, struct error *err)
+{
+	const struct config *config = daemon->config;
+	int r;
+
+	if (!config->mountpoint[0])
+		return 0;
+	daemon->fs_options = (struct fs_options){
+		.catalogue = daemon->store.catalogue,
+		.trees = daemon->store.trees,
+		.rules = &daemon->tree_rules,
+		.mountpoint = config->mountpoint,
+		.public_url = daemon->public_url,
+		.readme = readme_text,
+		.version = daemon->version,
+		.draft_ttl = config->lifetime_draft,
+		.drafts_per_user = config->limit_drafts,
+		.live_composes_per_user = config->limit_live_composes,
+		.cache_size_bytes = config->cache_size,
+		.list_aliases = config->list_aliases,
+		.owner_may_expire = config->owner_may_expire,
+		.authorise = authorise_tree,
+		.authorise_data = daemon,
+	};
+	r = fs_new(&daemon->fs_options, &daemon->fs, err);
+	if (r < 0)
+		return r;
+	r = pthread_create(&daemon->notify_thread, NULL, run_notify, daemon->fs);
+	if (r != 0)
+		return error_errno(err, -r, "cannot start the notification thread");
+	daemon->notify_running = true;
+	return mount_tree(daemon, err);
+}
+
+/* systemd's readiness protocol: one datagram to the socket named in the environment */
+static void tell_systemd(const char *state)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	const char *path = getenv("NOTIFY_SOCKET");
+	_cleanup_(closep) int fd = -1;
+	size_t length = path ? strlen(path) : 0;
+
+	if (!length || length >= sizeof(address.sun_path) || (path[0] != '/' && path[0] != '@'))
+		return;
+	memcpy(address.sun_path, path, length);
+	if (path[0] == '@')
+		address.sun_path[0] = '\0';
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address,
+			     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length)) < 0)
+		log_warning("cannot notify the service manager: %s", strerror(errno));
+}
+
+static int start(struct daemon *daemon, struct error *err)
+{
+	int r;
+
+	r = make_texts(daemon, err);
+	if (r >= 0)
+		r = open_store(daemon, err);
+	if (r >= 0)
+		r = catalogue_watch(daemon->store.catalogue, on_change, daemon);
+	if (r >= 0)
+		r = start_workers(daemon, err);
+	if (r >= 0)
+		r = expiry_start(daemon->config, &daemon->store, &daemon->expiry, err);
+	if (r >= 0)
+		r = start_http(daemon, err);
+	if (r >= 0)
+		r = start_tree(daemon, err);
+	if (r >= 0) /* last: their news find every room there */
+		r = scheduler_start(daemon->scheduler, err);
+	return r;
+}
+
+/* ---- stop ------------------------------------------------------------------------- */
+
+static void stop(struct daemon *daemon)
+{
+	rest_stop(steal(daemon->rest));
+	if (daemon->fs)
+		fs_stop(daemon->fs);
+	if (daemon->fs_running)
+		(void)pthread_join(daemon->fs_thread, NULL);
+	scheduler_free(steal(daemon->scheduler));
+	expiry_free(steal(daemon->expiry));
+	if (daemon->notify_running) {
+		fs_notify_stop(daemon->fs);
+		(void)pthread_join(daemon->notify_thread, NULL);
+	}
+	fs_free(steal(daemon->fs));
+	tree_store_close(daemon->store.trees);
+	catalogue_close(daemon->store.catalogue);
+	closep(&daemon->store.state_dirfd);
+	closep(&daemon->lock_fd);
+	strings_done(&daemon->base_modules);
+	free(daemon->public_url);
+	free(daemon->local_path);
+	free(daemon->version);
+}
+
+static void wait_for_end(struct daemon *daemon, const sigset_t *signals)
+{
+	for (;;) {
+		struct error err = { 0 };
+		int signal = sigwaitinfo(signals, NULL);
+
+		if (signal == SIGTERM || signal == SIGINT)
+			return;
+		if (signal != SIGHUP || !daemon->fs || fs_mounted(daemon->fs))
+			continue;
+		if (mount_tree(daemon, &err) < 0)
+			log_error("cannot mount again: %s", err.message);
+		else
+			log_info("mounted again on %s", daemon->config->mountpoint);
+	}
+}
+
+int serve(const struct config *config)
+{
+	struct daemon daemon = { .config = config, .lock_fd = -1, .store.state_dirfd = -1 };
+	struct error err = { 0 };
+	sigset_t signals;
+	int r;
+
+	(void)sigemptyset(&signals);
+	(void)sigaddset(&signals, SIGTERM);
+	(void)sigaddset(&signals, SIGINT);
+	(void)sigaddset(&signals, SIGHUP);
+	(void)pthread_sigmask(SIG_BLOCK, &signals, NULL); /* inherited by every thread */
+	(void)signal(SIGPIPE, SIG_IGN);
+	(void)umask(022);
+	(void)pthread_mutex_init(&daemon.store.lock, NULL);
+	daemon.store.history_seconds = config->lifetime_history;
+	r = start(&daemon, &err);
+	if (r < 0) {
+		log_error("%s", err.message);
+	} else {
+		printf("ready mount=%s http=%s\n", config->mountpoint[0] ? config->mountpoint : "-",
+		       rest_url(daemon.rest));
+		(void)fflush(stdout);
+		tell_systemd("READY=1");
+		wait_for_end(&daemon, &signals);
+		tell_systemd("STOPPING=1");
+	}
+	stop(&daemon);
+	(void)pthread_mutex_destroy(&daemon.store.lock);
+	return r < 0 ? 1 : 0;
+}
