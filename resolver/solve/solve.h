@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* resolver/solve/solve.h: the door to libsolv: which package needs which.
  *
- * Pure: reads and writes the FILE streams it is handed, opens nothing, knows no clock and no network. One
- * thread per object. A package is named by (repository number, index), the index being its place in primary. */
+ * Pure: reads and writes the FILE streams it is handed, opens nothing, knows no clock and no
+ * network. One thread per object. A package is named by (repository number, index), the index being
+ * its place in primary. */
 #pragma once
 
 #include "core/base/base.h"
@@ -10,8 +11,8 @@
 /**
  * solve_index() - primary XML → .solv
  * @primary: decompressed primary.xml
- * @paths: may be NULL: file paths, not in primary, which some package of this repository requires and
- *         filelists answered; path @paths[i] belongs to package @owners[i]
+ * @paths: may be NULL: file paths, not in primary, which some package of this repository requires
+ * and filelists answered; path @paths[i] belongs to package @owners[i]
  * @solv: gets libsolv's own format
  * @ret_count: packages, in the order of primary
  * -EBADMSG, BLAME_SOURCE: not the XML it should be */
@@ -24,7 +25,8 @@ int solve_index(FILE *primary, const struct solve_path *paths, size_t path_count
 
 struct solve_pool; /* loaded repositories for one arch; kept between composes ("hot pool") */
 
-/** solve_pool_new() - @arch: rpm arch such as "x86_64"; -EINVAL, BLAME_REQUEST when libsolv does not know it */
+/** solve_pool_new() - @arch: rpm arch such as "x86_64"; -EINVAL, BLAME_REQUEST when libsolv does
+ * not know it */
 int solve_pool_new(const char *arch, struct solve_pool **ret, struct error *err);
 void solve_pool_free(struct solve_pool *pool);
 DEFINE_FREEP(struct solve_pool, solve_pool_free)
@@ -36,11 +38,14 @@ DEFINE_FREEP(struct solve_pool, solve_pool_free)
  * @lookaside: may satisfy requirements, preferred over the others, never part of the answer */
 int solve_pool_add(struct solve_pool *pool, FILE *solv, uint32_t count, bool lookaside,
 		   struct error *err);
-/** solve_pool_prepare() - after the last add (and after solve_pool_add_path()): make it ready to solve */
+/** solve_pool_prepare() - after the last add (and after solve_pool_add_path()): make it ready to
+ * solve */
 int solve_pool_prepare(struct solve_pool *pool, struct error *err);
-/** solve_pool_open_paths() - required file paths that nothing in the pool provides (after prepare), sorted */
+/** solve_pool_open_paths() - required file paths that nothing in the pool provides (after prepare),
+ * sorted */
 int solve_pool_open_paths(struct solve_pool *pool, struct strings *ret, struct error *err);
-/** solve_pool_add_path() - package owns @path after all; call solve_pool_prepare() again when done */
+/** solve_pool_add_path() - package owns @path after all; call solve_pool_prepare() again when done
+ */
 int solve_pool_add_path(struct solve_pool *pool, uint32_t repository, uint32_t index,
 			const char *path, struct error *err);
 /** solve_pool_memory() - rough bytes, for the bound on hot pools */
@@ -48,7 +53,8 @@ size_t solve_pool_memory(const struct solve_pool *pool);
 
 /**
  * struct solve_request - what is wanted from the not-lookaside repositories
- * @names: NAME (newest, per arch of the request), NAME.ARCH, or a NEVRA (that one). NULL: everything
+ * @names: NAME (newest, per arch of the request), NAME.ARCH, or a NEVRA (that one). NULL:
+ * everything
  * @no_deps: exactly the named packages
  * @check_deps: an unsatisfied requirement is an error instead of a line in unresolved
  * Candidates are binary packages of the pool's arch and noarch that are not debug packages
@@ -79,8 +85,9 @@ DEFINE_FREEP(struct solve_answer, solve_answer_free)
 
 /**
  * solve_run() - the closure (DESIGN 5.3)
- * All names in one run of the solver without weak dependencies; names that conflict are solved apart
- * and the answers united. An unresolvable requirement is left out and reported, unless @check_deps:
- * then -ENOPKG, BLAME_SOURCE, with every one in words. The same input gives the same answer. */
+ * All names in one run of the solver without weak dependencies; names that conflict are solved
+ * apart and the answers united. An unresolvable requirement is left out and reported, unless
+ * @check_deps: then -ENOPKG, BLAME_SOURCE, with every one in words. The same input gives the same
+ * answer. */
 int solve_run(struct solve_pool *pool, const struct solve_request *request,
 	      struct solve_answer **ret, struct error *err);

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: MIT */
+/* resolver/solve/pool.h: what the files of this room share: the loaded pool, names in it, a
+ * closure. */
+#pragma once
+
+#include "resolver/solve/solve.h"
+
+#include <solv/bitmap.h>
+#include <solv/pool.h>
+#include <solv/queue.h>
+#include <solv/repo.h>
+
+struct solve_repo {
+	Repo *repo; /* solvables repo->start … in a row, in the order of primary */
+	bool lookaside;
+};
+
+struct solve_pool {
+	Pool *pool;
+	Id arch;      /* of the request; its packages come before noarch */
+	Id *accepted; /* arches whose packages are candidates, 0-terminated */
+	struct solve_repo *repo;
+	size_t repo_count, repo_room;
+	Map considered;	  /* the candidates, lookaside packages too */
+	bool files_added; /* pool_addfileprovides() has run */
+	bool prepared;
+	Offset provides_base; /* size of the provider lists right after preparing */
+};
+
+static inline void queue_done(Queue *queue)
+{
+	queue_free(queue);
+}
+
+static inline void map_done(Map *map)
+{
+	map_free(map);
+}
+
+/** next_requirement() - step through solve_requires(); 0 at the end */
+static inline Id next_requirement(const Id **ids)
+{
+	while (**ids == SOLVABLE_PREREQMARKER)
+		(*ids)++;
+	return **ids ? *(*ids)++ : 0;
+}
+
+const Id *solve_requires(const struct solve_pool *pool, Id p);
+bool solve_is_lookaside(const struct solve_pool *pool, Id p);
+const char *solve_nevra(const struct solve_pool *pool, Id p); /* in libsolv's temporary space */
+
+/** solve_can_provide() - could candidates satisfy @dep? Rich ones part by part
+ * @set: NULL, or only these and the lookaside packages count */
+bool solve_can_provide(const struct solve_pool *pool, Id dep, const Map *set);
+
+/** solve_match() - not-lookaside candidates that @name means, best first: newest, native, first
+ * listed */
+void solve_match(const struct solve_pool *pool, const char *name, Queue *ret);
+
+/**
+ * struct closure - a package set while it grows
+ * @wanted: packages to start from, each with the place of its name in the request; sorted, no
+ * doubles. An older version stands here afterwards where the newest cannot be installed
+ * @chosen: the set, with the lookaside packages that it leans on */
+struct wanted {
+	Id package;
+	size_t name;
+};
+struct closure {
+	const struct solve_pool *pool;
+	const struct strings *names;
+	struct wanted *wanted;
+	size_t count;
+	Map chosen;
+	struct solve_answer *answer; /* gets unresolved and conflicts */
+};
+
+/** solve_close() - from @wanted to @chosen (closure.c); 0 or -ENOMEM */
+int solve_close(struct closure *closure, struct error *err);
+
+/** solve_explain() - fill the answer's choices from @chosen, each with its reason (reason.c) */
+int solve_explain(const struct closure *closure, struct error *err);
