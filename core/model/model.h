@@ -59,6 +59,7 @@ const char *flag_name(int bit);
 #define SPEC_MAX_PACKAGES 50000		/* names in one request */
 #define SPEC_MAX_WORDS 10000		/* members of any other list */
 #define SPEC_MAX_STRING 4096		/* bytes of any one string */
+#define SPEC_MAX_ARCHES 64		/* arches of one request: each is a tree of its own */
 #define SPEC_MAX_DEPTH 16		/* nesting of the JSON text */
 #define SPEC_MAX_PROBLEMS 64		/* lines in `error` */
 
@@ -66,7 +67,8 @@ const char *flag_name(int bit);
  * struct spec - a request in normal form
  *
  * Made by spec_parse() or spec_from_json() only. Lists keep the order in which a word was first
- * seen, without duplicates. has_X tells null from an empty list (the record shows both). */
+ * seen, without duplicates. has_X tells null from an empty list (the record shows both). No word is
+ * empty or holds a blank, but sigkeys may hold "" (unsigned allowed). */
 struct spec {
 	enum source_type source_type;
 	struct strings source; /* words of source.source */
@@ -102,6 +104,7 @@ struct spec {
  */
 struct spec_rules {
 	bool strict;
+	bool accept_id;
 	int64_t default_seconds_to_live;
 	int64_t maximum_seconds_to_live;
 	const struct strings *default_arches;	  /* at least one word */
@@ -121,14 +124,17 @@ struct spec_rules {
  *                 2.6, 2.7; -EAGAIN when @text is not yet one complete JSON object (a proper prefix,
  *                 or empty): a writer may still be at it
  *
- * Accepts the nested body and the flat one of June 2017 (odcs-api.md 1.1). */
+ * Accepts the nested body and the flat one of June 2017 (odcs-api.md 1.1). @ret_renew_id becomes 0 for
+ * any other body. FIELD is the member's path ("source.packages", "flags"); a line whose problem is the
+ * text as a whole has none. */
 int spec_parse(const char *text, size_t length, const struct spec_rules *rules, struct spec **ret,
 	       int64_t *ret_renew_id, struct text *problems, struct error *err);
 
 /** spec_seconds_to_live() - odcs-api.md 3.1 for a PATCH or POST body; clamped; @err as above */
 int spec_seconds_to_live(const json_t *body, const struct spec_rules *rules, int64_t *ret,
 			 struct error *err);
-/** body_parse() - JSON of a POST/PATCH body with the value rules of odcs-api.md 2.7 applied */
+/** body_parse() - JSON object of a POST/PATCH body with the value rules of odcs-api.md 2.7 applied;
+ * errors as spec_parse(); PATCH's empty body is the caller's to see */
 int body_parse(const char *text, size_t length, json_t **ret, struct error *err);
 
 /** spec_to_json() - normal form: what the catalogue keeps and the pipe carries; new reference or NULL */
@@ -137,10 +143,14 @@ int spec_from_json(const json_t *json, struct spec **ret, struct error *err);
 int spec_copy(const struct spec *spec, struct spec **ret, struct error *err);
 /** spec_same_question() - odcs-api.md 5, the comparison table without the event rules */
 bool spec_same_question(const struct spec *a, const struct spec *b);
+/** spec_check_label() - compose_type and label are words that productmd knows (odcs-api.md 1.4). REST
+ * accepts others and the compose fails later: a worker asks here first. The tree's rules ask at once.
+ * -EINVAL, BLAME_REQUEST, "Invalid compose type: X" or "Label in unknown format: X" */
+int spec_check_label(const struct spec *spec, struct error *err);
 void spec_free(struct spec *spec);
 DEFINE_FREEP(struct spec, spec_free)
 
-/** nearest_word() - the known word closest to @word (edit distance <= 3), or NULL */
+/** nearest_word() - the known word closest to @word (edit distance <= 3, and not all of it), or NULL */
 const char *nearest_word(const char *word, const char *const *known, size_t count);
 
 /* ---- the record -------------------------------------------------------- */
@@ -193,12 +203,24 @@ json_t *compose_to_json(const struct compose *compose, const char *public_url, e
 /** json_line() - sorted keys, compact, newline at the end: malloc'ed text, NULL when out of memory */
 char *json_line(const json_t *json);
 
-/* Texts of a compose that carry its id (odcs-api.md 7); appended to @ret; 0 or -ENOMEM. */
+/* Texts of a compose that carry its id (odcs-api.md 7); appended to @ret; 0 or -ENOMEM. The id is
+ * compose_tree_id(): a reused tree names the compose that made it. */
+
+/** compose_text_repo() - the .repo file
+ * @base_url: of composes/, as @public_url of compose_to_json(): "http://host/composes" or
+ *            "file:///odcs/composes", without trailing slash; "/odcs-ID/compose/Temporary" is added.
+ *            The base URLs are relative for an http URL and a target_dir other than "default" */
 int compose_text_repo(const struct compose *compose, const char *base_url, struct text *ret);
 int compose_text_composeinfo(const struct compose *compose, struct text *ret);
 int compose_text_images(const struct compose *compose, struct text *ret);
-/** compose_text_rpms_head() - what stands in rpms.json before `"rpms": {`; the rest is a blob that
- * ends the document, so that equal composes share it */
+/**
+ * compose_text_rpms_head() - what stands in rpms.json before `"rpms": {`; the rest is a blob that
+ * ends the document, so that equal composes share it
+ *
+ * The head is `{"header": {…}, "payload": {"compose": {…},` and white space, as productmd prints it (indent
+ * 4, sorted members), up to and with the 8 blanks before `"rpms"`. The blob starts with `"rpms": {`,
+ * closes that object, then payload and document by two more braces, and ends with a newline; its
+ * white space is free. */
 int compose_text_rpms_head(const struct compose *compose, struct text *ret);
 const char *compose_status_word(const struct compose *compose); /* STARTED, FINISHED, DOOMED */
 /** compose_id_text() - "odcs-ID-1-YYYYMMDD.t.0": pungi_compose_id; malloc'ed or NULL */
@@ -285,7 +307,8 @@ DEFINE_FREEP(struct job, job_free)
 void outcome_free(struct outcome *outcome);
 DEFINE_FREEP(struct outcome, outcome_free)
 void message_done(struct message *message);
-/** message_print() - append one line with its newline; 0 or -ENOMEM */
+/** message_print() - append one line with its newline; 0, -ENOMEM, or -EMSGSIZE with nothing added
+ * when it would be longer than PIPE_LINE_MAX */
 int message_print(const struct message *message, struct text *ret);
 /** message_parse() - one line without newline; -EBADMSG with words when it is none of ours */
 int message_parse(const char *line, size_t length, struct message *ret, struct error *err);

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: MIT */
+/* core/model/job.c: the lines of the pipe between server and worker.
+ *
+ *   {"type":"compose","id":7,"uid":0,"gid":0,"trusted":true,"allowed":[…],"spec":{normal form}}
+ *   {"type":"ready"}
+ *   {"type":"progress","id":7,"done":3,"total":7,"phase":"depsolve","text":"…"}
+ *   {"type":"log","id":7,"text":"…"}
+ *   {"type":"result","id":7,"manifest":"HEX","manifest_new":true,"blobs":["HEX",…],…}
+ *   {"type":"failed","id":7,"text":"…","blame":"source","field":"…"}
+ *
+ * A worker meets hostile bytes, so the server believes nothing of a line but its form. */
+#include "core/model/json.h"
+
+static const char *const type_names[] = {
+	[PIPE_COMPOSE] = "compose", [PIPE_READY] = "ready",   [PIPE_PROGRESS] = "progress",
+	[PIPE_LOG] = "log",	    [PIPE_RESULT] = "result", [PIPE_FAILED] = "failed",
+};
+
+static const char *const blame_names[] = {
+	[BLAME_NONE] = "none",
+	[BLAME_REQUEST] = "request",
+	[BLAME_SOURCE] = "source",
+	[BLAME_US] = "us",
+};
+
+void job_free(struct job *job)
+{
+	if (!job)
+		return;
+	strings_done(&job->allowed);
+	spec_free(job->spec);
+	free(job);
+}
+
+void outcome_free(struct outcome *outcome)
+{
+	if (!outcome)
+		return;
+	strings_done(&outcome->blobs);
+	free(outcome->manifest);
+	free(outcome->source);
+	free(outcome->arches);
+	free(outcome->sigkeys);
+	free(outcome);
+}
+
+void message_done(struct message *message)
+{
+	job_free(message->job);
+	outcome_free(message->outcome);
+	free(message->phase);
+	free(message->text);
+	free(message->field);
+	*message = (struct message){ 0 };
+}
+
+/* ---- print ------------------------------------------------------------- */
+
+/* Bytes that are no UTF-8 (a log may hold anything) become U+FFFD: a line never fails for its
+ * words. */
+static json_t *any_text(const char *text)
+{
+	const char *end = text + strlen(text);
+	_cleanup_(freep) char *good = NULL;
+	struct text copy = { 0 };
+	size_t length;
+
+	if (end == text)
+		return json_string("");
+	for (const char *at = text; at < end; at += length) {
+		if (utf8_next(at, end, &length) >= 0) {
+			(void)text_add(&copy, at, length);
+			continue;
+		}
+		(void)text_adds(&copy, "\xef\xbf\xbd");
+		length = 1;
+	}
+	good = text_steal(&copy);
+	return good ? json_string_nocheck(good) : NULL;
+}
+
+static int set_text(json_t *json, const char *key, const char *text)
+{
+	return text ? json_object_set_new(json, key, any_text(text)) : 0;
+}
+
+static int add_job(json_t *json, const struct job *job)
+{
+	int r = json_object_set_new(json, "uid", json_integer(job->uid));
+
+	r |= json_object_set_new(json, "gid", json_integer(job->gid));
+	r |= json_object_set_new(json, "trusted", json_boolean(job->trusted));
+	r |= json_object_set_new(json, "allowed", words_to_json(&job->allowed));
+	r |= json_object_set_new(json, "spec", spec_to_json(job->spec));
+	return r;
+}
+
+static int add_outcome(json_t *json, const struct outcome *outcome)
+{
+	int r = set_text(json, "manifest", outcome->manifest);
+
+	r |= json_object_set_new(json, "manifest_new", json_boolean(outcome->manifest_new));
+	r |= json_object_set_new(json, "blobs", words_to_json(&outcome->blobs));
+	if (outcome->koji_event >= 0)
+		r |= json_object_set_new(json, "koji_event", json_integer(outcome->koji_event));
+	r |= set_text(json, "source", outcome->source);
+	r |= set_text(json, "arches", outcome->arches);
+	r |= set_text(json, "sigkeys", outcome->sigkeys);
+	r |= json_object_set_new(json, "packages_count", json_integer(outcome->packages_count));
+	r |= json_object_set_new(json, "size_bytes", json_integer(outcome->size_bytes));
+	r |= json_object_set_new(json, "bytes_written", json_integer(outcome->bytes_written));
+	return r;
+}
+
+static json_t *message_to_json(const struct message *message)
+{
+	json_auto_t *json = json_object();
+	int r = json_object_set_new(json, "type", json_string(type_names[message->type]));
+
+	if (message->type != PIPE_READY) {
+		int64_t id = message->type == PIPE_COMPOSE  ? message->job->id
+			     : message->type == PIPE_RESULT ? message->outcome->id
+							    : message->id;
+
+		r |= json_object_set_new(json, "id", json_integer(id));
+	}
+	if (message->type == PIPE_COMPOSE)
+		r |= add_job(json, message->job);
+	if (message->type == PIPE_RESULT)
+		r |= add_outcome(json, message->outcome);
+	if (message->type == PIPE_PROGRESS) {
+		r |= json_object_set_new(json, "done", json_integer(message->done));
+		r |= json_object_set_new(json, "total", json_integer(message->total));
+		r |= set_text(json, "phase", message->phase ? message->phase : "");
+	}
+	if (message->type == PIPE_PROGRESS || message->type == PIPE_LOG ||
+	    message->type == PIPE_FAILED)
+		r |= set_text(json, "text", message->text ? message->text : "");
+	if (message->type == PIPE_FAILED) {
+		r |= set_text(json, "blame", blame_names[message->blame]);
+		r |= set_text(json, "field", message->field);
+	}
+	return r < 0 ? NULL : steal(json);
+}
+
+int message_print(const struct message *message, struct text *ret)
+{
+	json_auto_t *json = message_to_json(message);
+	_cleanup_(freep) char *line = json ? json_dumps(json, JSON_COMPACT) : NULL;
+	int r;
+
+	if (!line)
+		return -ENOMEM;
+	if (strlen(line) >= PIPE_LINE_MAX)
+		return -EMSGSIZE;
+	r = text_reserve(ret, strlen(line) + 1);
+	if (r < 0)
+		return r;
+	(void)text_adds(ret, line);
+	return text_adds(ret, "\n");
+}
+
+/* ---- parse ------------------------------------------------------------- */
+
+static int refuse(struct error *err, const char *words)
+{
+	return error_set(err, -EBADMSG, BLAME_US, NULL, "line of the pipe: %s", words);
+}
+
+/* A string, absent (NULL) unless @needed. */
+static int get_text(const json_t *json, const char *key, bool needed, char **ret, struct error *err)
+{
+	const json_t *value = json_object_get(json, key);
+
+	if (!value && !needed)
+		return 0;
+	if (!json_is_string(value))
+		return error_set(err, -EBADMSG, BLAME_US, key, "line of the pipe: no text \"%s\"",
+				 key);
+	*ret = strdup(json_string_value(value));
+	return *ret ? 0 : error_oom(err);
+}
+
+static int get_number(const json_t *json, const char *key, int64_t least, int64_t most,
+		      int64_t *ret, struct error *err)
+{
+	const json_t *value = json_object_get(json, key);
+
+	if (!json_is_integer(value) || json_integer_value(value) < least ||
+	    json_integer_value(value) > most)
+		return error_set(err, -EBADMSG, BLAME_US, key,
+				 "line of the pipe: no good number \"%s\"", key);
+	*ret = json_integer_value(value);
+	return 0;
+}
+
+static int get_flag(const json_t *json, const char *key, bool *ret, struct error *err)
+{
+	const json_t *value = json_object_get(json, key);
+
+	if (!json_is_boolean(value))
+		return error_set(err, -EBADMSG, BLAME_US, key, "line of the pipe: no flag \"%s\"",
+				 key);
+	*ret = json_is_true(value);
+	return 0;
+}
+
+static int get_words(const json_t *json, const char *key, struct strings *ret, struct error *err)
+{
+	int r = words_from_json(json_object_get(json, key), ret);
+
+	if (r == -ENOMEM)
+		return error_oom(err);
+	if (r < 0)
+		return error_set(err, r, BLAME_US, key, "line of the pipe: no list \"%s\"", key);
+	return 0;
+}
+
+static int get_job(const json_t *json, struct message *message, struct error *err)
+{
+	struct job *job = calloc(1, sizeof(*job));
+	int64_t uid = 0, gid = 0;
+	int r;
+
+	message->job = job;
+	if (!job)
+		return error_oom(err);
+	job->id = message->id;
+	if ((r = get_number(json, "uid", 0, UINT32_MAX, &uid, err)) < 0 ||
+	    (r = get_number(json, "gid", 0, UINT32_MAX, &gid, err)) < 0 ||
+	    (r = get_flag(json, "trusted", &job->trusted, err)) < 0 ||
+	    (r = get_words(json, "allowed", &job->allowed, err)) < 0)
+		return r;
+	job->uid = (uint32_t)uid;
+	job->gid = (uint32_t)gid;
+	return spec_from_json(json_object_get(json, "spec"), &job->spec, err);
+}
+
+static int get_outcome(const json_t *json, struct message *message, struct error *err)
+{
+	struct outcome *outcome = calloc(1, sizeof(*outcome));
+	int r;
+
+	message->outcome = outcome;
+	if (!outcome)
+		return error_oom(err);
+	outcome->id = message->id;
+	outcome->koji_event = -1;
+	if ((r = get_text(json, "manifest", true, &outcome->manifest, err)) < 0 ||
+	    (r = get_flag(json, "manifest_new", &outcome->manifest_new, err)) < 0 ||
+	    (r = get_words(json, "blobs", &outcome->blobs, err)) < 0 ||
+	    (r = get_text(json, "source", false, &outcome->source, err)) < 0 ||
+	    (r = get_text(json, "arches", false, &outcome->arches, err)) < 0 ||
+	    (r = get_text(json, "sigkeys", false, &outcome->sigkeys, err)) < 0 ||
+	    (r = get_number(json, "packages_count", 0, INT64_MAX, &outcome->packages_count, err)) <
+		    0 ||
+	    (r = get_number(json, "size_bytes", 0, INT64_MAX, &outcome->size_bytes, err)) < 0 ||
+	    (r = get_number(json, "bytes_written", 0, INT64_MAX, &outcome->bytes_written, err)) < 0)
+		return r;
+	if (json_object_get(json, "koji_event"))
+		r = get_number(json, "koji_event", 0, INT64_MAX, &outcome->koji_event, err);
+	if (r == 0 && !hex_is_digest(outcome->manifest))
+		r = refuse(err, "\"manifest\" is no digest");
+	for (size_t i = 0; r == 0 && i < outcome->blobs.count; i++)
+		if (!hex_is_digest(outcome->blobs.item[i]))
+			r = refuse(err, "\"blobs\" holds what is no digest");
+	return r;
+}
+
+static int get_progress(const json_t *json, struct message *message, struct error *err)
+{
+	int r;
+
+	if ((r = get_number(json, "done", 0, INT64_MAX, &message->done, err)) < 0 ||
+	    (r = get_number(json, "total", 0, INT64_MAX, &message->total, err)) < 0 ||
+	    (r = get_text(json, "phase", true, &message->phase, err)) < 0)
+		return r;
+	return get_text(json, "text", true, &message->text, err);
+}
+
+static int get_failure(const json_t *json, struct message *message, struct error *err)
+{
+	const char *blame = json_string_value(json_object_get(json, "blame"));
+	int r;
+
+	if ((r = get_text(json, "text", true, &message->text, err)) < 0 ||
+	    (r = get_text(json, "field", false, &message->field, err)) < 0)
+		return r;
+	for (size_t i = 0; blame && i < ARRAY_SIZE(blame_names); i++)
+		if (!strcmp(blame, blame_names[i])) {
+			message->blame = (enum blame)i;
+			return 0;
+		}
+	return refuse(err, "no \"blame\"");
+}
+
+static int get_message(const json_t *json, struct message *message, struct error *err)
+{
+	const char *type = json_string_value(json_object_get(json, "type"));
+	size_t i = 0;
+	int r;
+
+	while (type && i < ARRAY_SIZE(type_names) && strcmp(type, type_names[i]) != 0)
+		i++;
+	if (!type || i == ARRAY_SIZE(type_names))
+		return refuse(err, "no known \"type\"");
+	message->type = (enum pipe_type)i;
+	if (message->type == PIPE_READY)
+		return 0;
+	r = get_number(json, "id", 1, INT64_MAX, &message->id, err);
+	if (r < 0)
+		return r;
+	switch (message->type) {
+	case PIPE_COMPOSE:
+		return get_job(json, message, err);
+	case PIPE_RESULT:
+		return get_outcome(json, message, err);
+	case PIPE_PROGRESS:
+		return get_progress(json, message, err);
+	case PIPE_FAILED:
+		return get_failure(json, message, err);
+	default:
+		return get_text(json, "text", true, &message->text, err);
+	}
+}
+
+int message_parse(const char *line, size_t length, struct message *ret, struct error *err)
+{
+	struct message message = { 0 };
+	json_auto_t *json = NULL;
+	char why[JSON_WHY_SIZE];
+	int r;
+
+	if (length >= PIPE_LINE_MAX)
+		return refuse(err, "too long");
+	r = json_text_load(line, length, &json, why);
+	if (r == -ENOMEM)
+		return error_oom(err);
+	if (r < 0)
+		return refuse(err, why);
+	r = get_message(json, &message, err);
+	if (r < 0) {
+		message_done(&message);
+		return r;
+	}
+	*ret = message;
+	return 0;
+}

@@ -1,0 +1,534 @@
+/* SPDX-License-Identifier: MIT */
+/* core/model/json.c: JSON text in, Python's repr out.
+ *
+ * The text is walked once without recursion before jansson sees it: jansson cannot tell a text that
+ * is still being written from a wrong one, and it would recurse as deep as the text tells it to. */
+#include "core/model/json.h"
+
+#include <wctype.h>
+
+/* ---- UTF-8 ------------------------------------------------------------- */
+
+/* -2: the bytes up to @end are the beginning of a character */
+static int32_t utf8_decode(const char *at, const char *end, size_t *ret_length)
+{
+	static const int32_t least[] = { 0, 0, 0x80, 0x800, 0x10000 };
+	const unsigned char *byte = (const unsigned char *)at;
+	size_t length = byte[0] < 0x80	 ? 1
+			: byte[0] < 0xc2 ? 0
+			: byte[0] < 0xe0 ? 2
+			: byte[0] < 0xf0 ? 3
+			: byte[0] < 0xf5 ? 4
+					 : 0;
+	int32_t code;
+
+	if (!length)
+		return -1;
+	code = length == 1 ? byte[0] : byte[0] & (0x7f >> length);
+	for (size_t i = 1; i < length; i++) {
+		if (at + i >= end)
+			return -2;
+		if ((byte[i] & 0xc0) != 0x80)
+			return -1;
+		code = code << 6 | (byte[i] & 0x3f);
+	}
+	if (code < least[length] || code > 0x10ffff || (code >= 0xd800 && code < 0xe000))
+		return -1;
+	*ret_length = length;
+	return code;
+}
+
+int32_t utf8_next(const char *at, const char *end, size_t *ret_length)
+{
+	int32_t code = utf8_decode(at, end, ret_length);
+
+	return code < 0 ? -1 : code;
+}
+
+size_t utf8_cut(const char *text, size_t limit)
+{
+	size_t length = strnlen(text, limit + 1);
+
+	if (length <= limit)
+		return length;
+	while (limit && ((unsigned char)text[limit] & 0xc0) == 0x80)
+		limit--;
+	return limit;
+}
+
+/* ---- the walk before jansson's ----------------------------------------- */
+
+enum scan { SCAN_GOOD, SCAN_SHORT, SCAN_BAD, SCAN_DEEP };
+enum expect { WANT_VALUE, WANT_VALUE_OR_END, WANT_KEY, WANT_KEY_OR_END, WANT_COLON, WANT_COMMA };
+
+struct scanner {
+	char *at;
+	char *end; /* *end is NUL */
+};
+
+static enum scan scan_escape(struct scanner *scanner)
+{
+	if (scanner->at == scanner->end)
+		return SCAN_SHORT;
+	if (*scanner->at != 'u')
+		return *scanner->at && strchr("\"\\/bfnrt", *scanner->at++) ? SCAN_GOOD : SCAN_BAD;
+	scanner->at++;
+	for (int i = 0; i < 4; i++, scanner->at++) {
+		if (scanner->at == scanner->end)
+			return SCAN_SHORT;
+		if (!*scanner->at || !strchr("0123456789abcdefABCDEF", *scanner->at))
+			return SCAN_BAD;
+	}
+	return SCAN_GOOD;
+}
+
+static enum scan scan_string(struct scanner *scanner)
+{
+	scanner->at++;
+	while (scanner->at < scanner->end) {
+		unsigned char byte = (unsigned char)*scanner->at;
+		enum scan scan = SCAN_GOOD;
+		size_t length = 1;
+
+		if (byte == '"') {
+			scanner->at++;
+			return SCAN_GOOD;
+		}
+		if (byte < 0x20)
+			return SCAN_BAD;
+		if (byte == '\\') {
+			scanner->at++;
+			scan = scan_escape(scanner);
+			length = 0;
+		} else if (byte >= 0x80) {
+			int32_t code = utf8_decode(scanner->at, scanner->end, &length);
+
+			scan = code == -2 ? SCAN_SHORT : code < 0 ? SCAN_BAD : SCAN_GOOD;
+		}
+		if (scan != SCAN_GOOD)
+			return scan;
+		scanner->at += length;
+	}
+	return SCAN_SHORT;
+}
+
+static enum scan scan_digits(struct scanner *scanner)
+{
+	char *start = scanner->at;
+
+	while (scanner->at < scanner->end && *scanner->at >= '0' && *scanner->at <= '9')
+		scanner->at++;
+	if (scanner->at == scanner->end)
+		return SCAN_SHORT;
+	return scanner->at > start ? SCAN_GOOD : SCAN_BAD;
+}
+
+/* Python has integers of any size, jansson has 64 bits: put the nearest one in place. White space
+ * may follow a number, so the length stays. */
+static void saturate(char *start, const char *end)
+{
+	int64_t value = 0;
+	int length;
+
+	errno = 0;
+	value = strtoll(start, NULL, 10);
+	if (errno != ERANGE)
+		return;
+	length = snprintf(NULL, 0, "%" PRId64, value);
+	if (end - start < length)
+		return;
+	{
+		char digits[24];
+
+		(void)snprintf(digits, sizeof(digits), "%" PRId64, value);
+		memset(start, ' ', (size_t)(end - start));
+		memcpy(start, digits, (size_t)length);
+	}
+}
+
+static enum scan scan_number(struct scanner *scanner)
+{
+	char *start = scanner->at;
+	bool whole = true;
+	enum scan scan;
+
+	if (*scanner->at == '-')
+		scanner->at++;
+	if (scanner->at < scanner->end && *scanner->at == '0')
+		scanner->at++;
+	else if ((scan = scan_digits(scanner)) != SCAN_GOOD)
+		return scan;
+	if (scanner->at < scanner->end && *scanner->at == '.') {
+		whole = false;
+		scanner->at++;
+		scan = scan_digits(scanner);
+		if (scan != SCAN_GOOD)
+			return scan;
+	}
+	if (scanner->at < scanner->end && (*scanner->at == 'e' || *scanner->at == 'E')) {
+		whole = false;
+		scanner->at++;
+		if (scanner->at < scanner->end && (*scanner->at == '+' || *scanner->at == '-'))
+			scanner->at++;
+		scan = scan_digits(scanner);
+		if (scan != SCAN_GOOD)
+			return scan;
+	}
+	if (scanner->at == scanner->end)
+		return SCAN_SHORT;
+	if (whole)
+		saturate(start, scanner->at);
+	return SCAN_GOOD;
+}
+
+static enum scan scan_literal(struct scanner *scanner, const char *word)
+{
+	for (; *word; word++, scanner->at++) {
+		if (scanner->at == scanner->end)
+			return SCAN_SHORT;
+		if (*scanner->at != *word)
+			return SCAN_BAD;
+	}
+	return SCAN_GOOD;
+}
+
+static enum scan scan_scalar(struct scanner *scanner)
+{
+	switch (*scanner->at) {
+	case '"':
+		return scan_string(scanner);
+	case 't':
+		return scan_literal(scanner, "true");
+	case 'f':
+		return scan_literal(scanner, "false");
+	case 'n':
+		return scan_literal(scanner, "null");
+	case '-':
+	case '0' ... '9':
+		return scan_number(scanner);
+	default:
+		return SCAN_BAD;
+	}
+}
+
+/* One value of any type; @scanner ends behind it, or where it went wrong. */
+static enum scan scan_value(struct scanner *scanner)
+{
+	bool object[SPEC_MAX_DEPTH] = { false };
+	enum expect want = WANT_VALUE;
+	enum scan scan;
+	int depth = 0;
+
+	for (;;) {
+		char c;
+
+		while (scanner->at < scanner->end && *scanner->at &&
+		       strchr(" \t\r\n", *scanner->at))
+			scanner->at++;
+		if (scanner->at == scanner->end)
+			return SCAN_SHORT;
+		c = *scanner->at;
+		if ((c == '}' &&
+		     (want == WANT_KEY_OR_END || (want == WANT_COMMA && object[depth - 1]))) ||
+		    (c == ']' &&
+		     (want == WANT_VALUE_OR_END || (want == WANT_COMMA && !object[depth - 1])))) {
+			scanner->at++;
+			depth--;
+			want = WANT_COMMA;
+		} else if (want == WANT_COMMA) {
+			if (c != ',')
+				return SCAN_BAD;
+			scanner->at++;
+			want = object[depth - 1] ? WANT_KEY : WANT_VALUE;
+			continue;
+		} else if (want == WANT_COLON) {
+			if (c != ':')
+				return SCAN_BAD;
+			scanner->at++;
+			want = WANT_VALUE;
+			continue;
+		} else if (want == WANT_KEY || want == WANT_KEY_OR_END) {
+			scan = c == '"' ? scan_string(scanner) : SCAN_BAD;
+			if (scan != SCAN_GOOD)
+				return scan;
+			want = WANT_COLON;
+			continue;
+		} else if (c == '{' || c == '[') {
+			if (depth == SPEC_MAX_DEPTH)
+				return SCAN_DEEP;
+			object[depth++] = c == '{';
+			scanner->at++;
+			want = c == '{' ? WANT_KEY_OR_END : WANT_VALUE_OR_END;
+			continue;
+		} else {
+			scan = scan_scalar(scanner);
+			if (scan != SCAN_GOOD)
+				return scan;
+			want = WANT_COMMA;
+		}
+		if (!depth)
+			return SCAN_GOOD;
+	}
+}
+
+static void describe(char why[static JSON_WHY_SIZE], const char *text, const char *at,
+		     const char *words)
+{
+	size_t line = 1, column = 1;
+
+	for (; text < at; text++) {
+		column = *text == '\n' ? 1 : column + 1;
+		line += *text == '\n';
+	}
+	(void)snprintf(why, JSON_WHY_SIZE, "line %zu, column %zu: %s", line, column, words);
+}
+
+/* 0, -EAGAIN or -EINVAL with words */
+static int scan_text(char *text, size_t length, char why[static JSON_WHY_SIZE])
+{
+	struct scanner scanner = { .at = text, .end = text + length };
+	size_t start = strspn(text, " \t\r\n");
+	enum scan scan = scan_value(&scanner);
+
+	/* a bare number is complete where the text ends; only an object can be told to be
+	 * unfinished */
+	if (scan == SCAN_SHORT && start < length && text[start] != '{')
+		scan = scanner.at == scanner.end && strchr("-0123456789", text[start]) ? SCAN_GOOD
+										       : SCAN_BAD;
+	if (scan == SCAN_SHORT) {
+		describe(why, text, scanner.end, "the text ends before the JSON object does");
+		return -EAGAIN;
+	}
+	if (scan == SCAN_DEEP) {
+		describe(why, text, scanner.at, "objects and lists are nested too deeply");
+		return -EINVAL;
+	}
+	if (scan == SCAN_GOOD)
+		scanner.at += strspn(scanner.at, " \t\r\n");
+	if (scan == SCAN_BAD || scanner.at < scanner.end) {
+		describe(why, text, scanner.at,
+			 scan == SCAN_BAD ? "this is not JSON"
+					  : "something follows the JSON value");
+		return -EINVAL;
+	}
+	return 0;
+}
+
+int json_text_load(const char *text, size_t length, json_t **ret,
+		   char ret_why[static JSON_WHY_SIZE])
+{
+	_cleanup_(freep) char *copy = malloc(length + 1);
+	json_error_t error;
+	json_t *json;
+	int r;
+
+	if (!copy)
+		return -ENOMEM;
+	if (length)
+		memcpy(copy, text, length);
+	copy[length] = '\0';
+	r = scan_text(copy, length, ret_why);
+	if (r < 0)
+		return r;
+	json = json_loadb(copy, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
+	if (!json) {
+		enum json_error_code code = json_error_code(&error);
+
+		if (code == json_error_out_of_memory)
+			return -ENOMEM;
+		(void)snprintf(
+			ret_why, JSON_WHY_SIZE, "line %d, column %d: %s", error.line, error.column,
+			code == json_error_duplicate_key      ? "a member is given twice"
+			: code == json_error_numeric_overflow ? "a number is too large"
+			: code == json_error_null_character || code == json_error_null_byte_in_key
+				? "a string holds a NUL character"
+				: "this is not JSON");
+		return -EINVAL;
+	}
+	*ret = json;
+	return 0;
+}
+
+int json_print(const json_t *json, struct text *ret)
+{
+	const size_t flags = JSON_SORT_KEYS | JSON_COMPACT | JSON_ENSURE_ASCII | JSON_ENCODE_ANY;
+	_cleanup_(freep) char *text = json_dumps(json, flags);
+
+	return text ? text_adds(ret, text) : -ENOMEM;
+}
+
+char *json_line(const json_t *json)
+{
+	struct text text = { 0 };
+
+	if (json_print(json, &text) < 0)
+		text.failed = true;
+	(void)text_adds(&text, "\n");
+	return text_steal(&text);
+}
+
+/* ---- Python's repr ----------------------------------------------------- */
+
+static void repr_string(const char *string, locale_t locale, struct text *ret)
+{
+	const char *end = string + strlen(string);
+	char quote = strchr(string, '\'') && !strchr(string, '"') ? '"' : '\'';
+	size_t length;
+
+	(void)text_add(ret, &quote, 1);
+	for (const char *at = string; at < end; at += length) {
+		int32_t code = utf8_next(at, end, &length);
+
+		if (code < 0) { /* not from JSON: shown byte by byte */
+			code = (unsigned char)*at;
+			length = 1;
+			(void)text_addf(ret, "\\x%02" PRIx32, (uint32_t)code);
+		} else if (code == quote || code == '\\') {
+			(void)text_addf(ret, "\\%c", (int)code);
+		} else if (code == '\n' || code == '\r' || code == '\t') {
+			(void)text_adds(ret, code == '\n' ? "\\n" : code == '\r' ? "\\r" : "\\t");
+		} else if (code >= 0x20 && code < 0x7f) {
+			(void)text_add(ret, at, length);
+		} else if (code >= 0xa1 && locale && iswprint_l((wint_t)code, locale) &&
+			   !iswspace_l((wint_t)code, locale)) {
+			(void)text_add(ret, at, length);
+		} else {
+			(void)text_addf(ret,
+					code < 0x100	 ? "\\x%02" PRIx32
+					: code < 0x10000 ? "\\u%04" PRIx32
+							 : "\\U%08" PRIx32,
+					(uint32_t)code);
+		}
+	}
+	(void)text_add(ret, &quote, 1);
+}
+
+/* The shortest digits that give the same number back; an exponent from 1e16 and below 1e-4. */
+static void repr_real(double value, struct text *ret)
+{
+	char digits[40], plain[40];
+	int precision, exponent;
+
+	for (precision = 0; precision < 17; precision++) {
+		(void)snprintf(digits, sizeof(digits), "%.*e", precision, value);
+		if (strtod(digits, NULL) == value)
+			break;
+	}
+	exponent = atoi(strchr(digits, 'e') + 1);
+	if (exponent < -4 || exponent >= 16) {
+		(void)text_adds(ret, digits);
+		return;
+	}
+	(void)snprintf(plain, sizeof(plain), "%.*f",
+		       precision > exponent ? precision - exponent : 1, value);
+	(void)text_adds(ret, plain);
+}
+
+static void repr_container(const json_t *value, locale_t locale, struct text *ret)
+{
+	bool first = true;
+	const char *key;
+	json_t *member;
+	size_t i;
+
+	if (json_is_array(value)) {
+		(void)text_adds(ret, "[");
+		json_array_foreach(value, i, member)
+		{
+			(void)text_adds(ret, i ? ", " : "");
+			python_repr(member, locale, ret);
+		}
+		(void)text_adds(ret, "]");
+		return;
+	}
+	(void)text_adds(ret, "{");
+	for (void *at = json_object_iter((json_t *)(uintptr_t)value); at;
+	     at = json_object_iter_next((json_t *)(uintptr_t)value, at)) {
+		key = json_object_iter_key(at);
+		(void)text_adds(ret, first ? "" : ", ");
+		first = false;
+		repr_string(key, locale, ret);
+		(void)text_adds(ret, ": ");
+		python_repr(json_object_iter_value(at), locale, ret);
+	}
+	(void)text_adds(ret, "}");
+}
+
+void python_repr(const json_t *value, locale_t locale, struct text *ret)
+{
+	switch (json_typeof(value)) {
+	case JSON_OBJECT:
+	case JSON_ARRAY:
+		repr_container(value, locale, ret);
+		break;
+	case JSON_STRING:
+		repr_string(json_string_value(value), locale, ret);
+		break;
+	case JSON_INTEGER:
+		(void)text_addf(ret, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
+		break;
+	case JSON_REAL:
+		repr_real(json_real_value(value), ret);
+		break;
+	case JSON_TRUE:
+		(void)text_adds(ret, "True");
+		break;
+	case JSON_FALSE:
+		(void)text_adds(ret, "False");
+		break;
+	case JSON_NULL:
+		(void)text_adds(ret, "None");
+		break;
+	}
+}
+
+/* ---- Python's int() ---------------------------------------------------- */
+
+/* Blanks around, one sign, digits with single underscores between them. */
+static int int_of_string(const char *at, int64_t *ret)
+{
+	bool negative, digit = false;
+	int64_t value = 0;
+
+	at += strspn(at, " \t\r\n\v\f");
+	negative = *at == '-';
+	if (*at == '-' || *at == '+')
+		at++;
+	for (; (*at >= '0' && *at <= '9') || (*at == '_' && digit && at[1] != '_'); at++) {
+		digit = *at != '_';
+		if (!digit)
+			continue;
+		if (__builtin_mul_overflow(value, 10, &value) ||
+		    (negative ? __builtin_sub_overflow(value, *at - '0', &value)
+			      : __builtin_add_overflow(value, *at - '0', &value)))
+			value = negative ? INT64_MIN : INT64_MAX;
+	}
+	at += strspn(at, " \t\r\n\v\f");
+	if (*at || !digit)
+		return -EINVAL;
+	*ret = value;
+	return 0;
+}
+
+int python_int(const json_t *value, int64_t *ret)
+{
+	double real;
+
+	switch (json_typeof(value)) {
+	case JSON_INTEGER:
+		*ret = json_integer_value(value);
+		return 0;
+	case JSON_TRUE:
+	case JSON_FALSE:
+		*ret = json_is_true(value);
+		return 0;
+	case JSON_REAL:
+		real = json_real_value(value);
+		*ret = real >= 0x1p63 ? INT64_MAX : real < -0x1p63 ? INT64_MIN : (int64_t)real;
+		return 0;
+	case JSON_STRING:
+		return int_of_string(json_string_value(value), ret);
+	default:
+		return -EINVAL;
+	}
+}

@@ -1,0 +1,93 @@
+/* SPDX-License-Identifier: MIT */
+/* core/model/json.h: what only the files of this room share: JSON text in, Python's repr out, the
+ * tables of words, and the judge that collects problems. */
+#pragma once
+
+#include "core/model/model.h"
+
+#include <locale.h>
+
+/* ---- words ------------------------------------------------------------- */
+
+/** struct named_bit - one row of a table of words; a NULL name ends the table */
+struct named_bit {
+	const char *name;
+	int bit;
+};
+
+extern const struct named_bit flag_words[], result_words[], multilib_words[];
+int named_bit_find(const struct named_bit *words, const char *name); /* -EINVAL */
+
+/* ---- JSON text --------------------------------------------------------- */
+
+#define JSON_WHY_SIZE 160
+
+/**
+ * json_text_load() - parse one JSON value, of at most SPEC_MAX_DEPTH levels, without recursion
+ * first
+ * @ret_why: words when the result is -EINVAL or -EAGAIN ("line 2, column 5: …"), always valid UTF-8
+ *
+ * 0; -EAGAIN: a proper prefix of an object (or nothing yet); -EINVAL; -ENOMEM. Duplicate members
+ * are refused. An integer outside 64 bits becomes the nearest one inside. */
+int json_text_load(const char *text, size_t length, json_t **ret,
+		   char ret_why[static JSON_WHY_SIZE]);
+
+/** json_print() - append the compact form (sorted keys, ASCII only); 0 or -ENOMEM */
+int json_print(const json_t *json, struct text *ret);
+
+/** utf8_next() - code point at @at (< @end), its length in @ret_length; -1 when it is no UTF-8 */
+int32_t utf8_next(const char *at, const char *end, size_t *ret_length);
+/** utf8_cut() - greatest length <= @limit that does not split a character of @text */
+size_t utf8_cut(const char *text, size_t limit);
+
+/** python_repr() - as Python 3 prints a value that came from JSON; @locale: for printability */
+void python_repr(const json_t *value, locale_t locale, struct text *ret);
+/** python_int() - int() of a JSON value: 0, or -EINVAL; saturates at the ends of 64 bits */
+int python_int(const json_t *value, int64_t *ret);
+
+/* ---- judging ----------------------------------------------------------- */
+
+/**
+ * struct judge - collects what is wrong with one text
+ * @problems: borrowed, may be NULL: gets a line per problem
+ * @err:      borrowed, may be NULL: gets the first problem
+ * @code:     of the first problem; 0 while there is none
+ *
+ * Checks go on after a problem, so that the user sees all of them at once. */
+struct judge {
+	struct text *problems;
+	struct error *err;
+	locale_t locale; /* UTF-8 character classes, made when first needed */
+	unsigned int count;
+	int code;
+};
+
+void judge_done(struct judge *judge);
+void judge_say(struct judge *judge, int code, const char *field, const char *format, ...)
+	_printf_(4, 5);
+void judge_oom(struct judge *judge);
+/** judge_repr() - malloc'ed repr of @value, NULL when out of memory (said) */
+char *judge_repr(struct judge *judge, const json_t *value);
+
+/** body_judge() - the recursive value check, odcs-api.md 2.7, over the members of @container */
+void body_judge(struct judge *judge, const json_t *container);
+/** body_said() - did body_judge() already say that member @key has the wrong type? */
+bool body_said(const char *key, const json_t *value);
+/** body_load() - size limit and json_text_load() with the words of odcs-api.md 2.6 rule 2, or with
+ * @strict where the text is broken */
+int body_load(const char *text, size_t length, bool strict, json_t **ret, struct judge *judge);
+/** lifetime_judge() - odcs-api.md 3.1 */
+int64_t lifetime_judge(struct judge *judge, const json_t *body, const struct spec_rules *rules);
+
+/* ---- lists, names ------------------------------------------------------ */
+
+json_t *words_to_json(const struct strings *words);	      /* new reference or NULL */
+int words_from_json(const json_t *list, struct strings *ret); /* appends; -EBADMSG, -ENOMEM */
+/** compose_type_suffix() - ".t" for "test" and so on; NULL for what productmd does not know */
+const char *compose_type_suffix(const char *compose_type);
+/** compose_result_repo() - malloc'ed URL of compose/Temporary, "" where upstream shows none, NULL
+ */
+char *compose_result_repo(const struct compose *compose, const char *base_url);
+/** compose_arches() - words of what the record shows, else of the request; appended; 0 or -ENOMEM
+ */
+int compose_arches(const struct compose *compose, struct strings *ret);
