@@ -89,15 +89,20 @@ static void add_job(Queue *jobs, const struct item *item, Id flags)
 
 /* Solve @jobs; true: @ret_decided holds what gets installed. False: @words (may be NULL) says why
  * not */
-static bool run_solver(const struct solve_pool *pool, Queue *jobs, Queue *ret_decided,
-		       struct text *words)
+static bool run_solver(struct solve_pool *pool, Queue *jobs, Queue *ret_decided, struct text *words)
 {
 	_cleanup_(solver_freep) Solver *solver = new_solver(pool->pool);
+	_cleanup_(queue_done) Queue shown;
 	Id rule, source, target, dep;
 	SolverRuleinfo type;
+	int problems;
 
+	queue_init(&shown);
 	queue_empty(ret_decided);
-	if (solver_solve(solver, jobs) == 0) {
+	solve_weak_show(pool, jobs, &shown);
+	problems = solver_solve(solver, jobs);
+	solve_weak_unshow(pool, &shown);
+	if (!problems) {
 		solver_get_decisionqueue(solver, ret_decided);
 		return true;
 	}
@@ -265,7 +270,7 @@ static int try_older(struct run *run, const struct item *item, const char *words
 
 static int solve_alone(struct run *run, const struct item *item, struct items *next)
 {
-	const struct solve_pool *pool = run->closure->pool;
+	struct solve_pool *pool = run->closure->pool;
 	_cleanup_(queue_done) Queue jobs, decided;
 	_cleanup_(text_done) struct text words = { 0 };
 	int r;
@@ -293,7 +298,7 @@ static int solve_alone(struct run *run, const struct item *item, struct items *n
 /* All of @pending in one run; what it leaves over goes to @left */
 static int solve_together(struct run *run, const struct items *pending, struct items *left)
 {
-	const struct solve_pool *pool = run->closure->pool;
+	struct solve_pool *pool = run->closure->pool;
 	_cleanup_(queue_done) Queue jobs, decided;
 	_cleanup_(map_done) Map set;
 	bool solved;

@@ -79,6 +79,7 @@ void solve_pool_free(struct solve_pool *pool)
 	if (pool->pool)
 		pool_free(pool->pool);
 	map_free(&pool->considered);
+	free(pool->weak);
 	free(pool->accepted);
 	free(pool->repo);
 	free(pool);
@@ -183,6 +184,9 @@ int solve_pool_prepare(struct solve_pool *pool, struct error *err)
 		r = consider(pool, err);
 		if (r < 0)
 			return r;
+		r = solve_weak_hide(pool, err);
+		if (r < 0)
+			return r;
 		pool_addfileprovides(pool->pool);
 		pool->files_added = true;
 	}
@@ -268,7 +272,7 @@ size_t solve_pool_memory(const struct solve_pool *pool)
 
 	bytes += (size_t)p->ss.sstrings + (size_t)p->ss.nstrings * 3 * sizeof(Id);
 	bytes += (size_t)p->nrels * (sizeof(Reldep) + 3 * sizeof(Id));
-	bytes += (size_t)p->nsolvables * sizeof(Solvable);
+	bytes += (size_t)p->nsolvables * (sizeof(Solvable) + sizeof(*pool->weak));
 	bytes +=
 		((size_t)p->whatprovidesdataoff * 2 + (size_t)p->whatprovidesdataleft) * sizeof(Id);
 	for (size_t i = 0; i < pool->repo_count; i++) {
@@ -281,9 +285,20 @@ size_t solve_pool_memory(const struct solve_pool *pool)
 	return bytes;
 }
 
+struct solve_repo *solve_repo_of(const struct solve_pool *pool, Id p)
+{
+	size_t i = 0;
+
+	while (p >= pool->repo[i].repo->end) /* they follow one another */
+		i++;
+	return &pool->repo[i];
+}
+
 bool solve_is_lookaside(const struct solve_pool *pool, Id p)
 {
-	return pool_id2solvable(pool->pool, p)->repo->priority != 0;
+	const Repo *repo = pool_id2solvable(pool->pool, p)->repo;
+
+	return repo && repo->priority; /* the system's own solvable has none */
 }
 
 const char *solve_nevra(const struct solve_pool *pool, Id p)

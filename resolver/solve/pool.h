@@ -13,6 +13,13 @@
 struct solve_repo {
 	Repo *repo; /* solvables repo->start … in a row, in the order of primary */
 	bool lookaside;
+	Offset scratch; /* place for shown weak lists, as long as all of them */
+	Offset place;	/* next free in it, during a run */
+};
+
+/* lists of weak dependencies, taken out of the solvable (weak.c) */
+struct weak {
+	Offset recommends, suggests, supplements, enhances;
 };
 
 struct solve_pool {
@@ -21,8 +28,9 @@ struct solve_pool {
 	Id *accepted; /* arches whose packages are candidates, 0-terminated */
 	struct solve_repo *repo;
 	size_t repo_count, repo_room;
-	Map considered;	  /* the candidates, lookaside packages too */
-	bool files_added; /* pool_addfileprovides() has run */
+	struct weak *weak; /* by solvable */
+	Map considered;	   /* the candidates, lookaside packages too */
+	bool files_added;  /* pool_addfileprovides() has run */
 	bool prepared;
 	Offset provides_base; /* size of the provider lists right after preparing */
 };
@@ -49,6 +57,15 @@ const Id *solve_requires(const struct solve_pool *pool, Id p);
 bool solve_is_lookaside(const struct solve_pool *pool, Id p);
 const char *solve_nevra(const struct solve_pool *pool, Id p); /* in libsolv's temporary space */
 
+struct solve_repo *solve_repo_of(const struct solve_pool *pool, Id p);
+
+/** solve_weak_hide() - take the weak dependencies out of all solvables, once */
+int solve_weak_hide(struct solve_pool *pool, struct error *err);
+/** solve_weak_show() - show those that can matter for @jobs; @ret_shown goes to solve_weak_unshow()
+ */
+void solve_weak_show(struct solve_pool *pool, const Queue *jobs, Queue *ret_shown);
+void solve_weak_unshow(struct solve_pool *pool, const Queue *shown);
+
 /** solve_can_provide() - could candidates satisfy @dep? Rich ones part by part
  * @set: NULL, or only these and the lookaside packages count */
 bool solve_can_provide(const struct solve_pool *pool, Id dep, const Map *set);
@@ -67,7 +84,7 @@ struct wanted {
 	size_t name;
 };
 struct closure {
-	const struct solve_pool *pool;
+	struct solve_pool *pool;
 	const struct strings *names;
 	struct wanted *wanted;
 	size_t count;
