@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* core/model/body.c: what holds for every body that a client sends: the judge that collects
  * problems, the value check of odcs-api.md 2.7, and the lifetime of 3.1. */
-#include "core/model/json.h"
+#include "core/model/private.h"
 
 #include <stdarg.h>
 #include <wctype.h>
@@ -122,6 +122,8 @@ bool body_said(const char *key, const json_t *value)
 	return json_is_null(value) || wanted_type(key, value);
 }
 
+/* Python's isalnum(), as near as C's locale comes: letters and decimal digits are the same; signs
+ * like U+00BD are refused, and the vowel signs of some scripts allowed. */
 static bool character_allowed(struct judge *judge, int32_t code)
 {
 	if (code < 0x80)

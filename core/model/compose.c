@@ -7,7 +7,7 @@
  *
  * After a restart catalogue_requeue() puts generating rows back to wait. Nothing leaves removed:
  * regenerating makes a new record. */
-#include "core/model/json.h"
+#include "core/model/private.h"
 
 /* ---- release, copy ----------------------------------------------------- */
 

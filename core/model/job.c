@@ -9,7 +9,7 @@
  *   {"type":"failed","id":7,"text":"…","blame":"source","field":"…"}
  *
  * A worker meets hostile bytes, so the server believes nothing of a line but its form. */
-#include "core/model/json.h"
+#include "core/model/private.h"
 
 static const char *const type_names[] = {
 	[PIPE_COMPOSE] = "compose", [PIPE_READY] = "ready",   [PIPE_PROGRESS] = "progress",

@@ -3,7 +3,7 @@
  *
  * The text is walked once without recursion before jansson sees it: jansson cannot tell a text that
  * is still being written from a wrong one, and it would recurse as deep as the text tells it to. */
-#include "core/model/json.h"
+#include "core/model/private.h"
 
 #include <wctype.h>
 
@@ -66,6 +66,11 @@ struct scanner {
 	char *end; /* *end is NUL */
 };
 
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
+}
+
 static enum scan scan_escape(struct scanner *scanner)
 {
 	if (scanner->at == scanner->end)
@@ -124,26 +129,20 @@ static enum scan scan_digits(struct scanner *scanner)
 }
 
 /* Python has integers of any size, jansson has 64 bits: put the nearest one in place. White space
- * may follow a number, so the length stays. */
+ * may follow a number, so the length stays; overflow means there is room. */
 static void saturate(char *start, const char *end)
 {
-	int64_t value = 0;
-	int length;
+	char digits[24];
+	int64_t value;
+	size_t length;
 
 	errno = 0;
 	value = strtoll(start, NULL, 10);
 	if (errno != ERANGE)
 		return;
-	length = snprintf(NULL, 0, "%" PRId64, value);
-	if (end - start < length)
-		return;
-	{
-		char digits[24];
-
-		(void)snprintf(digits, sizeof(digits), "%" PRId64, value);
-		memset(start, ' ', (size_t)(end - start));
-		memcpy(start, digits, (size_t)length);
-	}
+	length = (size_t)snprintf(digits, sizeof(digits), "%" PRId64, value);
+	memset(start, ' ', (size_t)(end - start));
+	memcpy(start, digits, length);
 }
 
 static enum scan scan_number(struct scanner *scanner)
@@ -211,64 +210,75 @@ static enum scan scan_scalar(struct scanner *scanner)
 	}
 }
 
+/* What is open around @scanner: objects and lists. */
+struct nest {
+	bool object[SPEC_MAX_DEPTH];
+	int depth;
+	enum expect want;
+};
+
+static bool closes(const struct nest *nest, char c)
+{
+	if (nest->want == WANT_KEY_OR_END)
+		return c == '}';
+	if (nest->want == WANT_VALUE_OR_END)
+		return c == ']';
+	return nest->want == WANT_COMMA && c == (nest->object[nest->depth - 1] ? '}' : ']');
+}
+
+/* One token; a value that ends leaves WANT_COMMA behind. */
+static enum scan scan_token(struct scanner *scanner, struct nest *nest)
+{
+	enum scan scan = SCAN_GOOD;
+	char c = *scanner->at;
+
+	if (closes(nest, c)) {
+		scanner->at++;
+		nest->depth--;
+		nest->want = WANT_COMMA;
+	} else if (nest->want == WANT_COMMA) {
+		if (c != ',')
+			return SCAN_BAD;
+		scanner->at++;
+		nest->want = nest->object[nest->depth - 1] ? WANT_KEY : WANT_VALUE;
+	} else if (nest->want == WANT_COLON) {
+		if (c != ':')
+			return SCAN_BAD;
+		scanner->at++;
+		nest->want = WANT_VALUE;
+	} else if (nest->want == WANT_KEY || nest->want == WANT_KEY_OR_END) {
+		scan = c == '"' ? scan_string(scanner) : SCAN_BAD;
+		nest->want = WANT_COLON;
+	} else if (c == '{' || c == '[') {
+		if (nest->depth == SPEC_MAX_DEPTH)
+			return SCAN_DEEP;
+		scanner->at++;
+		nest->object[nest->depth++] = c == '{';
+		nest->want = c == '{' ? WANT_KEY_OR_END : WANT_VALUE_OR_END;
+	} else {
+		scan = scan_scalar(scanner);
+		nest->want = WANT_COMMA;
+	}
+	return scan;
+}
+
 /* One value of any type; @scanner ends behind it, or where it went wrong. */
 static enum scan scan_value(struct scanner *scanner)
 {
-	bool object[SPEC_MAX_DEPTH] = { false };
-	enum expect want = WANT_VALUE;
-	enum scan scan;
-	int depth = 0;
+	struct nest nest = { .want = WANT_VALUE };
 
-	for (;;) {
-		char c;
+	do {
+		enum scan scan;
 
-		while (scanner->at < scanner->end && *scanner->at &&
-		       strchr(" \t\r\n", *scanner->at))
+		while (scanner->at < scanner->end && is_blank(*scanner->at))
 			scanner->at++;
 		if (scanner->at == scanner->end)
 			return SCAN_SHORT;
-		c = *scanner->at;
-		if ((c == '}' &&
-		     (want == WANT_KEY_OR_END || (want == WANT_COMMA && object[depth - 1]))) ||
-		    (c == ']' &&
-		     (want == WANT_VALUE_OR_END || (want == WANT_COMMA && !object[depth - 1])))) {
-			scanner->at++;
-			depth--;
-			want = WANT_COMMA;
-		} else if (want == WANT_COMMA) {
-			if (c != ',')
-				return SCAN_BAD;
-			scanner->at++;
-			want = object[depth - 1] ? WANT_KEY : WANT_VALUE;
-			continue;
-		} else if (want == WANT_COLON) {
-			if (c != ':')
-				return SCAN_BAD;
-			scanner->at++;
-			want = WANT_VALUE;
-			continue;
-		} else if (want == WANT_KEY || want == WANT_KEY_OR_END) {
-			scan = c == '"' ? scan_string(scanner) : SCAN_BAD;
-			if (scan != SCAN_GOOD)
-				return scan;
-			want = WANT_COLON;
-			continue;
-		} else if (c == '{' || c == '[') {
-			if (depth == SPEC_MAX_DEPTH)
-				return SCAN_DEEP;
-			object[depth++] = c == '{';
-			scanner->at++;
-			want = c == '{' ? WANT_KEY_OR_END : WANT_VALUE_OR_END;
-			continue;
-		} else {
-			scan = scan_scalar(scanner);
-			if (scan != SCAN_GOOD)
-				return scan;
-			want = WANT_COMMA;
-		}
-		if (!depth)
-			return SCAN_GOOD;
-	}
+		scan = scan_token(scanner, &nest);
+		if (scan != SCAN_GOOD)
+			return scan;
+	} while (nest.depth || nest.want != WANT_COMMA);
+	return SCAN_GOOD;
 }
 
 static void describe(char why[static JSON_WHY_SIZE], const char *text, const char *at,
@@ -369,6 +379,33 @@ char *json_line(const json_t *json)
 
 /* ---- Python's repr ----------------------------------------------------- */
 
+/* What Python writes as an escape though C's locale calls it printable: formats, private use. */
+static bool is_hidden(int32_t code)
+{
+	static const int32_t ranges[][2] = {
+		{ 0x0600, 0x0605 },   { 0x061c, 0x061c },    { 0x06dd, 0x06dd },
+		{ 0x070f, 0x070f },   { 0x0890, 0x0891 },    { 0x08e2, 0x08e2 },
+		{ 0x180e, 0x180e },   { 0x200b, 0x200f },    { 0x2028, 0x202e },
+		{ 0x2060, 0x206f },   { 0xe000, 0xf8ff },    { 0xfeff, 0xfeff },
+		{ 0xfff9, 0xfffb },   { 0x110bd, 0x110bd },  { 0x110cd, 0x110cd },
+		{ 0x13430, 0x1343f }, { 0x1bca0, 0x1bca3 },  { 0x1d173, 0x1d17a },
+		{ 0xe0001, 0xe007f }, { 0xf0000, 0x10ffff },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(ranges); i++)
+		if (code >= ranges[i][0] && code <= ranges[i][1])
+			return true;
+	return false;
+}
+
+static bool is_shown(int32_t code, locale_t locale)
+{
+	if (code < 0x80)
+		return code >= 0x20 && code < 0x7f;
+	return code > 0xa0 && code != 0xad && locale && iswprint_l((wint_t)code, locale) &&
+	       !iswspace_l((wint_t)code, locale) && !is_hidden(code);
+}
+
 static void repr_string(const char *string, locale_t locale, struct text *ret)
 {
 	const char *end = string + strlen(string);
@@ -387,10 +424,7 @@ static void repr_string(const char *string, locale_t locale, struct text *ret)
 			(void)text_addf(ret, "\\%c", (int)code);
 		} else if (code == '\n' || code == '\r' || code == '\t') {
 			(void)text_adds(ret, code == '\n' ? "\\n" : code == '\r' ? "\\r" : "\\t");
-		} else if (code >= 0x20 && code < 0x7f) {
-			(void)text_add(ret, at, length);
-		} else if (code >= 0xa1 && locale && iswprint_l((wint_t)code, locale) &&
-			   !iswspace_l((wint_t)code, locale)) {
+		} else if (is_shown(code, locale)) {
 			(void)text_add(ret, at, length);
 		} else {
 			(void)text_addf(ret,

@@ -3,7 +3,7 @@
  * release.
  *
  * The normal form has the names of struct spec; a member that is null there is absent. */
-#include "core/model/json.h"
+#include "core/model/private.h"
 
 #define NO_FLAG SIZE_MAX
 #define PLACE(member) offsetof(struct spec, member)

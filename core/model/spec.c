@@ -4,286 +4,21 @@
  * The checks and their order are those of odcs-api.md 2.6; they go on after a problem, so that the
  * tree's `error` file can name all of them, and the first one is what REST answers.
  * Looks at nothing outside: whether a tag or a package exists is found out later. */
-#include "core/model/json.h"
+#include "core/model/private.h"
 
 #define MODULE_PACKAGES "Exact packages cannot be set for MODULE source type."
-
-/**
- * struct reader - one request on its way
- * @body:   the whole of it
- * @source: where the members of `source` are; the body itself in the flat form
- * @prefix: of their names in messages: "source." or "" */
-struct reader {
-	struct judge judge;
-	const struct spec_rules *rules;
-	const json_t *body;
-	const json_t *source;
-	const char *prefix;
-	struct spec *spec;
-};
-
-static const char *const body_members[] = {
-	"source",	   "flags",	      "results",	 "arches",
-	"multilib_arches", "multilib_method", "lookaside_repos", "label",
-	"compose_type",	   "target_dir",      "seconds_to_live", "seconds-to-live",
-};
-
-static const char *const source_members[] = {
-	"type",
-	"source",
-	"packages",
-	"builds",
-	"sigkeys",
-	"koji_event",
-	"modular_koji_tags",
-	"module_defaults_url",
-	"module_defaults_commit",
-	"scratch_modules",
-	"modules",
-	"scratch_build_tasks",
-	"base_module_br_name",
-	"base_module_br_stream",
-	"base_module_br_stream_version_lte",
-	"base_module_br_stream_version_gte",
-};
-
-static bool is_flat(const struct reader *reader)
-{
-	return reader->source == reader->body;
-}
-
-/* ---- members that nobody knows (tree.md 2.4) --------------------------- */
-
-static bool is_known(const char *key, const char *const *known, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		if (!strcmp(key, known[i]))
-			return true;
-	return false;
-}
-
-static void refuse_unknown(struct reader *reader, const json_t *object, const char *prefix,
-			   const char *const *known, size_t count)
-{
-	json_t *mutable = (json_t *)(uintptr_t)object; /* jansson's iterators know no const */
-	char field[2 * ERROR_FIELD_SIZE];
-
-	for (void *at = json_object_iter(mutable); at; at = json_object_iter_next(mutable, at)) {
-		const char *key = json_object_iter_key(at), *nearest;
-
-		if (is_known(key, known, count))
-			continue;
-		(void)snprintf(field, sizeof(field), "%s%s", prefix, key);
-		nearest = nearest_word(key, known, count);
-		if (!*prefix && is_known(key, source_members, ARRAY_SIZE(source_members)))
-			judge_say(&reader->judge, -EINVAL, field,
-				  "unknown member here; it belongs into \"source\"");
-		else if (*prefix && is_known(key, body_members, ARRAY_SIZE(body_members)))
-			judge_say(&reader->judge, -EINVAL, field,
-				  "unknown member here; it belongs beside \"source\"");
-		else if (nearest)
-			judge_say(&reader->judge, -EINVAL, field,
-				  "unknown member; did you mean \"%s\"?", nearest);
-		else
-			judge_say(&reader->judge, -EINVAL, field, "unknown member");
-	}
-}
-
-static void check_members(struct reader *reader)
-{
-	const char *known[ARRAY_SIZE(body_members) + ARRAY_SIZE(source_members) + 1];
-	size_t count = ARRAY_SIZE(body_members);
-
-	memcpy(known, body_members, sizeof(body_members));
-	if (is_flat(reader)) {
-		memcpy(known + count, source_members + 1, sizeof(source_members) - sizeof(*known));
-		count += ARRAY_SIZE(source_members) - 1; /* without "type" */
-		known[count++] = "source_type";
-	} else if (json_is_object(reader->source)) {
-		refuse_unknown(reader, reader->source, "source.", source_members,
-			       ARRAY_SIZE(source_members));
-	}
-	refuse_unknown(reader, reader->body, "", known, count);
-}
-
-/* ---- reading members --------------------------------------------------- */
-
-#define FEW_WORDS 32
-
-/* Appends words not seen before. Long lists are compared by hash: a user chooses the length. */
-struct collector {
-	struct strings *list;
-	json_t *seen;
-	bool failed;
-};
-
-static void collect(struct collector *collector, const char *word, size_t length)
-{
-	struct strings *list = collector->list;
-	char *added;
-
-	if (strings_addn(list, word, length) < 0) {
-		collector->failed = true;
-		return;
-	}
-	added = list->item[list->count - 1];
-	if (list->count <= FEW_WORDS) {
-		for (size_t i = 0; i + 1 < list->count; i++)
-			if (!strcmp(list->item[i], added))
-				goto again;
-		return;
-	}
-	if (!collector->seen) {
-		collector->seen = json_object();
-		for (size_t i = 0; i + 1 < list->count; i++)
-			if (json_object_set_new_nocheck(collector->seen, list->item[i],
-							json_true()) < 0)
-				collector->failed = true;
-	}
-	if (json_object_get(collector->seen, added))
-		goto again;
-	if (json_object_set_new_nocheck(collector->seen, added, json_true()) < 0)
-		collector->failed = true;
-	return;
-again:
-	free(list->item[--list->count]);
-}
-
-static void collect_words(struct collector *collector, const char *string)
-{
-	for (const char *at = string; *at;) {
-		const char *end = strchrnul(at, ' ');
-
-		if (end > at)
-			collect(collector, at, (size_t)(end - at));
-		at = *end ? end + 1 : end;
-	}
-}
-
-static void collected(struct reader *reader, struct collector *collector)
-{
-	json_decref(collector->seen);
-	if (collector->failed)
-		judge_oom(&reader->judge);
-}
-
-static void field_name(const struct reader *reader, const json_t *object, const char *key,
-		       char ret[static ERROR_FIELD_SIZE])
-{
-	(void)snprintf(ret, ERROR_FIELD_SIZE, "%s%s",
-		       object == reader->source ? reader->prefix : "", key);
-}
-
-/* The list @key of strings, or NULL when it is absent or was refused. */
-static const json_t *read_list(struct reader *reader, const json_t *object, const char *key,
-			       size_t limit)
-{
-	const json_t *list = json_object_get(object, key);
-	char field[ERROR_FIELD_SIZE];
-	json_t *element;
-	size_t i;
-
-	if (!list || body_said(key, list))
-		return NULL;
-	field_name(reader, object, key, field);
-	if (!json_is_array(list)) {
-		judge_say(&reader->judge, -EINVAL, field, "%s should be a list", key);
-		return NULL;
-	}
-	if (json_array_size(list) > limit) {
-		judge_say(&reader->judge, -EFBIG, field,
-			  "%s has %zu members, at most %zu are allowed", key, json_array_size(list),
-			  limit);
-		return NULL;
-	}
-	json_array_foreach(list, i, element)
-	{
-		if (json_is_string(element))
-			continue;
-		if (!json_is_null(element) && !json_is_object(element)) /* those were said */
-			judge_say(&reader->judge, -EINVAL, field, "%s should be a list of strings",
-				  key);
-		return NULL;
-	}
-	return list;
-}
-
-/* Words of @key: the elements, cut at blanks since the record joins them by blanks. An empty
- * element means nothing, save with @keep_empty. Returns whether the member is there. */
-static bool read_words(struct reader *reader, const json_t *object, const char *key,
-		       struct strings *ret, bool keep_empty)
-{
-	const json_t *list = read_list(reader, object, key, SPEC_MAX_WORDS);
-	struct collector collector = { .list = ret };
-	json_t *element;
-	size_t i;
-
-	if (!list)
-		return false;
-	json_array_foreach(list, i, element)
-	{
-		if (keep_empty && !json_string_length(element))
-			collect(&collector, "", 0);
-		else
-			collect_words(&collector, json_string_value(element));
-	}
-	collected(reader, &collector);
-	return true;
-}
-
-/* The string @key, or NULL when it is absent, empty or refused. */
-static const char *read_text(struct reader *reader, const json_t *object, const char *key)
-{
-	const json_t *value = json_object_get(object, key);
-	char field[ERROR_FIELD_SIZE];
-
-	if (!value || body_said(key, value))
-		return NULL;
-	if (!json_is_string(value)) {
-		if (!json_is_object(value)) {
-			field_name(reader, object, key, field);
-			judge_say(&reader->judge, -EINVAL, field, "%s should be a string", key);
-		}
-		return NULL;
-	}
-	return json_string_length(value) ? json_string_value(value) : NULL;
-}
-
-static void read_string(struct reader *reader, const json_t *object, const char *key, char **ret)
-{
-	const char *text = read_text(reader, object, key);
-
-	if (text && !(*ret = strdup(text)))
-		judge_oom(&reader->judge);
-}
-
-static int64_t read_number(struct reader *reader, const json_t *object, const char *key)
-{
-	const json_t *value = json_object_get(object, key);
-	char field[ERROR_FIELD_SIZE];
-	int64_t number;
-
-	if (!value || body_said(key, value) || python_int(value, &number) < 0)
-		return -1;
-	if (number < 0) {
-		field_name(reader, object, key, field);
-		judge_say(&reader->judge, -EINVAL, field, "%s should not be negative", key);
-		return -1;
-	}
-	return number;
-}
 
 /* ---- the source (rules 5 to 9) ----------------------------------------- */
 
 static void read_type(struct reader *reader)
 {
-	const char *key = is_flat(reader) ? "source_type" : "type";
+	const char *key = reader_is_flat(reader) ? "source_type" : "type";
 	const json_t *value = json_object_get(reader->source, key);
 	char field[ERROR_FIELD_SIZE];
 	const char *name, *nearest = NULL;
 	int type;
 
-	field_name(reader, reader->source, key, field);
+	reader_field(reader, reader->source, key, field);
 	if (!value) {
 		_cleanup_(freep) char *repr = judge_repr(&reader->judge, reader->source);
 
@@ -407,7 +142,7 @@ static void read_source(struct reader *reader)
 	const char *text = read_text(reader, reader->source, "source");
 	char field[ERROR_FIELD_SIZE];
 
-	field_name(reader, reader->source, "source", field);
+	reader_field(reader, reader->source, "source", field);
 	if (text)
 		collect_words(&collector, text);
 	collected(reader, &collector);
@@ -417,7 +152,7 @@ static void read_source(struct reader *reader)
 		if (type == SOURCE_BUILD || (type == SOURCE_MODULE && json_array_size(scratch)) ||
 		    !type || (value && !json_is_string(value)))
 			return; /* allowed, or said before */
-		if (is_flat(reader) && !value)
+		if (reader_is_flat(reader) && !value)
 			judge_say(&reader->judge, -EINVAL, field, "Missing source");
 		else
 			judge_say(&reader->judge, -EINVAL, field, "No source provided for %d",
@@ -463,7 +198,7 @@ static void read_packages(struct reader *reader)
 	list = read_list(reader, reader->source, "packages", limit);
 	if (!list)
 		return;
-	field_name(reader, reader->source, "packages", field);
+	reader_field(reader, reader->source, "packages", field);
 	reader->spec->has_packages = true;
 	json_array_foreach(list, i, element)
 	{
@@ -546,7 +281,7 @@ static void read_module_defaults(struct reader *reader)
 	const char *commit = read_text(reader, reader->source, "module_defaults_commit");
 	char field[ERROR_FIELD_SIZE];
 
-	field_name(reader, reader->source, "module_defaults_url", field);
+	reader_field(reader, reader->source, "module_defaults_url", field);
 	if (!url != !commit)
 		judge_say(&reader->judge, -EINVAL, field,
 			  "The \"module_defaults_url\" and \"module_defaults_commit\" must be used "
@@ -644,7 +379,7 @@ static void read_request(struct reader *reader)
 	struct spec *spec = reader->spec;
 
 	if (reader->rules->strict)
-		check_members(reader);
+		read_known_members(reader);
 	body_judge(&reader->judge, reader->body); /* rule 4 */
 	if (!json_is_object(reader->source)) {
 		_cleanup_(freep) char *repr = judge_repr(&reader->judge, reader->body);

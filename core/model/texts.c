@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* core/model/texts.c: the files of a compose that carry its id: .repo (odcs-api.md 7.4) and the
  * productmd documents (7.5). Indented by 4 with sorted members, as productmd prints them. */
-#include "core/model/json.h"
+#include "core/model/private.h"
 
 #define SHORT_NAME_LENGTH 16 /* Pungi cuts the release's short name there */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* core/model/words.c: the words for numbers (ODCS's value sets), and the nearest known word. */
-#include "core/model/json.h"
+#include "core/model/private.h"
 
 static const char *const source_type_names[] = {
 	[SOURCE_TAG] = "tag",

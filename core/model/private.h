@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* core/model/json.h: what only the files of this room share: JSON text in, Python's repr out, the
- * tables of words, and the judge that collects problems. */
+/* core/model/private.h: what only the files of this room share: JSON text in, Python's repr out,
+ * the tables of words, and the judge that collects problems. */
 #pragma once
 
 #include "core/model/model.h"
@@ -78,6 +78,51 @@ bool body_said(const char *key, const json_t *value);
 int body_load(const char *text, size_t length, bool strict, json_t **ret, struct judge *judge);
 /** lifetime_judge() - odcs-api.md 3.1 */
 int64_t lifetime_judge(struct judge *judge, const json_t *body, const struct spec_rules *rules);
+
+/* ---- reading a request ------------------------------------------------- */
+
+/**
+ * struct reader - one request on its way
+ * @body:   the whole of it
+ * @source: where the members of `source` are; the body itself in the flat form
+ * @prefix: of their names in messages: "source." or "" */
+struct reader {
+	struct judge judge;
+	const struct spec_rules *rules;
+	const json_t *body;
+	const json_t *source;
+	const char *prefix;
+	struct spec *spec;
+};
+
+bool reader_is_flat(const struct reader *reader);
+/** reader_field() - the name of member @key of @object in messages */
+void reader_field(const struct reader *reader, const json_t *object, const char *key,
+		  char ret[static ERROR_FIELD_SIZE]);
+/** read_known_members() - tree.md 2.4: refuse members that nobody knows */
+void read_known_members(struct reader *reader);
+/** read_list() - the list of strings @key; NULL when it is absent or was refused */
+const json_t *read_list(struct reader *reader, const json_t *object, const char *key, size_t limit);
+/** read_words() - the elements of list @key, cut at blanks since the record joins them by blanks.
+ * An empty element means nothing, save with @keep_empty. Returns whether the member is there. */
+bool read_words(struct reader *reader, const json_t *object, const char *key, struct strings *ret,
+		bool keep_empty);
+/** read_text() - the string @key; NULL when it is absent, empty or was refused */
+const char *read_text(struct reader *reader, const json_t *object, const char *key);
+void read_string(struct reader *reader, const json_t *object, const char *key, char **ret);
+/** read_number() - the integer @key; -1 when it is absent or was refused */
+int64_t read_number(struct reader *reader, const json_t *object, const char *key);
+
+/** struct collector - appends words not seen before; { .list = … } before, collected() after. Long
+ * lists are compared by hash: a user chooses the length. */
+struct collector {
+	struct strings *list;
+	json_t *seen;
+	bool failed;
+};
+
+void collect_words(struct collector *collector, const char *string); /* cut at single blanks */
+void collected(struct reader *reader, struct collector *collector);
 
 /* ---- lists, names ------------------------------------------------------ */
 

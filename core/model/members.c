@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/* core/model/members.c: the members of a request: which are known, and how one of each kind is
+ * read.
+ *
+ * A reader says what is wrong with a member once, and then takes it as absent. */
+#include "core/model/private.h"
+
+static const char *const body_members[] = {
+	"source",	   "flags",	      "results",	 "arches",
+	"multilib_arches", "multilib_method", "lookaside_repos", "label",
+	"compose_type",	   "target_dir",      "seconds_to_live", "seconds-to-live",
+};
+
+static const char *const source_members[] = {
+	"type",
+	"source",
+	"packages",
+	"builds",
+	"sigkeys",
+	"koji_event",
+	"modular_koji_tags",
+	"module_defaults_url",
+	"module_defaults_commit",
+	"scratch_modules",
+	"modules",
+	"scratch_build_tasks",
+	"base_module_br_name",
+	"base_module_br_stream",
+	"base_module_br_stream_version_lte",
+	"base_module_br_stream_version_gte",
+};
+
+bool reader_is_flat(const struct reader *reader)
+{
+	return reader->source == reader->body;
+}
+
+/* ---- members that nobody knows (tree.md 2.4) --------------------------- */
+
+static bool is_known(const char *key, const char *const *known, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!strcmp(key, known[i]))
+			return true;
+	return false;
+}
+
+static void refuse_unknown(struct reader *reader, const json_t *object, const char *prefix,
+			   const char *const *known, size_t count)
+{
+	json_t *mutable = (json_t *)(uintptr_t)object; /* jansson's iterators know no const */
+	char field[2 * ERROR_FIELD_SIZE];
+
+	for (void *at = json_object_iter(mutable); at; at = json_object_iter_next(mutable, at)) {
+		const char *key = json_object_iter_key(at), *nearest;
+
+		if (is_known(key, known, count))
+			continue;
+		(void)snprintf(field, sizeof(field), "%s%s", prefix, key);
+		nearest = nearest_word(key, known, count);
+		if (!*prefix && is_known(key, source_members, ARRAY_SIZE(source_members)))
+			judge_say(&reader->judge, -EINVAL, field,
+				  "unknown member here; it belongs into \"source\"");
+		else if (*prefix && is_known(key, body_members, ARRAY_SIZE(body_members)))
+			judge_say(&reader->judge, -EINVAL, field,
+				  "unknown member here; it belongs beside \"source\"");
+		else if (nearest)
+			judge_say(&reader->judge, -EINVAL, field,
+				  "unknown member; did you mean \"%s\"?", nearest);
+		else
+			judge_say(&reader->judge, -EINVAL, field, "unknown member");
+	}
+}
+
+void read_known_members(struct reader *reader)
+{
+	const char *known[ARRAY_SIZE(body_members) + ARRAY_SIZE(source_members) + 1];
+	size_t count = ARRAY_SIZE(body_members);
+
+	memcpy(known, body_members, sizeof(body_members));
+	if (reader_is_flat(reader)) {
+		memcpy(known + count, source_members + 1, sizeof(source_members) - sizeof(*known));
+		count += ARRAY_SIZE(source_members) - 1; /* without "type" */
+		known[count++] = "source_type";
+	} else if (json_is_object(reader->source)) {
+		refuse_unknown(reader, reader->source, "source.", source_members,
+			       ARRAY_SIZE(source_members));
+	}
+	refuse_unknown(reader, reader->body, "", known, count);
+}
+
+/* ---- reading members --------------------------------------------------- */
+
+#define FEW_WORDS 32
+
+static void collect(struct collector *collector, const char *word, size_t length)
+{
+	struct strings *list = collector->list;
+	char *added;
+
+	if (strings_addn(list, word, length) < 0) {
+		collector->failed = true;
+		return;
+	}
+	added = list->item[list->count - 1];
+	if (list->count <= FEW_WORDS) {
+		for (size_t i = 0; i + 1 < list->count; i++)
+			if (!strcmp(list->item[i], added))
+				goto again;
+		return;
+	}
+	if (!collector->seen) {
+		collector->seen = json_object();
+		for (size_t i = 0; i + 1 < list->count; i++)
+			if (json_object_set_new_nocheck(collector->seen, list->item[i],
+							json_true()) < 0)
+				collector->failed = true;
+	}
+	if (json_object_get(collector->seen, added))
+		goto again;
+	if (json_object_set_new_nocheck(collector->seen, added, json_true()) < 0)
+		collector->failed = true;
+	return;
+again:
+	free(list->item[--list->count]);
+}
+
+void collect_words(struct collector *collector, const char *string)
+{
+	for (const char *at = string; *at;) {
+		const char *end = strchrnul(at, ' ');
+
+		if (end > at)
+			collect(collector, at, (size_t)(end - at));
+		at = *end ? end + 1 : end;
+	}
+}
+
+void collected(struct reader *reader, struct collector *collector)
+{
+	json_decref(collector->seen);
+	if (collector->failed)
+		judge_oom(&reader->judge);
+}
+
+void reader_field(const struct reader *reader, const json_t *object, const char *key,
+		  char ret[static ERROR_FIELD_SIZE])
+{
+	(void)snprintf(ret, ERROR_FIELD_SIZE, "%s%s",
+		       object == reader->source ? reader->prefix : "", key);
+}
+
+/* The list @key of strings, or NULL when it is absent or was refused. */
+const json_t *read_list(struct reader *reader, const json_t *object, const char *key, size_t limit)
+{
+	const json_t *list = json_object_get(object, key);
+	char field[ERROR_FIELD_SIZE];
+	json_t *element;
+	size_t i;
+
+	if (!list || body_said(key, list))
+		return NULL;
+	reader_field(reader, object, key, field);
+	if (!json_is_array(list)) {
+		judge_say(&reader->judge, -EINVAL, field, "%s should be a list", key);
+		return NULL;
+	}
+	if (json_array_size(list) > limit) {
+		judge_say(&reader->judge, -EFBIG, field,
+			  "%s has %zu members, at most %zu are allowed", key, json_array_size(list),
+			  limit);
+		return NULL;
+	}
+	json_array_foreach(list, i, element)
+	{
+		if (json_is_string(element))
+			continue;
+		if (!json_is_null(element) && !json_is_object(element)) /* those were said */
+			judge_say(&reader->judge, -EINVAL, field, "%s should be a list of strings",
+				  key);
+		return NULL;
+	}
+	return list;
+}
+
+/* Words of @key: the elements, cut at blanks since the record joins them by blanks. An empty
+ * element means nothing, save with @keep_empty. Returns whether the member is there. */
+bool read_words(struct reader *reader, const json_t *object, const char *key, struct strings *ret,
+		bool keep_empty)
+{
+	const json_t *list = read_list(reader, object, key, SPEC_MAX_WORDS);
+	struct collector collector = { .list = ret };
+	json_t *element;
+	size_t i;
+
+	if (!list)
+		return false;
+	json_array_foreach(list, i, element)
+	{
+		if (keep_empty && !json_string_length(element))
+			collect(&collector, "", 0);
+		else
+			collect_words(&collector, json_string_value(element));
+	}
+	collected(reader, &collector);
+	return true;
+}
+
+/* The string @key, or NULL when it is absent, empty or refused. */
+const char *read_text(struct reader *reader, const json_t *object, const char *key)
+{
+	const json_t *value = json_object_get(object, key);
+	char field[ERROR_FIELD_SIZE];
+
+	if (!value || body_said(key, value))
+		return NULL;
+	if (!json_is_string(value)) {
+		if (!json_is_object(value)) {
+			reader_field(reader, object, key, field);
+			judge_say(&reader->judge, -EINVAL, field, "%s should be a string", key);
+		}
+		return NULL;
+	}
+	return json_string_length(value) ? json_string_value(value) : NULL;
+}
+
+void read_string(struct reader *reader, const json_t *object, const char *key, char **ret)
+{
+	const char *text = read_text(reader, object, key);
+
+	if (text && !(*ret = strdup(text)))
+		judge_oom(&reader->judge);
+}
+
+int64_t read_number(struct reader *reader, const json_t *object, const char *key)
+{
+	const json_t *value = json_object_get(object, key);
+	char field[ERROR_FIELD_SIZE];
+	int64_t number;
+
+	if (!value || body_said(key, value) || python_int(value, &number) < 0)
+		return -1;
+	if (number < 0) {
+		reader_field(reader, object, key, field);
+		judge_say(&reader->judge, -EINVAL, field, "%s should not be negative", key);
+		return -1;
+	}
+	return number;
+}
