@@ -1,0 +1,286 @@
+/* SPDX-License-Identifier: MIT */
+/* core/tree/file.c: from a node to its bytes.
+ *
+ * A package's bytes are the source's own file, which others may replace at any time. It is opened
+ * below its base directory and must still be the file that the worker judged: size, mtime and inode
+ * as recorded.
+ *
+ * The service may read more than those who asked for the compose, so three things are not taken on
+ * trust: the base is walked without following any link (it was a real path when it was recorded); a
+ * link that leads out of it is followed only to a file that everybody may read, since inode, size
+ * and time of a file that one can stat can be imitated on another file system; and what is not a
+ * regular file is never opened. */
+#include "core/tree/private.h"
+
+#include <fcntl.h>
+#include <limits.h>
+#include <linux/openat2.h>
+#include <stdarg.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static int open_how(int dirfd, const char *path, int flags, uint64_t resolve)
+{
+	struct open_how how = {
+		.flags = (uint64_t)(flags | O_CLOEXEC),
+		.resolve = resolve | RESOLVE_NO_MAGICLINKS,
+	};
+	long fd;
+
+	for (int tries = 0; tries < 8; tries++) {
+		fd = syscall(SYS_openat2, dirfd, path, &how, sizeof(how));
+		if (fd >= 0 ||
+		    (errno != EAGAIN && errno != EINTR)) /* EAGAIN: raced with a rename */
+			break;
+	}
+	return fd < 0 ? -errno : (int)fd;
+}
+
+/* ---- packages ---------------------------------------------------------- */
+
+/** struct source - a package's file, for words */
+struct source {
+	const struct manifest_record *record;
+	const char *base, *path;
+	struct error *err;
+};
+
+static _printf_(2, 3) int changed(const struct source *source, const char *format, ...)
+{
+	char words[256];
+	va_list arguments;
+
+	va_start(arguments, format);
+	(void)vsnprintf(words, sizeof(words), format, arguments);
+	va_end(arguments);
+	return error_set(source->err, -EIO, BLAME_SOURCE, NULL, "%s/%s: %s", source->base,
+			 source->path, words);
+}
+
+static int fail(const struct source *source, int code)
+{
+	if (code == -EMFILE || code == -ENFILE || code == -ENOMEM)
+		return error_errno(source->err, code, "%s/%s", source->base, source->path);
+	return changed(source, "%s", strerror(-code));
+}
+
+static int judge_source(const struct source *source, int fd, bool outside)
+{
+	const struct manifest_record *record = source->record;
+	struct stat st;
+	int64_t mtime_ns;
+
+	if (fstat(fd, &st) < 0)
+		return fail(source, -errno);
+	if (!S_ISREG(st.st_mode))
+		return changed(source, "not a regular file any more");
+	if (outside && !(st.st_mode & S_IROTH))
+		return changed(source, "a link out of the repository to a file that not "
+				       "everybody may read");
+	mtime_ns =
+		(int64_t)((uint64_t)st.st_mtim.tv_sec * 1000000000 + (uint64_t)st.st_mtim.tv_nsec);
+	if ((uint64_t)st.st_size != record->size)
+		return changed(source,
+			       "changed since the compose was made: %" PRIu64
+			       " bytes, now %" PRIu64,
+			       record->size, (uint64_t)st.st_size);
+	if (mtime_ns != record->source_mtime_ns || (uint64_t)st.st_ino != record->source_ino)
+		return changed(source, "replaced since the compose was made (%s differs)",
+			       mtime_ns != record->source_mtime_ns ? "mtime" : "inode");
+	return 0;
+}
+
+/* Nothing but O_PATH until it is known to be the file that was judged: opening a device may do
+ * things. */
+static int open_outside(const struct source *source, int base)
+{
+	_cleanup_(closep) int place = open_how(base, source->path, O_PATH, 0);
+	char name[40];
+	int fd, r;
+
+	if (place < 0)
+		return fail(source, place);
+	r = judge_source(source, place, true);
+	if (r < 0)
+		return r;
+	(void)snprintf(name, sizeof(name), "/proc/self/fd/%d", place);
+	fd = open(name, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? fail(source, -errno) : fd;
+}
+
+static int open_source(const struct source *source)
+{
+	_cleanup_(closep) int base = -1, fd = -1;
+	int r;
+
+	base = open_how(AT_FDCWD, source->base, O_PATH | O_DIRECTORY, RESOLVE_NO_SYMLINKS);
+	if (base < 0)
+		return fail(source, base);
+	fd = open_how(base, source->path, O_RDONLY | O_NONBLOCK | O_NOCTTY, RESOLVE_BENEATH);
+	if (fd == -EXDEV)
+		return open_outside(source, base);
+	if (fd < 0)
+		return fail(source, fd);
+	r = judge_source(source, fd, false);
+	return r < 0 ? r : steal_fd(&fd);
+}
+
+static int open_package(const struct tree *tree, const struct manifest_record *record,
+			struct tree_file *file, struct error *err)
+{
+	struct source source = {
+		.record = record,
+		.base = tree->manifest->strings + record->count,
+		.path = tree->manifest->strings + record->first,
+		.err = err,
+	};
+
+	if (record->flags & MANIFEST_SHA256)
+		hex_print(record->digest, DIGEST_SIZE, file->etag);
+	else
+		(void)snprintf(file->etag, sizeof(file->etag), "%" PRIx64 "-%" PRIx64 "-%" PRIx64,
+			       record->size, (uint64_t)record->source_mtime_ns, record->source_ino);
+	if (record->flags & MANIFEST_REMOTE) {
+		file->fd = store_blob_open(tree->store, tree->store->packages, record->digest,
+					   record->size, err);
+		if (file->fd < 0)
+			return error_prefix(err, "%s/%s", source.base, source.path);
+	} else {
+		file->fd = open_source(&source);
+	}
+	file->size = record->size;
+	return file->fd < 0 ? file->fd : 0;
+}
+
+/* ---- the other kinds --------------------------------------------------- */
+
+static int open_log(const struct tree *tree, struct tree_file *file, struct error *err)
+{
+	struct stat st;
+
+	file->fd = tree_store_log_open(tree->store, compose_tree_id(tree->record), false, err);
+	if (file->fd == -ENOENT) {
+		file->fd = -1; /* nothing was logged yet */
+		return 0;
+	}
+	if (file->fd < 0)
+		return file->fd;
+	if (fstat(file->fd, &st) < 0)
+		return error_errno(err, -errno, "log");
+	file->size = (uint64_t)st.st_size;
+	return 0;
+}
+
+static int render_head(const struct tree *tree, uint32_t index, struct tree_file *file,
+		       struct error *err)
+{
+	struct text text = { 0 };
+
+	(void)overlay_text(tree, index, &text);
+	file->head_length = text.length;
+	file->head = text_steal(&text);
+	return file->head ? 0 : error_oom(err);
+}
+
+static int open_overlay(const struct tree *tree, uint32_t index, struct tree_file *file,
+			struct error *err)
+{
+	int r;
+
+	if (overlay_is_log(index))
+		return open_log(tree, file, err);
+	r = render_head(tree, index, file, err);
+	if (r < 0)
+		return r;
+	file->size = file->head_length;
+	if (tree->final)
+		sha256_hex(file->head, file->head_length, file->etag);
+	return 0;
+}
+
+/* The head depends on the compose, the rest does not: the tag is of both. */
+static int open_blob(const struct tree *tree, const struct manifest_record *record,
+		     struct tree_file *file, struct error *err)
+{
+	char hex[DIGEST_HEX_SIZE];
+	int r = 0;
+
+	hex_print(record->digest, DIGEST_SIZE, file->etag);
+	if (record->type == MANIFEST_RPMS_JSON)
+		r = render_head(tree, OVERLAY_RPMS_HEAD, file, err);
+	if (r < 0)
+		return r;
+	if (file->head) {
+		sha256_hex(file->head, file->head_length, hex);
+		(void)snprintf(file->etag + DIGEST_HEX_SIZE - 1,
+			       sizeof(file->etag) - DIGEST_HEX_SIZE + 1, "-%.16s", hex);
+	}
+	file->size = file->head_length + record->size;
+	file->fd =
+		store_blob_open(tree->store, tree->store->blobs, record->digest, record->size, err);
+	return file->fd < 0 ? file->fd : 0;
+}
+
+int tree_file_open(const struct tree *tree, uint32_t index, struct tree_file *ret,
+		   struct error *err)
+{
+	_cleanup_(tree_file_done) struct tree_file file = { .fd = -1 };
+	uint32_t number = tree_record(tree, index);
+	const struct manifest_record *record;
+	bool overlay = overlay_visible(tree, index);
+	int r;
+
+	if (!overlay && number == MANIFEST_NONE)
+		return error_set(err, -ENOENT, BLAME_REQUEST, NULL, "no such file");
+	record = overlay ? NULL : &tree->manifest->record[number];
+	if (overlay ? overlay_entries[index].directory : record->type == MANIFEST_DIRECTORY)
+		return error_set(err, -EISDIR, BLAME_REQUEST, NULL, "is a directory");
+	if (overlay)
+		r = open_overlay(tree, index, &file, err);
+	else if (record->type == MANIFEST_PACKAGE)
+		r = open_package(tree, record, &file, err);
+	else
+		r = open_blob(tree, record, &file, err);
+	if (r < 0)
+		return r;
+	*ret = file;
+	file = (struct tree_file){ .fd = -1 };
+	return 0;
+}
+
+void tree_file_done(struct tree_file *file)
+{
+	closep(&file->fd);
+	free(file->head);
+	*file = (struct tree_file){ .fd = -1 };
+}
+
+ssize_t tree_file_read(const struct tree_file *file, void *buffer, size_t length, uint64_t offset)
+{
+	bool live = !file->etag[0] && file->fd >= 0; /* a log: whatever there is by now */
+	size_t from_head = 0;
+	ssize_t n;
+
+	if (!live && offset >= file->size)
+		return 0;
+	if (!live && length > file->size - offset)
+		length = (size_t)(file->size - offset);
+	if (length > SSIZE_MAX)
+		length = SSIZE_MAX;
+	if (offset < file->head_length) {
+		from_head =
+			file->head_length - offset < length ? file->head_length - offset : length;
+		memcpy(buffer, file->head + offset, from_head);
+	}
+	if (from_head == length || file->fd < 0)
+		return (ssize_t)from_head;
+	offset = offset > file->head_length ? offset - file->head_length : 0;
+	if (offset > INT64_MAX)
+		return (ssize_t)from_head;
+	n = io_pread(file->fd, (char *)buffer + from_head, length - from_head, (off_t)offset);
+	if (n < 0)
+		return n;
+	if (!live && (size_t)n < length - from_head)
+		return -EIO; /* the file was cut after it was opened */
+	return (ssize_t)from_head + n;
+}

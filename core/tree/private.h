@@ -1,0 +1,159 @@
+/* SPDX-License-Identifier: MIT */
+/* core/tree/private.h: what the files of this room share; nobody else includes it but its tests. */
+#pragma once
+
+#include "core/tree/manifest.h"
+#include "core/tree/tree.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/stat.h>
+
+/* ---- the overlay's own nodes (overlay.c) ------------------------------- */
+
+/* The numbers are part of inode numbers: they stay for ever, new ones go to the end. */
+enum overlay_index {
+	OVERLAY_ROOT = TREE_ROOT,
+	OVERLAY_STATUS,
+	OVERLAY_COMPOSE_ID,
+	OVERLAY_STDERR,
+	OVERLAY_LOGS,
+	OVERLAY_GLOBAL,
+	OVERLAY_LOG,
+	OVERLAY_COMPOSE,
+	OVERLAY_METADATA,
+	OVERLAY_COMPOSEINFO,
+	OVERLAY_IMAGES,
+	OVERLAY_TEMPORARY,
+	OVERLAY_REPO,
+	OVERLAY_LOCAL_REPO,
+	OVERLAY_COUNT,
+	OVERLAY_RPMS_HEAD = OVERLAY_COUNT, /* no node: the text before the blob of rpms.json */
+	OVERLAY_TEXTS,
+};
+
+/**
+ * struct overlay_entry - one row of the table
+ * @name: NULL where it carries the compose's id
+ * @done: only there once the compose is done */
+struct overlay_entry {
+	const char *name;
+	uint8_t parent;
+	bool directory, done;
+};
+extern const struct overlay_entry overlay_entries[OVERLAY_COUNT];
+
+/* ---- manifest.c -------------------------------------------------------- */
+
+#define MANIFEST_NONE UINT32_MAX
+
+/**
+ * struct manifest - a mapped manifest whose bytes were found sound, shared by all trees that show
+ * it
+ * @overlaid: record of the directory that the overlay shows under its own index, or MANIFEST_NONE
+ * @directories: one bit per record, so that link counts need no walk over the children */
+struct manifest {
+	const struct manifest_header *header;
+	const struct manifest_record *record;
+	const char *strings;
+	size_t length;
+	uint32_t count;
+	uint32_t overlaid[OVERLAY_COUNT];
+	uint64_t *directories;
+	unsigned int references; /* under the store's lock, as next is */
+	struct manifest *next;
+	bool mapped;
+	char digest[DIGEST_HEX_SIZE]; /* "" until the store has set it */
+};
+
+/** manifest_over() - over bytes that tree_check_bytes() accepted; borrowed. NULL: out of memory */
+struct manifest *manifest_over(const void *bytes, size_t length);
+/** manifest_map() - map the file at @fd (which may be closed then) and check it; -EBADMSG */
+int manifest_map(int fd, struct manifest **ret, struct error *err);
+void manifest_free(struct manifest *manifest);
+DEFINE_FREEP(struct manifest, manifest_free)
+
+static inline const char *manifest_name(const struct manifest *manifest, uint32_t record)
+{
+	return manifest->strings + manifest->record[record].name;
+}
+
+/** manifest_find() - binary search among the children of @directory; MANIFEST_NONE */
+uint32_t manifest_find(const struct manifest *manifest, uint32_t directory, const char *name,
+		       size_t length);
+/** manifest_subdirectories() - how many of the children of @directory are directories */
+uint32_t manifest_subdirectories(const struct manifest *manifest, uint32_t directory);
+
+static inline bool manifest_is_blob(const struct manifest_record *record)
+{
+	return record->type == MANIFEST_BLOB || record->type == MANIFEST_RPMS_JSON;
+}
+
+/* ---- store.c ----------------------------------------------------------- */
+
+#define STORE_VERIFIED 4096 /* digests remembered as verified; a forgotten one is hashed again */
+#define STORE_TEMPORARY ".new-" /* prefix of what is being published; swept when left behind */
+
+struct tree_store {
+	int manifests, blobs, packages, logs; /* descriptors of the directories */
+	char *public_url, *local_url;
+	_Atomic unsigned int serial; /* makes temporary names differ */
+	pthread_mutex_t lock;	     /* the rest is under it */
+	struct manifest **bucket;
+	size_t bucket_count, manifest_count;
+	uint8_t (*verified)[DIGEST_SIZE];
+};
+
+/** store_manifest_get() - mapped, verified and counted; -EIO when missing or damaged (then removed)
+ */
+int store_manifest_get(struct tree_store *store, const char *digest, struct manifest **ret,
+		       struct error *err);
+void store_manifest_put(struct tree_store *store, struct manifest *manifest); /* NULL: nothing */
+/** store_manifest_held() - is there a tree that shows it? */
+bool store_manifest_held(struct tree_store *store, const char *digest);
+
+/**
+ * store_blob_open() - the file named @digest in @dirfd (blobs or packages), with the size it must
+ * have Hashed when this process has not done so yet; a damaged one is removed, so that the next
+ * compose that needs it makes it again (DESIGN 4). Descriptor; -EIO with words */
+int store_blob_open(struct tree_store *store, int dirfd, const uint8_t digest[DIGEST_SIZE],
+		    uint64_t size, struct error *err);
+/** store_blobs_check() - each blob that @manifest names is there with its size; @touch: and is
+ * young */
+int store_blobs_check(struct tree_store *store, const struct manifest *manifest, bool touch,
+		      struct error *err);
+void store_verified_add(struct tree_store *store, const uint8_t digest[DIGEST_SIZE]);
+
+/* ---- tree.c, overlay.c ------------------------------------------------- */
+
+struct tree {
+	_Atomic unsigned int references;
+	bool final; /* STATUS and COMPOSE_ID change no more */
+	struct tree_store *store;
+	struct manifest *manifest; /* NULL before done */
+	struct compose *record;	   /* one allocation with all it points to: overlay_record() */
+	int64_t mtime;
+	char repo_name[36], local_repo_name[40];
+	_Atomic uint32_t text_length[OVERLAY_TEXTS]; /* + 1; 0: not rendered yet */
+};
+
+/** tree_over() - a tree of @compose that shows @manifest (NULL: none; taken over on success) */
+int tree_over(struct tree_store *store, const struct compose *compose, struct manifest *manifest,
+	      struct tree **ret, struct error *err);
+/** tree_record() - record number of a node, or MANIFEST_NONE (an overlay's own node, or no node) */
+uint32_t tree_record(const struct tree *tree, uint32_t index);
+bool overlay_visible(const struct tree *tree, uint32_t index);
+const char *overlay_name(const struct tree *tree, uint32_t index);
+static inline bool overlay_is_log(uint32_t index)
+{
+	return index == OVERLAY_STDERR || index == OVERLAY_LOG;
+}
+/** overlay_record() - copy what the texts of a compose are made from; free() frees it all */
+int overlay_record(const struct compose *compose, struct compose **ret);
+/** overlay_text() - append the content of a file of the overlay (no log) or OVERLAY_RPMS_HEAD;
+ * -ENOMEM */
+int overlay_text(const struct tree *tree, uint32_t index, struct text *ret);
+/** overlay_length() - its length, rendered at most once; -ENOMEM */
+int overlay_length(const struct tree *tree, uint32_t index, uint64_t *ret);
+/** overlay_log_stat() - logs/ID; false when there is none */
+bool overlay_log_stat(const struct tree *tree, struct stat *ret);

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: MIT */
+/* core/tree/publish.c: taking over what a worker left.
+ *
+ * The worker read foreign bytes, so nothing it says is believed: names are digests or refused,
+ * files are taken out of its reach before they are looked at, and a manifest, which this process
+ * will map, is copied into a file that no worker ever had open. */
+#include "core/tree/private.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#define MANIFEST_MAX_BLOBS 65536 /* records of repodata and the like in one manifest */
+#define TEMPORARY_SIZE (sizeof(STORE_TEMPORARY) + DIGEST_HEX_SIZE + 12)
+
+static int lie(struct error *err, const char *kind, const char *name, const char *words)
+{
+	return error_set(err, -EBADMSG, BLAME_US, NULL, "worker: %s %s: %s", kind, name, words);
+}
+
+static void temporary_name(struct tree_store *store, const char *digest,
+			   char ret[static TEMPORARY_SIZE])
+{
+	(void)snprintf(ret, TEMPORARY_SIZE, STORE_TEMPORARY "%s-%u", digest,
+		       atomic_fetch_add(&store->serial, 1));
+}
+
+/* Under the lock, since a damaged file of that name may be on its way out (store.c). */
+static int put_in_place(struct tree_store *store, int dirfd, const char *temporary,
+			const char *digest, struct error *err)
+{
+	int r = 0;
+
+	(void)pthread_mutex_lock(&store->lock);
+	if (renameat(dirfd, temporary, dirfd, digest) < 0)
+		r = error_errno(err, -errno, "%s", digest);
+	(void)pthread_mutex_unlock(&store->lock);
+	return r;
+}
+
+/* ---- blobs ------------------------------------------------------------- */
+
+/* A lease for reading is given only while nobody has the file open for writing. Where there are no
+ * leases (some file systems) a worker that lies could still change what it handed over, but only
+ * repodata, which it could have made wrong in the first place. SIGURG, which nobody handles, would
+ * come if somebody opened the file between the two calls; the default SIGIO would end the process.
+ */
+static bool has_writer(int fd)
+{
+	(void)fcntl(fd, F_SETSIG, SIGURG);
+	if (fcntl(fd, F_SETLEASE, F_RDLCK) < 0)
+		return errno == EAGAIN;
+	(void)fcntl(fd, F_SETLEASE, F_UNLCK);
+	return false;
+}
+
+static int judge_blob(int fd, const char *digest, struct error *err)
+{
+	char hex[DIGEST_HEX_SIZE];
+	struct stat st;
+	int r;
+
+	if (fstat(fd, &st) < 0 || fchmod(fd, 0444) < 0)
+		return error_errno(err, -errno, "worker: blob %s", digest);
+	if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
+		return lie(err, "blob", digest, "not a plain file");
+	if (has_writer(fd))
+		return lie(err, "blob", digest, "still open for writing");
+	r = sha256_file(fd, hex, NULL);
+	if (r < 0)
+		return error_errno(err, r, "worker: blob %s", digest);
+	return strcmp(hex, digest) ? lie(err, "blob", digest, "holds other bytes") : 0;
+}
+
+/* Is there one already? Its bytes are held against the digest at first use; here only what an
+ * unclean stop leaves behind, a file of another length, is told apart. */
+static bool blob_exists(struct tree_store *store, int work_dirfd, const char *digest)
+{
+	struct stat there, offered;
+
+	return fstatat(store->blobs, digest, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       S_ISREG(there.st_mode) &&
+	       (fstatat(work_dirfd, digest, &offered, AT_SYMLINK_NOFOLLOW) < 0 ||
+		there.st_size == offered.st_size);
+}
+
+static int publish_blob(struct tree_store *store, int work_dirfd, const char *digest,
+			struct error *err)
+{
+	_cleanup_(closep) int fd = -1;
+	uint8_t bytes[DIGEST_SIZE];
+	char temporary[TEMPORARY_SIZE];
+	int r;
+
+	if (hex_is_digest(digest) && blob_exists(store, work_dirfd, digest))
+		return 0;
+	if (hex_parse(digest, bytes, sizeof(bytes)) < 0 || !hex_is_digest(digest))
+		return lie(err, "blob", digest, "not named by a digest");
+	temporary_name(store, digest, temporary);
+	if (renameat(work_dirfd, digest, store->blobs, temporary) < 0)
+		return errno == ENOENT ? lie(err, "blob", digest, "is not there")
+				       : error_errno(err, -errno, "worker: blob %s", digest);
+	fd = openat(store->blobs, temporary, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (fd < 0)
+		r = lie(err, "blob", digest, "cannot be opened");
+	else
+		r = judge_blob(fd, digest, err);
+	if (r == 0)
+		r = put_in_place(store, store->blobs, temporary, digest, err);
+	if (r < 0)
+		(void)directory_remove(store->blobs, temporary);
+	else
+		store_verified_add(store, bytes);
+	return r;
+}
+
+/* One of the touched may be an orphan that a sweep is about to remove: it looks again under the
+ * lock. */
+static int check_blob(struct tree_store *store, const struct manifest_record *record, bool touch,
+		      struct error *err)
+{
+	const struct timespec now[] = { { .tv_nsec = UTIME_OMIT }, { .tv_nsec = UTIME_NOW } };
+	char name[DIGEST_HEX_SIZE];
+	struct stat st;
+	int r;
+
+	hex_print(record->digest, DIGEST_SIZE, name);
+	(void)pthread_mutex_lock(&store->lock);
+	r = fstatat(store->blobs, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+	if (r == 0 && touch)
+		(void)utimensat(store->blobs, name, now, AT_SYMLINK_NOFOLLOW);
+	(void)pthread_mutex_unlock(&store->lock);
+	if (r < 0 && r != -ENOENT)
+		return error_errno(err, r, "blob %s", name);
+	if (r < 0)
+		return error_set(err, -EBADMSG, BLAME_US, NULL, "manifest: blob %s: is not there",
+				 name);
+	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != record->size)
+		return error_set(err, -EBADMSG, BLAME_US, NULL,
+				 "manifest: blob %s: has another size", name);
+	return 0;
+}
+
+int store_blobs_check(struct tree_store *store, const struct manifest *manifest, bool touch,
+		      struct error *err)
+{
+	uint32_t blobs = 0;
+	int r = 0;
+
+	for (uint32_t i = 0; r == 0 && i < manifest->count; i++) {
+		if (!manifest_is_blob(&manifest->record[i]))
+			continue;
+		if (++blobs > MANIFEST_MAX_BLOBS)
+			return error_set(err, -EBADMSG, BLAME_US, NULL,
+					 "manifest: more than %d blobs", MANIFEST_MAX_BLOBS);
+		r = check_blob(store, &manifest->record[i], touch, err);
+	}
+	return r;
+}
+
+/* ---- the manifest ------------------------------------------------------ */
+
+static int check_store(struct tree_store *store, int fd, bool touch, struct error *err)
+{
+	_cleanup_(manifest_freep) struct manifest *manifest = NULL;
+	int r = manifest_map(fd, &manifest, err);
+
+	return r < 0 ? r : store_blobs_check(store, manifest, touch, err);
+}
+
+int tree_store_check(struct tree_store *store, int fd, struct error *err)
+{
+	return check_store(store, fd, false, err);
+}
+
+static int copy_bytes(int from, int to, struct error *err)
+{
+	_cleanup_(freep) char *buffer = malloc(256 * 1024);
+	uint64_t total = 0;
+	ssize_t n;
+	int r;
+
+	if (!buffer)
+		return error_oom(err);
+	while ((n = io_read(from, buffer, 256 * 1024)) > 0) {
+		total += (uint64_t)n;
+		if (total > MANIFEST_MAX_BYTES)
+			return error_set(err, -EBADMSG, BLAME_US, NULL, "longer than a manifest");
+		r = io_write(to, buffer, (size_t)n);
+		if (r < 0)
+			return error_errno(err, r, "cannot be copied");
+	}
+	return n < 0 ? error_errno(err, (int)n, "cannot be read") : 0;
+}
+
+static int judge_manifest(struct tree_store *store, int from, int fd, const char *digest,
+			  struct error *err)
+{
+	char hex[DIGEST_HEX_SIZE];
+	struct stat st;
+	int r;
+
+	if (fstat(from, &st) < 0 || !S_ISREG(st.st_mode))
+		return error_set(err, -EBADMSG, BLAME_US, NULL, "not a plain file");
+	r = copy_bytes(from, fd, err);
+	if (r < 0)
+		return r;
+	r = sha256_file(fd, hex, NULL);
+	if (r < 0)
+		return error_errno(err, r, "cannot be read");
+	if (strcmp(hex, digest) != 0)
+		return error_set(err, -EBADMSG, BLAME_US, NULL, "holds other bytes");
+	return check_store(store, fd, true, err);
+}
+
+static int publish_manifest(struct tree_store *store, int work_dirfd, const char *digest,
+			    struct error *err)
+{
+	_cleanup_(closep) int from = -1, fd = -1;
+	char temporary[TEMPORARY_SIZE];
+	int r;
+
+	from = openat(work_dirfd, digest, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (from < 0)
+		return lie(err, "manifest", digest,
+			   errno == ENOENT ? "is not there" : "cannot be opened");
+	temporary_name(store, digest, temporary);
+	fd = openat(store->manifests, temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+	if (fd < 0)
+		return error_errno(err, -errno, "manifest %s", digest);
+	r = judge_manifest(store, from, fd, digest, err);
+	if (r < 0)
+		(void)error_prefix(err, "worker: manifest %s", digest);
+	else
+		r = put_in_place(store, store->manifests, temporary, digest, err);
+	if (r < 0)
+		(void)unlinkat(store->manifests, temporary, 0);
+	return r;
+}
+
+/* The worker says that the service has this manifest already: then it must be sound and complete,
+ * and young enough for the next sweep, which may not know of this compose yet. */
+static int republish_manifest(struct tree_store *store, const char *digest, struct error *err)
+{
+	const struct timespec now[] = { { .tv_nsec = UTIME_OMIT }, { .tv_nsec = UTIME_NOW } };
+	struct manifest *manifest;
+	int r;
+
+	(void)pthread_mutex_lock(&store->lock);
+	(void)utimensat(store->manifests, digest, now, AT_SYMLINK_NOFOLLOW);
+	(void)pthread_mutex_unlock(&store->lock);
+	r = store_manifest_get(store, digest, &manifest, err);
+	if (r == -EIO)
+		return lie(err, "manifest", digest, "is not there, or damaged");
+	if (r < 0)
+		return r;
+	r = store_blobs_check(store, manifest, true, err);
+	store_manifest_put(store, manifest);
+	return r;
+}
+
+int tree_store_publish(struct tree_store *store, int work_dirfd, const struct outcome *outcome,
+		       struct error *err)
+{
+	_cleanup_(closep) int blobs = -1, manifests = -1;
+	int r = 0;
+
+	if (!outcome->manifest || !hex_is_digest(outcome->manifest))
+		return lie(err, "manifest", outcome->manifest ? outcome->manifest : "(none)",
+			   "not named by a digest");
+	blobs = openat(work_dirfd, "blobs", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (blobs < 0 && outcome->blobs.count)
+		return error_errno(err, -errno, "worker: blobs");
+	for (size_t i = 0; r == 0 && i < outcome->blobs.count; i++)
+		r = publish_blob(store, blobs, outcome->blobs.item[i], err);
+	if (r < 0)
+		return r;
+	if (!outcome->manifest_new)
+		return republish_manifest(store, outcome->manifest, err);
+	manifests =
+		openat(work_dirfd, "manifests", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (manifests < 0)
+		return error_errno(err, -errno, "worker: manifests");
+	return publish_manifest(store, manifests, outcome->manifest, err);
+}
