@@ -7,7 +7,10 @@
  * A verb that says *durable* returns only after the row is on disk (reliability.md 1).
  *
  * Times come from the @now function given at open, so that tests can set the clock.
- * Errors: BLAME_US with -EIO, -ENOSPC, -ENOMEM unless a verb says more. */
+ * Errors: BLAME_US with -EIO, -ENOSPC, -ENOMEM, and -EUCLEAN when the file or one row of it is damaged
+ * (the words name file, or compose and column), unless a verb says more. Verbs that take the id of a
+ * compose or the number of a request: -ENOENT (BLAME_REQUEST). Verbs that visit leave damaged rows
+ * out and return how many there were (> 0), with the words of the first one in @err. */
 #pragma once
 
 #include "core/model/model.h"
@@ -122,6 +125,10 @@ int catalogue_claim(struct catalogue *catalogue, struct compose **ret, struct er
  * build took (odcs-api.md 3.2). -ESTALE: not generating any more (cancelled meanwhile) */
 int catalogue_finish(struct catalogue *catalogue, int64_t id, const struct outcome *outcome,
 		     struct error *err);
+/** catalogue_reuse() - generating → done, showing the tree of @reused_id (done, not expired, a lower id):
+ * its pungi_compose_id, koji_event, source, arches, sigkeys, manifest and sizes; both live until the
+ * later of their times (odcs-api.md 5, 3.2). *durable*. -ESTALE: one of them is in another state */
+int catalogue_reuse(struct catalogue *catalogue, int64_t id, int64_t reused_id, struct error *err);
 /** catalogue_fail() - wait or generating → failed; @reason is shown as it is */
 int catalogue_fail(struct catalogue *catalogue, int64_t id, const char *reason, struct error *err);
 /** catalogue_requeue() - after a start: every generating row → wait; count returned */
@@ -136,7 +143,8 @@ enum renew_rule {
 	RENEW_SET,    /* tree's ttl: exactly now + seconds */
 };
 /** catalogue_renew() - done only; *durable*; either the compose stays readable until *ret_expires or
- * -ESTALE (expired meanwhile, or not done yet) */
+ * -ESTALE (expired or deleted meanwhile, or not done yet). Composes that share its tree by
+ * catalogue_reuse() live at least as long */
 int catalogue_renew(struct catalogue *catalogue, int64_t id, int64_t seconds, enum renew_rule rule,
 		    int64_t *ret_expires, struct error *err);
 
@@ -194,8 +202,9 @@ int catalogue_briefs(struct catalogue *catalogue, int64_t after_id, bool with_re
 		     bool (*visit)(void *data, const struct compose_brief *brief), void *data,
 		     struct error *err);
 
-/** catalogue_manifests() - every manifest digest that a not removed compose refers to, with whether
- * blobs named by it must be kept; visit once per digest */
+/** catalogue_manifests() - every manifest digest that a not removed compose refers to, ascending; visit
+ * once per digest. -EUCLEAN after the visits when a digest cannot be read: then nothing may be
+ * cleaned up */
 int catalogue_manifests(struct catalogue *catalogue,
 			bool (*visit)(void *data, const char *manifest), void *data,
 			struct error *err);

@@ -1,0 +1,102 @@
+-- SPDX-License-Identifier: MIT
+-- core/catalogue/schema.sql: the tables of the catalogue, one section per version of the schema.
+--
+-- A new catalogue runs all sections, an older one those above its version (PRAGMA user_version), so
+-- both end with the same tables. A section that was released is never changed: a change is a new
+-- section. The build turns this file into C strings (schema.sed).
+--
+-- Times are seconds since 1970-01-01 UTC, 0 = never. Values that a list can be ordered by are never
+-- NULL, so that a listing goes on behind the last (value, id) it has seen.
+
+-- version 1
+PRAGMA application_id = 1868849011; -- "odcs": tells a catalogue from another program's database
+
+-- One row per directory under requests/. A dropped directory's row is deleted, its number is not
+-- used again.
+CREATE TABLE requests (
+	number       INTEGER PRIMARY KEY AUTOINCREMENT, -- counts from 1; inode numbers are made from it
+	name         TEXT    NOT NULL UNIQUE,           -- directory name, at most 100 bytes
+	owner        TEXT    NOT NULL,                  -- user name
+	uid          INTEGER NOT NULL,                  -- numeric user id
+	gid          INTEGER NOT NULL,                  -- numeric group id
+	mode         INTEGER NOT NULL,                  -- permission bits, 0 to 07777
+	time_created INTEGER NOT NULL,                  -- s since 1970; or of the last rename or chmod
+	compose_id   INTEGER NOT NULL DEFAULT 0,        -- composes.id; 0 = still a draft
+	time_removed INTEGER NOT NULL DEFAULT 0,        -- s since 1970; when its compose was removed
+	note         TEXT                               -- user's free text, or NULL
+);
+CREATE INDEX requests_drafts_of ON requests (uid) WHERE compose_id = 0;
+CREATE INDEX requests_drafts_old ON requests (time_created) WHERE compose_id = 0;
+CREATE INDEX requests_history ON requests (time_removed) WHERE time_removed > 0;
+
+-- One row per accepted compose, for ever.
+CREATE TABLE composes (
+	id               INTEGER PRIMARY KEY AUTOINCREMENT, -- counts from 1
+	request          INTEGER NOT NULL,            -- requests.number it came by (its row may be gone)
+	owner            TEXT    NOT NULL,            -- user name; "unknown" = anonymous
+	uid              INTEGER NOT NULL,            -- numeric user id
+	gid              INTEGER NOT NULL,            -- numeric group id
+	state            INTEGER NOT NULL CHECK (state BETWEEN 0 AND 4), -- ODCS number: wait 0,
+	                                              -- generating 1, done 2, removed 3, failed 4
+	state_reason     TEXT,                        -- shown as it is; NULL in wait
+	source_type      INTEGER NOT NULL CHECK (source_type BETWEEN 1 AND 7), -- ODCS number
+	source           TEXT    NOT NULL,            -- blank-joined words, as shown
+	compose_type     TEXT    NOT NULL,            -- word: test, ci, nightly, production, development
+	label            TEXT,                        -- such as RC-1.0, or NULL
+	time_submitted   INTEGER NOT NULL,            -- s since 1970
+	time_to_expire   INTEGER NOT NULL,            -- s since 1970
+	time_started     INTEGER NOT NULL DEFAULT 0,  -- s since 1970; when generating began
+	time_done        INTEGER NOT NULL DEFAULT 0,  -- s since 1970; stays 0 when it failed
+	time_removed     INTEGER NOT NULL DEFAULT 0,  -- s since 1970
+	removed_by       TEXT,                        -- user name of who deleted it, or NULL
+	koji_event       INTEGER NOT NULL DEFAULT -1, -- event number (repo: repomd revision); -1 = none
+	koji_task_id     INTEGER,                     -- Koji task number, or NULL
+	pungi_compose_id TEXT,                        -- odcs-ID-1-YYYYMMDD.t.0; NULL before generating
+	respin_of        TEXT,                        -- pungi_compose_id of the compose it renews, or NULL
+	sigkeys          TEXT    NOT NULL,            -- blank-joined, as shown
+	arches           TEXT    NOT NULL,            -- blank-joined, as shown
+	reused_id        INTEGER NOT NULL DEFAULT 0,  -- composes.id whose tree this one shows; 0 = its own
+	manifest         TEXT,                        -- SHA-256, 64 hex digits; NULL before done
+	packages_count   INTEGER NOT NULL DEFAULT 0,  -- number of RPMs in the tree
+	size_bytes       INTEGER NOT NULL DEFAULT 0   -- bytes offered to clients
+);
+
+-- What was asked, apart from composes because it can be long: listings do not touch it.
+CREATE TABLE specs (
+	compose INTEGER PRIMARY KEY,   -- composes.id
+	spec    TEXT NOT NULL,         -- normal form, JSON text, bytes of UTF-8
+	written BLOB NOT NULL          -- as the user wrote it, bytes
+);
+
+-- Whose turn it is: the owner with the lowest number was served longest ago.
+CREATE TABLE turns (
+	number INTEGER PRIMARY KEY AUTOINCREMENT, -- counts claims from 1
+	owner  TEXT NOT NULL UNIQUE               -- user name
+);
+
+-- Orders and filters of a listing. SQLite ends each index with the id, which breaks ties.
+CREATE INDEX composes_owner ON composes (owner);
+CREATE INDEX composes_koji_event ON composes (koji_event);
+CREATE INDEX composes_state ON composes (state);
+CREATE INDEX composes_time_to_expire ON composes (time_to_expire);
+CREATE INDEX composes_time_submitted ON composes (time_submitted);
+CREATE INDEX composes_time_done ON composes (time_done);
+CREATE INDEX composes_time_removed ON composes (time_removed);
+CREATE INDEX composes_source_type ON composes (source_type);
+CREATE INDEX composes_source ON composes (source);
+CREATE INDEX composes_compose_type ON composes (compose_type);
+CREATE INDEX composes_label ON composes (label) WHERE label IS NOT NULL;
+CREATE INDEX composes_koji_task_id ON composes (koji_task_id) WHERE koji_task_id IS NOT NULL;
+CREATE INDEX composes_pungi ON composes (pungi_compose_id) WHERE pungi_compose_id IS NOT NULL;
+
+-- The service's own questions; removed composes, which only grow in number, are in none of them.
+CREATE INDEX composes_active ON composes (state, owner) WHERE state < 3;
+CREATE INDEX composes_expiry ON composes (time_to_expire) WHERE state IN (2, 4);
+CREATE INDEX composes_present ON composes (id) WHERE state <> 3;
+CREATE INDEX composes_manifest ON composes (manifest) WHERE state <> 3 AND manifest IS NOT NULL;
+CREATE INDEX composes_reused ON composes (reused_id) WHERE reused_id > 0;
+
+CREATE TRIGGER composes_stay BEFORE DELETE ON composes
+BEGIN
+	SELECT RAISE(ABORT, 'rows of composes are never deleted');
+END;
