@@ -13,45 +13,58 @@
 #include <solv/poolarch.h>
 #include <solv/repo_solv.h>
 
-/* Arches that are built under several names; every other arch stands for itself. */
-static const char *const families[][7] = {
-	{ "i386", "i386", "i486", "i586", "i686", "athlon", NULL },
-	{ "i586", "i386", "i486", "i586", "i686", "athlon", NULL },
-	{ "i686", "i386", "i486", "i586", "i686", "athlon", NULL },
-	{ "armhfp", "armv6hl", "armv7hl", "armv7hnl", NULL },
-	{ "armv7hl", "armv6hl", "armv7hl", NULL },
+/* What rpm builds for: libsolv takes any word for an arch, which would make a compose of noarch
+ * packages out of a slip of the pen. */
+static const char *const arches[] = {
+	"aarch64", "alpha",	"armhfp",    "armv5tel",  "armv6hl",	 "armv7hl",  "armv7hnl",
+	"i386",	   "i586",	"i686",	     "ia64",	  "loongarch64", "mips64el", "mipsel",
+	"ppc",	   "ppc64",	"ppc64le",   "riscv64",	  "s390",	 "s390x",    "sparc64",
+	"x86_64",  "x86_64_v2", "x86_64_v3", "x86_64_v4",
 };
 
-static const char *best_name(const char *arch)
+/* Arches whose packages come under several names; every other one stands for itself. The last is
+ * the one that libsolv knows to run all of them. */
+static const char *const families[][7] = {
+	{ "i386", "athlon", "i686", "i586", "i486", "i386" },
+	{ "i586", "athlon", "i686", "i586", "i486", "i386" },
+	{ "i686", "athlon", "i686", "i586", "i486", "i386" },
+	{ "armhfp", "armv7hnl", "armv7hl", "armv6hl" },
+	{ "armv7hl", "armv7hl", "armv6hl" },
+	{ "x86_64_v2", "x86_64_v2", "x86_64" },
+	{ "x86_64_v3", "x86_64_v3", "x86_64_v2", "x86_64" },
+	{ "x86_64_v4", "x86_64_v4", "x86_64_v3", "x86_64_v2", "x86_64" },
+};
+
+static bool is_known(const char *arch)
 {
-	if (!strcmp(arch, "i386") || !strcmp(arch, "i586") || !strcmp(arch, "i686"))
-		return "athlon";
-	return strcmp(arch, "armhfp") ? arch : "armv7hnl";
+	for (size_t i = 0; i < ARRAY_SIZE(arches); i++)
+		if (!strcmp(arches[i], arch))
+			return true;
+	return false;
 }
 
 static int set_arch(struct solve_pool *pool, const char *arch, struct error *err)
 {
-	const char *const *family = NULL;
+	const char *const alone[] = { arch, arch, NULL }, *const *family = alone;
+	char policy[64] = "";
 	size_t n = 0;
-	Id id;
 
-	pool_setarch(pool->pool, best_name(arch));
-	id = pool_str2id(pool->pool, best_name(arch), 0);
-	if (!id || id == ARCH_SRC || id == ARCH_NOSRC || !pool_arch2score(pool->pool, id))
+	if (!is_known(arch))
 		return error_set(err, -EINVAL, BLAME_REQUEST, "arches", "Unknown arch \"%s\"",
 				 arch);
 	for (size_t i = 0; i < ARRAY_SIZE(families); i++)
 		if (!strcmp(families[i][0], arch))
-			family = families[i] + 1;
-	pool->arch = pool_str2id(pool->pool, arch, 1);
-	pool->accepted = calloc(ARRAY_SIZE(families[0]) + 2, sizeof(*pool->accepted));
+			family = families[i];
+	pool->accepted = calloc(ARRAY_SIZE(families[0]) + 1, sizeof(*pool->accepted));
 	if (!pool->accepted)
 		return error_oom(err);
-	pool->accepted[n++] = ARCH_NOARCH;
-	if (!family)
-		pool->accepted[n++] = pool->arch;
-	for (; family && *family; family++)
-		pool->accepted[n++] = pool_str2id(pool->pool, *family, 1);
+	while (n + 1 < ARRAY_SIZE(families[0]) && family[n + 1]) {
+		pool->accepted[n] = pool_str2id(pool->pool, family[n + 1], 1);
+		strcat(strcat(policy, n ? ":" : ""), family[n + 1]);
+		n++;
+	}
+	pool_setarchpolicy(pool->pool, policy);
+	pool->accepted[n] = ARCH_NOARCH;
 	return 0;
 }
 

@@ -24,7 +24,6 @@ struct weak {
 
 struct solve_pool {
 	Pool *pool;
-	Id arch;      /* of the request; its packages come before noarch */
 	Id *accepted; /* arches whose packages are candidates, 0-terminated */
 	struct solve_repo *repo;
 	size_t repo_count, repo_room;

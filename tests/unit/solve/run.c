@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* tests/unit/solve/run.c: solve sets of names from standard input, for compare_dnf.py and for timing.
+/* tests/unit/solve/run.c: solve sets of names from standard input, for compare_dnf.py and for
+ * timing.
  *
- * run ARCH PRIMARY... [--lookaside PRIMARY...]: primary files are plain XML. Each input line is one set of
- * blank-separated names; each output line is the set's choices as REPOSITORY:INDEX, then "|" and the
- * missing names. Timings go to stderr with --time. */
+ * run ARCH PRIMARY... [--lookaside PRIMARY...]: primary files are plain XML. Each input line is one
+ * set of blank-separated names; each output line is the set's choices as REPOSITORY:INDEX, then "|"
+ * and the missing names. Timings go to stderr with --time. */
 #include "resolver/solve/solve.h"
 
 #include <time.h>

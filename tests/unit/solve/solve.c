@@ -1,0 +1,504 @@
+/* SPDX-License-Identifier: MIT */
+/* tests/unit/solve/solve.c: small made-up repositories, each with one thing that is hard. */
+#include "tests/unit/test.h"
+
+#include "resolver/solve/solve.h"
+
+/* One package per line: NEVRA fields, then words. r:X requires, p:X provides, c:X conflicts,
+ * o:X obsoletes, m:X recommends, f:/PATH a file in primary; "X=1" is X with version 1. */
+static void add_relation(struct text *xml, const char *tag, const struct strings *words, char kind)
+{
+	bool open = false;
+
+	for (size_t i = 5; i < words->count; i++) {
+		_cleanup_(freep) char *name = strdup(words->item[i] + 2);
+		char *equal;
+
+		if (words->item[i][0] != kind)
+			continue;
+		for (char *c = name; *c; c++)
+			*c = *c == '_' ? ' ' : *c;
+		text_addf(xml, "%s<rpm:entry name=\"", open ? "" : tag);
+		open = true;
+		equal = strchr(name, '=');
+		if (equal)
+			*equal = '\0';
+		text_addf(xml, "%s\"", name);
+		if (equal)
+			text_addf(xml, " flags=\"EQ\" epoch=\"0\" ver=\"%s\"", equal + 1);
+		text_adds(xml, "/>");
+	}
+	if (open)
+		text_addf(xml, "</%s", tag + 1);
+}
+
+static void add_package(struct text *xml, const char *line)
+{
+	_cleanup_(strings_done) struct strings words = { 0 };
+	char **w;
+
+	strings_split(&words, line, ' ');
+	w = words.item;
+	text_addf(xml, "<package type=\"rpm\"><name>%s</name><arch>%s</arch>", w[0], w[4]);
+	text_addf(xml, "<version epoch=\"%s\" ver=\"%s\" rel=\"%s\"/>", w[1], w[2], w[3]);
+	text_adds(xml, "<location href=\"x.rpm\"/><format>");
+	add_relation(xml, "<rpm:provides>", &words, 'p');
+	add_relation(xml, "<rpm:requires>", &words, 'r');
+	add_relation(xml, "<rpm:conflicts>", &words, 'c');
+	add_relation(xml, "<rpm:obsoletes>", &words, 'o');
+	add_relation(xml, "<rpm:recommends>", &words, 'm');
+	for (size_t i = 5; i < words.count; i++)
+		if (words.item[i][0] == 'f')
+			text_addf(xml, "<file>%s</file>", words.item[i] + 2);
+	text_adds(xml, "</format></package>\n");
+}
+
+static char *make_primary(const char *lines)
+{
+	_cleanup_(text_done) struct text xml = { 0 };
+	_cleanup_(strings_done) struct strings list = { 0 };
+
+	strings_split(&list, lines, '\n');
+	text_addf(&xml,
+		  "<metadata xmlns=\"http://linux.duke.edu/metadata/common\" "
+		  "xmlns:rpm=\"http://linux.duke.edu/metadata/rpm\" packages=\"%zu\">",
+		  list.count);
+	for (size_t i = 0; i < list.count; i++)
+		add_package(&xml, list.item[i]);
+	text_adds(&xml, "</metadata>");
+	return text_steal(&xml);
+}
+
+static void load(struct solve_pool *pool, const char *lines, bool lookaside,
+		 const struct solve_path *paths, size_t path_count)
+{
+	_cleanup_(freep) char *xml = make_primary(lines);
+	_cleanup_(fclosep) FILE *primary = fmemopen(xml, strlen(xml), "r");
+	_cleanup_(fclosep) FILE *solv = tmpfile();
+	struct error err = { 0 };
+	uint32_t count = 0;
+
+	CHECK_INT(solve_index(primary, paths, path_count, solv, &count, &err), 0);
+	rewind(solv);
+	CHECK_INT(solve_pool_add(pool, solv, count, lookaside, &err), 0);
+	CHECK_STR(err.message, "");
+}
+
+static struct solve_pool *make_pool(const char *first, const char *second, const char *lookaside)
+{
+	struct solve_pool *pool = NULL;
+	struct error err = { 0 };
+
+	CHECK_INT(solve_pool_new("x86_64", &pool, &err), 0);
+	load(pool, first, false, NULL, 0);
+	if (second)
+		load(pool, second, false, NULL, 0);
+	if (lookaside)
+		load(pool, lookaside, true, NULL, 0);
+	CHECK_INT(solve_pool_prepare(pool, &err), 0);
+	return pool;
+}
+
+static struct solve_answer *ask(struct solve_pool *pool, const char *names, bool no_deps)
+{
+	_cleanup_(strings_done) struct strings list = { 0 };
+	struct solve_request request = { .names = names ? &list : NULL, .no_deps = no_deps };
+	struct solve_answer *answer = NULL;
+	struct error err = { 0 };
+
+	strings_split(&list, names ? names : "", ' ');
+	CHECK_INT(solve_run(pool, &request, &answer, &err), 0);
+	CHECK_STR(err.message, "");
+	return answer;
+}
+
+/* "0:1 0:2 -missing" */
+static char *choices(const struct solve_answer *answer)
+{
+	_cleanup_(text_done) struct text text = { 0 };
+
+	for (size_t i = 0; i < answer->count; i++)
+		text_addf(&text, "%s%u:%u", i ? " " : "", answer->choice[i].repository,
+			  answer->choice[i].index);
+	for (size_t i = 0; i < answer->missing.count; i++)
+		text_addf(&text, " -%s", answer->missing.item[i]);
+	return text_steal(&text);
+}
+
+static void expect(struct solve_pool *pool, const char *names, const char *want)
+{
+	_cleanup_(solve_answer_freep) struct solve_answer *answer = ask(pool, names, false);
+	_cleanup_(freep) char *got = choices(answer);
+
+	CHECK_STR(got, want);
+}
+
+static const char *reason(const struct solve_answer *answer, uint32_t index)
+{
+	for (size_t i = 0; i < answer->count; i++)
+		if (answer->choice[i].repository == 0 && answer->choice[i].index == index)
+			return answer->choice[i].reason;
+	return NULL;
+}
+
+static void test_names(void)
+{
+	_cleanup_(solve_pool_freep) struct solve_pool *pool =
+		make_pool("a 0 1 1 x86_64\n"	       /* 0 */
+			  "a 0 10 1 x86_64\n"	       /* 1: newest */
+			  "a 0 9 1 noarch\n"	       /* 2 */
+			  "b 2 1.0~rc1 1.el8 x86_64\n" /* 3 */
+			  "b 0 3 1 x86_64\n"	       /* 4: older, for the epoch */
+			  "a 0 11 1 i686\n"	       /* 5: not our arch */
+			  "a 0 12 1 src\n"	       /* 6 */
+			  "python3.11 0 1 1 noarch\n"  /* 7: a dot that is no arch */
+			  "d.noarch 0 1 1 x86_64\n"    /* 8: a name that looks like NAME.ARCH */
+			  "d 0 1 1 noarch p:virtual\n" /* 9 */
+			  "n 0 1 1 noarch\n"	       /* 10 */
+			  "n 0 1 1 x86_64\n",	       /* 11: as new, native */
+			  NULL, NULL);
+
+	expect(pool, "a", "0:1");
+	expect(pool, "a.noarch", "0:2");
+	expect(pool, "a.i686", " -a.i686");
+	expect(pool, "a.src", " -a.src");
+	expect(pool, "a-1-1.x86_64", "0:0");
+	expect(pool, "a-0:1-1.x86_64", "0:0");
+	expect(pool, "a-1:1-1.x86_64", " -a-1:1-1.x86_64");
+	expect(pool, "a-11-1.i686", " -a-11-1.i686");
+	expect(pool, "b", "0:3");
+	expect(pool, "b-2:1.0~rc1-1.el8.x86_64", "0:3");
+	expect(pool, "2:b-1.0~rc1-1.el8.x86_64", "0:3");
+	expect(pool, "b-1.0~rc1-1.el8.x86_64", "0:3");
+	expect(pool, "python3.11", "0:7");
+	expect(pool, "d.noarch", "0:8");
+	expect(pool, "virtual", " -virtual");
+	expect(pool, "n", "0:11");
+	expect(pool, "n.noarch", "0:10");
+	expect(pool, "zzz a aaa", "0:1 -aaa -zzz");
+	expect(pool, "a a.x86_64 a", "0:1");
+	/* two versions of one package cannot be installed together, but a repository holds both */
+	expect(pool, "a a-1-1.x86_64", "0:0 0:1");
+	expect(pool, "", "");
+	expect(pool, NULL, "0:0 0:1 0:2 0:3 0:4 0:7 0:8 0:9 0:10 0:11");
+}
+
+static void test_closure(void)
+{
+	_cleanup_(solve_pool_freep) struct solve_pool *pool =
+		make_pool("a 0 1 1 x86_64 r:b r:lib=2 m:weak\n"	   /* 0 */
+			  "b 0 1 1 noarch r:/usr/bin/c\n"	   /* 1 */
+			  "c 0 1 1 x86_64 f:/usr/bin/c\n"	   /* 2 */
+			  "lib1 0 1 1 x86_64 p:lib=1\n"		   /* 3 */
+			  "lib2 0 1 1 x86_64 p:lib=2 r:(x_or_y)\n" /* 4 */
+			  "x 0 1 1 x86_64 r:nowhere\n"		   /* 5: cannot be installed */
+			  "y 0 1 1 x86_64\n"			   /* 6 */
+			  "weak 0 1 1 x86_64\n"			   /* 7 */
+			  "a-debuginfo 0 1 1 x86_64\n",		   /* 8 */
+			  NULL, NULL);
+	_cleanup_(solve_answer_freep) struct solve_answer *answer = ask(pool, "a", false);
+	_cleanup_(solve_answer_freep) struct solve_answer *alone = ask(pool, "a", true);
+	_cleanup_(solve_answer_freep) struct solve_answer *all = ask(pool, NULL, false);
+	_cleanup_(freep) char *got = choices(answer), *got_alone = choices(alone),
+			      *got_all = choices(all);
+
+	CHECK_STR(got, "0:0 0:1 0:2 0:4 0:6");
+	CHECK_STR(reason(answer, 0), "requested");
+	CHECK_STR(reason(answer, 1), "required by a-1-1.x86_64: b");
+	CHECK_STR(reason(answer, 2), "required by b-1-1.noarch: /usr/bin/c");
+	CHECK_STR(reason(answer, 4), "required by a-1-1.x86_64: lib = 2");
+	CHECK_STR(reason(answer, 6), "required by lib2-1-1.x86_64: (x or y)");
+	CHECK_INT(answer->unresolved.count, 0);
+
+	CHECK_STR(got_alone, "0:0");
+	CHECK_STR(got_all, "0:0 0:1 0:2 0:3 0:4 0:5 0:6 0:7");
+	CHECK_STR(reason(all, 5), "whole repository");
+	expect(pool, "a-debuginfo", "0:8");
+}
+
+static void test_repositories(void)
+{
+	_cleanup_(solve_pool_freep) struct solve_pool *pool =
+		make_pool("a 0 1 1 x86_64 r:shared r:tool\n"
+			  "shared 0 1 1 x86_64\n"
+			  "u 0 1 1 x86_64\n",
+			  "shared 0 1 1 x86_64\n" /* the same NEVRA: the first listed wins */
+			  "u 0 2 1 x86_64\n"
+			  "tool 0 5 1 x86_64\n",
+			  "tool 0 4 1 x86_64 r:plugin\n" /* preferred though older */
+			  "u 0 3 1 x86_64\n"
+			  "only 0 1 1 x86_64\n");
+	_cleanup_(solve_answer_freep) struct solve_answer *answer = NULL;
+
+	expect(pool, "shared", "0:1");
+	expect(pool, "u", "1:1"); /* names are not looked for among lookaside packages */
+	expect(pool, "only", " -only");
+	expect(pool, NULL, "0:0 0:1 0:2 1:1 1:2");
+	/* tool of the lookaside repository lacks plugin, so the other one is taken */
+	expect(pool, "a", "0:0 0:1 1:2");
+	solve_pool_free(pool);
+
+	pool = make_pool("a 0 1 1 x86_64 r:tool\n"
+			 "tool 0 5 1 x86_64\n"
+			 "plugin 0 1 1 x86_64\n",
+			 NULL, "tool 0 4 1 x86_64 r:plugin\n");
+	answer = ask(pool, "a", false);
+	CHECK_INT(answer->count, 2);
+	CHECK_STR(reason(answer, 2), "required by tool-4-1.x86_64: plugin");
+}
+
+static void test_conflicts(void)
+{
+	_cleanup_(solve_pool_freep) struct solve_pool *pool =
+		make_pool("light 0 1 1 x86_64 c:full r:lib-l\n" /* 0 */
+			  "full 0 1 1 x86_64 r:lib-f\n"		/* 1 */
+			  "lib-l 0 1 1 x86_64\n"		/* 2 */
+			  "lib-f 0 1 1 x86_64\n"		/* 3 */
+			  "other 0 1 1 x86_64\n"		/* 4 */
+			  "new 0 1 1 x86_64 o:old\n"		/* 5 */
+			  "old 0 1 1 x86_64\n",			/* 6 */
+			  NULL, NULL);
+	_cleanup_(solve_answer_freep) struct solve_answer *answer =
+		ask(pool, "other full light", false);
+	_cleanup_(freep) char *got = choices(answer);
+
+	CHECK_STR(got, "0:0 0:1 0:2 0:3 0:4");
+	CHECK_INT(answer->conflicts.count, 1);
+	CHECK(answer->conflicts.count &&
+	      !strncmp(answer->conflicts.item[0], "full-1-1.x86_64 was solved apart: ", 34) &&
+	      strstr(answer->conflicts.item[0], "conflicts"));
+	CHECK_INT(answer->unresolved.count, 0);
+	expect(pool, "old", "0:6"); /* the name that was asked for, not what obsoletes it */
+	expect(pool, "old new", "0:5 0:6");
+}
+
+static void test_broken(void)
+{
+	_cleanup_(solve_pool_freep) struct solve_pool *pool =
+		make_pool("a 0 1 1 x86_64 r:gone r:b\n"	      /* 0 */
+			  "b 0 1 1 x86_64 r:c r:also-gone\n"  /* 1 */
+			  "c 0 1 1 x86_64\n"		      /* 2 */
+			  "ok 0 1 1 x86_64 r:c\n"	      /* 3 */
+			  "v 0 1 1 x86_64\n"		      /* 4 */
+			  "v 0 2 1 x86_64 r:gone\n"	      /* 5: newest cannot be installed */
+			  "rpm 0 1 1 x86_64 r:rpmlib(X)=1\n", /* 6 */
+			  NULL, NULL);
+	_cleanup_(solve_answer_freep) struct solve_answer *answer = ask(pool, "a ok", false);
+	_cleanup_(solve_answer_freep) struct solve_answer *version = ask(pool, "v", false);
+	_cleanup_(freep) char *got = choices(answer), *got_version = choices(version);
+	_cleanup_(strings_done) struct strings names = { 0 };
+	struct solve_request request = { .names = &names, .check_deps = true };
+	struct solve_answer *none = NULL;
+	struct error err = { 0 };
+
+	CHECK_STR(got, "0:0 0:1 0:2 0:3");
+	CHECK_INT(answer->unresolved.count, 2);
+	CHECK_STR(answer->unresolved.item[0], "a-1-1.x86_64 requires gone: nothing provides it");
+	CHECK_STR(answer->unresolved.item[1],
+		  "b-1-1.x86_64 requires also-gone: nothing provides it");
+	CHECK_STR(reason(answer, 1), "required by a-1-1.x86_64: b");
+	CHECK_STR(got_version, "0:4");
+	CHECK_INT(version->conflicts.count, 1);
+	CHECK_STR(version->conflicts.item[0],
+		  "v-2-1.x86_64 cannot be installed: nothing provides gone needed by v-2-1.x86_64; "
+		  "v-1-1.x86_64 is taken instead");
+	expect(pool, "rpm", "0:6");
+
+	strings_add(&names, "a");
+	CHECK_INT(solve_run(pool, &request, &none, &err), -ENOPKG);
+	CHECK_INT(err.blame, BLAME_SOURCE);
+	CHECK_STR(err.message, "broken dependencies:\n"
+			       "a-1-1.x86_64 requires gone: nothing provides it\n"
+			       "b-1-1.x86_64 requires also-gone: nothing provides it");
+	CHECK(none == NULL);
+	request.names = NULL;
+	err = (struct error){ 0 };
+	CHECK_INT(solve_run(pool, &request, &none, &err), -ENOPKG);
+	CHECK(strstr(err.message, "v-2-1.x86_64 requires gone") != NULL);
+	request = (struct solve_request){ .names = &names, .check_deps = true };
+	strings_done(&names);
+	strings_add(&names, "ok");
+	CHECK_INT(solve_run(pool, &request, &none, &err), 0);
+	solve_answer_free(none);
+	none = NULL;
+	request.no_deps = true;
+	err = (struct error){ 0 };
+	CHECK_INT(solve_run(pool, &request, &none, &err), -ENOPKG);
+	CHECK_STR(err.message,
+		  "broken dependencies:\nok-1-1.x86_64 requires c: nothing provides it");
+}
+
+/* The parts of boolean requirements of packages that cannot be installed themselves */
+static void test_rich(void)
+{
+	_cleanup_(solve_pool_freep) struct solve_pool *pool =
+		make_pool("a 0 1 1 x86_64 r:gone r:(x_and_y) r:(z_if_q) r:(none_or_w)\n" /* 0 */
+			  "x 0 1 1 x86_64\n"
+			  "y 0 1 1 x86_64\n"
+			  "z 0 1 1 x86_64\n"
+			  "w 0 1 1 x86_64\n"
+			  "q 0 1 1 x86_64\n"
+			  "e 0 1 1 x86_64 r:(x_and_none)\n" /* 6 */
+			  "f 0 1 1 x86_64 r:(z_if_x) r:x\n",
+			  NULL, NULL);
+	_cleanup_(solve_answer_freep) struct solve_answer *answer = ask(pool, "e", false);
+
+	expect(pool, "a", "0:0 0:1 0:2 0:3 0:4");
+	CHECK_INT(answer->unresolved.count, 1);
+	CHECK_STR(answer->unresolved.item[0],
+		  "e-1-1.x86_64 requires (x and none): nothing provides it");
+	expect(pool, "f", "0:1 0:3 0:7");
+}
+
+static void test_paths(void)
+{
+	const struct solve_path known = { .index = 1, .path = "/opt/known" };
+	_cleanup_(strings_done) struct strings open = { 0 };
+	_cleanup_(freep) char *joined = NULL;
+	_cleanup_(solve_pool_freep) struct solve_pool *pool = NULL;
+	struct error err = { 0 };
+
+	CHECK_INT(solve_pool_new("x86_64", &pool, &err), 0);
+	load(pool,
+	     "a 0 1 1 x86_64 r:/opt/known r:/usr/bin/p\n"
+	     "b 0 1 1 x86_64 f:/usr/bin/p\n"
+	     "c 0 1 1 x86_64 r:/opt/z r:(/opt/late_or_/opt/later)\n"
+	     "s 0 1 1 src r:/opt/source\n",
+	     false, &known, 1);
+	load(pool, "d 0 1 1 x86_64\n", false, NULL, 0);
+	CHECK_INT(solve_pool_prepare(pool, &err), 0);
+	expect(pool, "a", "0:0 0:1");
+	CHECK_INT(solve_pool_open_paths(pool, &open, &err), 0);
+	joined = strings_join(&open, " ");
+	CHECK_STR(joined, "/opt/late /opt/later /opt/z");
+	CHECK_INT(solve_pool_add_path(pool, 1, 0, "/opt/later", &err), 0);
+	CHECK_INT(solve_pool_add_path(pool, 1, 0, "/opt/z", &err), 0);
+	CHECK_INT(solve_pool_prepare(pool, &err), 0);
+	expect(pool, "c", "0:2 1:0");
+	CHECK_INT(solve_pool_add_path(pool, 2, 0, "/opt/z", &err), -EINVAL);
+	CHECK_INT(solve_pool_add_path(pool, 1, 1, "/opt/z", &err), -EINVAL);
+}
+
+/* A hot pool: what was asked before changes no answer, nor the pool's size */
+static void test_hot(void)
+{
+	const char *lines = "a 0 1 1 x86_64 r:(x_or_y) r:(y_if_b) m:y\n"
+			    "b 0 1 1 x86_64 r:gone r:mta m:x\n"
+			    "x 0 1 1 x86_64 p:mta\n"
+			    "y 0 1 1 x86_64 p:mta\n"
+			    "d 0 1 1 x86_64 c:a r:mta m:y\n";
+	static const char *const sets[] = { "a", "b", "d", "a b", "d a b", "x d", "b d" };
+	_cleanup_(solve_pool_freep) struct solve_pool *hot = make_pool(lines, NULL, NULL);
+	size_t memory = 0;
+
+	for (unsigned int round = 0; round < 6000; round++) {
+		const char *names = sets[round % ARRAY_SIZE(sets)];
+		_cleanup_(solve_answer_freep) struct solve_answer *answer = ask(hot, names, false);
+		_cleanup_(freep) char *got = choices(answer), *want = NULL;
+
+		if (round < 2 * ARRAY_SIZE(sets)) {
+			_cleanup_(solve_pool_freep) struct solve_pool *fresh =
+				make_pool(lines, NULL, NULL);
+			_cleanup_(solve_answer_freep) struct solve_answer *again =
+				ask(fresh, names, false);
+
+			want = choices(again);
+			CHECK_STR(got, want);
+			memory = solve_pool_memory(hot);
+		}
+	}
+	CHECK(solve_pool_memory(hot) < memory + 4 * 1024 * 1024);
+	expect(hot, "a d", "0:0 0:3 0:4"); /* y: recommended by both */
+}
+
+/* Arches whose packages come under several names */
+static void test_arches(void)
+{
+	static const struct {
+		const char *arch, *want;
+	} cases[] = { { "i386", "0:0 0:1 0:3" }, { "i686", "0:0 0:1 0:3" },
+		      { "x86_64", "0:2 0:3" },	 { "x86_64_v2", "0:2 0:3 0:4" },
+		      { "aarch64", "0:3" },	 { "riscv64", "0:3 0:5" } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_(solve_pool_freep) struct solve_pool *pool = NULL;
+		struct error err = { 0 };
+
+		CHECK_INT(solve_pool_new(cases[i].arch, &pool, &err), 0);
+		load(pool,
+		     "a 0 1 1 i386\n"
+		     "b 0 1 1 i686\n"
+		     "c 0 1 1 x86_64\n"
+		     "d 0 1 1 noarch\n"
+		     "e 0 1 1 x86_64_v2 r:c\n"
+		     "f 0 1 1 riscv64 r:d\n",
+		     false, NULL, 0);
+		CHECK_INT(solve_pool_prepare(pool, &err), 0);
+		expect(pool, NULL, cases[i].want);
+		if (i == 3)
+			expect(pool, "e", "0:2 0:4");
+	}
+}
+
+static void test_refusals(void)
+{
+	static const char *const bad[] = {
+		"<metadata><package type=\"rpm\"><name>a</name>",
+		"no XML",
+		"",
+		"<metadata xmlns=\"http://linux.duke.edu/metadata/common\"><package type=\"rpm\">"
+		"<arch>noarch</arch></package></metadata>",
+	};
+	struct solve_pool *pool = NULL;
+	struct solve_answer *answer = NULL;
+	struct solve_request request = { 0 };
+	struct error err = { 0 };
+	uint32_t count = 7;
+
+	CHECK_INT(solve_pool_new("pdp11", &pool, &err), -EINVAL);
+	CHECK_INT(err.blame, BLAME_REQUEST);
+	CHECK_STR(err.message, "Unknown arch \"pdp11\"");
+	CHECK_INT(solve_pool_new("src", &pool, &err), -EINVAL);
+	CHECK(pool == NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		_cleanup_(fclosep) FILE *primary = tmpfile(), *solv = tmpfile();
+
+		fputs(bad[i], primary);
+		rewind(primary);
+		CHECK_INT(solve_index(primary, NULL, 0, solv, &count, &err), -EBADMSG);
+		CHECK_INT(err.blame, BLAME_SOURCE);
+	}
+	CHECK_INT(count, 7);
+	CHECK_INT(solve_pool_new("aarch64", &pool, &err), 0);
+	{
+		_cleanup_(freep) char *xml = make_primary("a 0 1 1 aarch64\n");
+		_cleanup_(fclosep) FILE *primary = fmemopen(xml, strlen(xml), "r");
+		_cleanup_(fclosep) FILE *solv = tmpfile(), *rubbish = fmemopen(xml, 40, "r");
+
+		CHECK_INT(solve_index(primary, NULL, 0, solv, &count, &err), 0);
+		CHECK_INT(solve_pool_add(pool, rubbish, 1, false, &err), -EBADMSG);
+		rewind(solv);
+		CHECK_INT(solve_pool_add(pool, solv, 2, false, &err), -EBADMSG);
+		rewind(solv);
+		CHECK_INT(solve_pool_add(pool, solv, 1, false, &err), 0);
+	}
+	CHECK_INT(solve_run(pool, &request, &answer, &err), -EINVAL);
+	CHECK_INT(solve_pool_prepare(pool, &err), 0);
+	expect(pool, "a", "0:0");
+	solve_pool_free(pool);
+}
+
+int main(void)
+{
+	test_names();
+	test_closure();
+	test_repositories();
+	test_conflicts();
+	test_broken();
+	test_rich();
+	test_paths();
+	test_hot();
+	test_arches();
+	test_refusals();
+	TEST_END();
+}
