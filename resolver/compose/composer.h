@@ -10,8 +10,9 @@ enum composer_tree { COMPOSER_OS, COMPOSER_DEBUG, COMPOSER_SOURCE };
 /**
  * struct composer_package - one RPM at one place of the compose
  * @arch: index into composition.arches (COMPOSER_SOURCE: 0)
- * @base, @path: the source file is base/path; @base an absolute directory
- * @mtime_ns, @ino: of that file now
+ * @base, @path: the source file is base/path; @base an absolute directory, or a URL ("http://…"): then the
+ *               package needs a SHA-256 in its metadata
+ * @mtime_ns, @ino: of that file now; 0 with a URL
  * @sigkey: lower case, or NULL
  * All borrowed for the call. */
 struct composer_package {
@@ -30,14 +31,16 @@ enum composer_compression { COMPOSER_GZ, COMPOSER_ZSTD };
 
 /**
  * struct composition - input of composer_write(); order of @package does not matter
- * @comps_names: names of the comps group "odcs-group" (empty: a group without packages)
+ * @arches: each once; every arch gets its trees, also without packages
+ * @comps_names: names of the comps group "odcs-group" (empty or NULL: a group without packages); sorted and
+ *               made unique here
  * @modules: modules YAML for the os trees, or NULL
  * @revision: shown in <revision>; @timestamp: every <timestamp>, seconds since 1970 UTC
- * @missing_log, @depsolve_log: text of logs/global/depsolve.log ("why" is made from the reasons)
+ * @depsolve_log: text of logs/global/depsolve.log, or NULL ("why" is made from the reasons)
  * @have_blob: does the service have this blob already? Then it is not written again */
 struct composition {
 	const struct strings *arches;
-	struct composer_package *package; /* sorted in place */
+	struct composer_package *package;
 	size_t count;
 	const struct strings *comps_names;
 	const char *modules;
@@ -51,7 +54,9 @@ struct composition {
 
 /**
  * struct composer_result - what was made: file names in the work directory are the digests;
- * blobs in WORK/blobs/, the manifest in WORK/manifests/ */
+ * blobs in WORK/blobs/, the manifest in WORK/manifests/
+ * @manifest_new: it was written; @blobs: those that were written
+ * @packages_count, @size_bytes: RPMs and bytes of all files in the tree; @bytes_written: to the work directory */
 struct composer_result {
 	char manifest[DIGEST_HEX_SIZE];
 	bool manifest_new;
@@ -63,10 +68,14 @@ void composer_result_done(struct composer_result *result);
 /**
  * composer_write() - repodata, productmd files, logs and the manifest of one compose
  * @work_dirfd: empty directory with blobs/ and manifests/ in it; borrowed
- * @err: BLAME_US: -ENOSPC, -EIO, -ENOMEM; BLAME_SOURCE -EBADMSG: an element that cannot be used
+ * @result: untouched on failure; composer_result_done() when done with it
+ * @err: BLAME_US: -ENOSPC, -EIO, -ENOMEM, -EFBIG (more than a manifest holds); BLAME_SOURCE -EBADMSG: an
+ *       element or file name that cannot be used; BLAME_REQUEST -EINVAL: an arch that is no plain name.
+ *       The work directory is then half written: remove it
  *
  * Same composition, same bytes (DESIGN 5.4). Two RPMs of one tree with the same file name: the first by
- * (NEVRA, checksum) is taken, the other is named in the log.
- * Elements as the source wrote them, only <location> is rewritten to Packages/l/FILE (xml:base dropped). */
+ * (NEVRA, checksum) is taken, the other is named in depsolve.log unless it is the same file.
+ * Elements as the source wrote them, only <location> is rewritten to Packages/l/FILE (xml:base dropped).
+ * NEVRAs in logs and manifest: NAME-[EPOCH:]VERSION-RELEASE.ARCH, epoch 0 left out. */
 int composer_write(struct composition *composition, int work_dirfd, struct composer_result *result,
 		   struct error *err);

@@ -1,0 +1,630 @@
+/* SPDX-License-Identifier: MIT */
+/* tests/unit/compose/compose.c: what composer_write() leaves in the work directory, byte by byte
+ * where that matters. Whether others can read the repositories is asked in oracle.py. */
+#include "tests/unit/compose/scene.h"
+#include "tests/unit/test.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <libdeflate.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zstd.h>
+
+#ifdef HAVE_TREE
+#include "core/tree/tree.h"
+#endif
+
+static struct strings two_arches, one_arch, no_names, names;
+
+static struct composition composition_of(const struct strings *arches)
+{
+	return (struct composition){
+		.arches = arches,
+		.comps_names = &names,
+		.revision = 1700000000,
+		.timestamp = 1700000001,
+		.depsolve_log = "solved\n",
+	};
+}
+
+/* ---- every compose ----------------------------------------------------- */
+
+static uint64_t size_of(int dirfd, const char *directory, const char *name)
+{
+	struct text path = { 0 };
+	struct stat st = { .st_size = -1 };
+
+	(void)text_addf(&path, "%s/%s", directory, name);
+	(void)fstatat(dirfd, path.data, &st, 0);
+	text_done(&path);
+	return (uint64_t)st.st_size;
+}
+
+static void check_blob_files(const struct work *work)
+{
+	int64_t bytes = work->result.manifest_new ? (int64_t)work->length : 0;
+	int fd = openat(work->dirfd, "blobs", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *list = fdopendir(fd);
+	struct dirent *entry;
+	size_t count = 0;
+
+	while ((entry = readdir(list))) {
+		char hex[DIGEST_HEX_SIZE];
+		uint64_t size;
+		int file;
+
+		if (entry->d_name[0] == '.')
+			continue;
+		file = openat(dirfd(list), entry->d_name, O_RDONLY | O_CLOEXEC);
+		CHECK_INT(sha256_file(file, hex, &size), 0);
+		(void)close(file);
+		CHECK_STR(entry->d_name, hex);
+		CHECK(strings_has(&work->result.blobs, hex));
+		bytes += (int64_t)size;
+		count++;
+	}
+	(void)closedir(list);
+	CHECK_INT(count, work->result.blobs.count);
+	CHECK_INT(bytes, work->result.bytes_written);
+}
+
+/* The rules of manifest.h, read again with other eyes than the writer's. */
+static void check_manifest(const struct work *work)
+{
+	const struct manifest_header *header = (const struct manifest_header *)work->manifest;
+	int64_t size = 0, packages = 0;
+	uint32_t next = 1;
+	char hex[DIGEST_HEX_SIZE];
+
+	CHECK(!memcmp(header->magic, MANIFEST_MAGIC, 8));
+	CHECK_INT(header->file_size, work->length);
+	CHECK_INT(header->strings_offset + header->strings_size, work->length);
+	CHECK_INT(header->time_source, 1700000001);
+	sha256_hex(work->manifest, work->length, hex);
+	CHECK_STR(hex, work->result.manifest);
+	for (uint32_t i = 0; i < header->record_count; i++) {
+		const struct manifest_record *record = work_record(work, i);
+		const char *name = work_string(work, record->name);
+
+		CHECK_INT(strlen(name), record->name_length);
+		size += (int64_t)record->size;
+		packages += record->type == MANIFEST_PACKAGE;
+		if (i && record->parent == record[-1].parent)
+			CHECK(strcmp(work_string(work, record[-1].name), name) < 0);
+		if (i)
+			CHECK(i >= work_record(work, record->parent)->first &&
+			      i < work_record(work, record->parent)->first +
+					      work_record(work, record->parent)->count);
+		if (record->type == MANIFEST_DIRECTORY && record->count) {
+			CHECK_INT(record->first, next);
+			next += record->count;
+		}
+		if (record->type == MANIFEST_BLOB || record->type == MANIFEST_RPMS_JSON) {
+			hex_print(record->digest, DIGEST_SIZE, hex);
+			CHECK_INT(size_of(work->dirfd, "blobs", hex), record->size);
+		}
+	}
+	CHECK_INT(next, header->record_count);
+	CHECK_INT(size, work->result.size_bytes);
+	CHECK_INT(packages, work->result.packages_count);
+#ifdef HAVE_TREE
+	struct error err = { 0 };
+
+	CHECK_INT(tree_check_bytes(work->manifest, work->length, &err), 0);
+	CHECK_STR(err.message, "");
+#endif
+}
+
+static struct work write_checked(struct scene *scene, struct composition *composition)
+{
+	struct work work = scene_write(scene, composition);
+
+	CHECK_INT(work.r, 0);
+	CHECK_STR(work.err.message, "");
+	CHECK(work.manifest);
+	if (work.r < 0 || !work.manifest)
+		exit(1);
+	check_blob_files(&work);
+	check_manifest(&work);
+	return work;
+}
+
+/* ---- the repository with everything in it ------------------------------ */
+
+static void check_package(struct scene *scene, const struct work *work, const char *path,
+			  const char *source, const char *nevra)
+{
+	const struct manifest_record *record = work_find(work, path);
+	char hex[DIGEST_HEX_SIZE], want[DIGEST_HEX_SIZE];
+	struct text file = { 0 };
+	const char *detail;
+	struct stat st = { 0 };
+	uint64_t size = 0;
+	int fd;
+
+	CHECK(record && record->type == MANIFEST_PACKAGE);
+	if (!record)
+		return;
+	(void)text_addf(&file, "%s/%s", scene->base[0], source);
+	fd = open(file.data, O_RDONLY | O_CLOEXEC);
+	CHECK_INT(sha256_file(fd, want, &size), 0);
+	CHECK_INT(fstat(fd, &st), 0);
+	(void)close(fd);
+	hex_print(record->digest, DIGEST_SIZE, hex);
+	CHECK_STR(hex, want);
+	CHECK_INT(record->flags, MANIFEST_SHA256);
+	CHECK_INT(record->size, size);
+	CHECK_INT(record->mtime, 1700000000);
+	CHECK_INT(record->source_ino, st.st_ino);
+	CHECK_INT(record->source_mtime_ns,
+		  st.st_mtim.tv_sec * INT64_C(1000000000) + st.st_mtim.tv_nsec);
+	CHECK_STR(work_string(work, record->first), source);
+	CHECK_STR(work_string(work, record->count), scene->base[0]);
+
+	detail = work_string(work, record->detail);
+	CHECK_STR(detail, nevra);
+	detail += strlen(detail) + 1;
+	CHECK_STR(detail, "whole repository");
+	detail += strlen(detail) + 1;
+	CHECK(!strncmp(detail, "sha256:", 7) && !strcmp(detail + 7, want));
+	detail += strlen(detail) + 1;
+	CHECK(!strncmp(detail, "file:///", 8));
+	CHECK(!strchr(detail + 8, '+') && !strchr(detail + 8, ' '));
+	if (!strncmp(nevra, "Zeta", 4))
+		CHECK(strstr(detail, "/rpms/deep/Zeta%2Btools-1~rc1-1.noarch.rpm"));
+	text_done(&file);
+}
+
+static void check_rpms_json(const struct work *work)
+{
+	const struct manifest_record *record = work_find(work, "compose/metadata/rpms.json");
+	_cleanup_(freep) char *body = work_content(work, record);
+	struct text document = { 0 };
+	json_auto_t *root = NULL;
+	json_t *arch;
+	const char *category = NULL, *path = NULL;
+	json_error_t where;
+
+	CHECK(record && record->type == MANIFEST_RPMS_JSON);
+	CHECK(body && !strncmp(body, "\"rpms\": {", 9));
+	(void)text_addf(&document, "{\"payload\": {%s", body ? body : "");
+	root = json_loads(document.data, JSON_REJECT_DUPLICATES, &where);
+	text_done(&document);
+	CHECK(root);
+	for (size_t i = 0; i < two_arches.count; i++) {
+		CHECK_INT(json_unpack(root, "{s:{s:{s:{s:o}}}}", "payload", "rpms", "Temporary",
+				      two_arches.item[i], &arch),
+			  0);
+		CHECK_INT(json_object_size(arch), 3);
+		CHECK_INT(json_object_size(json_object_get(arch, "hello-1:2.0-3.src")), 5);
+		CHECK_INT(json_object_size(json_object_get(arch, "lone-0:7-1.src")), 1);
+		/* its SRPM is not in the compose, so only its name is known */
+		CHECK_INT(json_object_size(json_object_get(arch, "Zeta+tools-0:1~rc1-1.src")), 1);
+	}
+	CHECK_INT(json_unpack(arch, "{s:{s:{s:s,s:s,s:n}}}", "hello-1:2.0-3.src",
+			      "hello-debuginfo-1:2.0-3.x86_64", "category", &category, "path",
+			      &path, "sigkey"),
+		  0);
+	CHECK_STR(category, "debug");
+	CHECK_STR(path, "Temporary/x86_64/debug/tree/Packages/h/hello-debuginfo-2.0-3.x86_64.rpm");
+	CHECK_INT(json_unpack(arch, "{s:{s:{s:s,s:s,s:n}}}", "hello-1:2.0-3.src",
+			      "hello-1:2.0-3.src", "category", &category, "path", &path, "sigkey"),
+		  0);
+	CHECK_STR(category, "source");
+	CHECK_STR(path, "Temporary/source/tree/Packages/h/hello-2.0-3.src.rpm");
+}
+
+static void check_logs(const struct work *work)
+{
+	char *text = work_text(work, "logs/global/why");
+
+	CHECK_STR(text, "Zeta+tools-1~rc1-1.noarch\taarch64/os\twhole repository\n"
+			"Zeta+tools-1~rc1-1.noarch\tx86_64/os\twhole repository\n"
+			"hello-1:2.0-3.aarch64\taarch64/os\twhole repository\n"
+			"hello-1:2.0-3.src\tsource/tree\twhole repository\n"
+			"hello-1:2.0-3.x86_64\tx86_64/os\twhole repository\n"
+			"hello-debuginfo-1:2.0-3.aarch64\taarch64/debug/tree\twhole repository\n"
+			"hello-debuginfo-1:2.0-3.x86_64\tx86_64/debug/tree\twhole repository\n"
+			"hello-debugsource-1:2.0-3.aarch64\taarch64/debug/tree\twhole repository\n"
+			"hello-debugsource-1:2.0-3.x86_64\tx86_64/debug/tree\twhole repository\n"
+			"hello-doc-1:2.0-3.noarch\taarch64/os\twhole repository\n"
+			"hello-doc-1:2.0-3.noarch\tx86_64/os\twhole repository\n"
+			"lone-7-1.src\tsource/tree\twhole repository\n");
+	free(text);
+	text = work_text(work, "logs/x86_64/packages.log");
+	CHECK_STR(text, "Zeta+tools-1~rc1-1.noarch\nhello-1:2.0-3.x86_64\n"
+			"hello-debuginfo-1:2.0-3.x86_64\nhello-debugsource-1:2.0-3.x86_64\n"
+			"hello-doc-1:2.0-3.noarch\n");
+	free(text);
+	text = work_text(work, "logs/global/depsolve.log");
+	CHECK_STR(text, "solved\n");
+	free(text);
+}
+
+static void test_everything(struct scene *scene)
+{
+	struct composition composition = composition_of(&two_arches);
+	const char *source = "rpms/hello-2.0-3.x86_64.rpm", *zeta;
+	struct work work;
+	char *text;
+
+	scene_take_all(scene, 0, &two_arches);
+	composition.modules = "---\ndocument: modulemd\n...\n";
+	work = write_checked(scene, &composition);
+	CHECK_INT(work.result.packages_count, 12);
+	check_package(scene, &work, "compose/Temporary/x86_64/os/Packages/h/hello-2.0-3.x86_64.rpm",
+		      source, "hello-1:2.0-3.x86_64");
+	zeta = "Zeta+tools-1~rc1-1.noarch";
+	for (size_t i = 0; i < two_arches.count; i++) {
+		struct text path = { 0 };
+
+		(void)text_addf(&path, "compose/Temporary/%s/os/Packages/z/%s.rpm",
+				two_arches.item[i], zeta);
+		check_package(scene, &work, path.data, "rpms/deep/Zeta+tools-1~rc1-1.noarch.rpm",
+			      zeta);
+		text_done(&path);
+	}
+	CHECK(!work_find(&work, "compose/Temporary/x86_64/os/Packages/h/hello-2.0-3.src.rpm"));
+	CHECK(work_find(&work, "compose/Temporary/source/tree/Packages/l/lone-7-1.src.rpm"));
+	check_rpms_json(&work);
+	check_logs(&work);
+
+	text = work_content(&work, work_find_suffix(&work, "compose/Temporary/aarch64/os/repodata",
+						    "-comps.xml"));
+	CHECK(text && strstr(text, "<packagelist>\n"
+				   "      <packagereq type=\"mandatory\">hello</packagereq>\n"
+				   "      <packagereq type=\"mandatory\">zip&amp;zap</packagereq>\n"
+				   "    </packagelist>"));
+	free(text);
+	CHECK(work_find_suffix(&work, "compose/Temporary/x86_64/os/repodata", "-modules.yaml.gz"));
+	CHECK(!work_find_suffix(&work, "compose/Temporary/source/tree/repodata",
+				"-modules.yaml.gz"));
+	CHECK(!work_find_suffix(&work, "compose/Temporary/source/tree/repodata", "-comps.xml"));
+	work_done(&work);
+	scene_clear(scene);
+}
+
+/* ---- the same bytes ---------------------------------------------------- */
+
+static bool have_all(void *data, const char *digest)
+{
+	(*(size_t *)data)++;
+	return hex_is_digest(digest);
+}
+
+static bool have_listed(void *data, const char *digest)
+{
+	return strings_has(data, digest);
+}
+
+static void test_same_bytes(struct scene *scene)
+{
+	struct composition composition = composition_of(&two_arches);
+	struct strings backwards = { 0 };
+	struct work first, again;
+	size_t asked = 0;
+
+	for (size_t i = names.count; i-- > 0;)
+		(void)strings_add(&backwards, names.item[i]);
+	for (size_t i = 0; i < scene->repositories; i++)
+		scene_take_all(scene, i, &two_arches);
+	first = write_checked(scene, &composition);
+	strings_sort(&first.result.blobs);
+	for (unsigned int seed = 1; seed <= 3; seed++) {
+		char *before, *after;
+
+		scene_shuffle(scene, seed);
+		composition.comps_names = seed == 2 ? &backwards : &names;
+		again = write_checked(scene, &composition);
+		CHECK_STR(again.result.manifest, first.result.manifest);
+		strings_sort(&again.result.blobs);
+		before = strings_join(&first.result.blobs, " ");
+		after = strings_join(&again.result.blobs, " ");
+		CHECK_STR(after, before);
+		free(before);
+		free(after);
+		work_done(&again);
+	}
+	/* what the service has is not written again */
+	composition.have_blob = composition.have_manifest = have_all;
+	composition.have_data = &asked;
+	again = scene_write(scene, &composition);
+	CHECK_INT(again.r, 0);
+	CHECK(asked > 10);
+	CHECK_STR(again.result.manifest, first.result.manifest);
+	CHECK(!again.result.manifest_new);
+	CHECK_INT(again.result.bytes_written, 0);
+	CHECK_INT(again.result.packages_count, first.result.packages_count);
+	CHECK_INT(again.result.size_bytes, first.result.size_bytes);
+	check_blob_files(&again);
+	work_done(&again);
+	/* another timestamp: new repomd.xml files and a new manifest, nothing else */
+	composition.have_blob = composition.have_manifest = have_listed;
+	composition.have_data = &first.result.blobs;
+	composition.timestamp++;
+	again = scene_write(scene, &composition);
+	CHECK_INT(again.r, 0);
+	CHECK_INT(again.result.blobs.count, 5);
+	CHECK(strcmp(again.result.manifest, first.result.manifest));
+	check_blob_files(&again);
+	work_done(&again);
+	work_done(&first);
+	strings_done(&backwards);
+	scene_clear(scene);
+}
+
+/* ---- nothing in it ----------------------------------------------------- */
+
+static void test_empty(struct scene *scene)
+{
+	static const char *const trees[] = { "x86_64/os", "x86_64/debug/tree", "source/tree" };
+	struct composition composition = composition_of(&one_arch);
+	struct work work;
+	char *text;
+
+	composition.comps_names = &no_names;
+	composition.depsolve_log = NULL;
+	work = write_checked(scene, &composition);
+	CHECK_INT(work.result.packages_count, 0);
+	for (size_t i = 0; i < ARRAY_SIZE(trees); i++) {
+		struct text path = { 0 };
+		const struct manifest_record *record;
+
+		(void)text_addf(&path, "compose/Temporary/%s/Packages", trees[i]);
+		record = work_find(&work, path.data);
+		CHECK(record && record->type == MANIFEST_DIRECTORY && !record->count);
+		text_clear(&path);
+		(void)text_addf(&path, "compose/Temporary/%s/repodata", trees[i]);
+		record = work_find(&work, path.data);
+		CHECK(record);
+		CHECK_INT(record ? record->count : 0, i ? 4 : 5);
+		text_done(&path);
+	}
+	text = work_text(&work, "compose/metadata/rpms.json");
+	CHECK_STR(text, "\"rpms\": {\n            \"Temporary\": {\n"
+			"                \"x86_64\": {}\n            }\n        }\n    }\n}");
+	free(text);
+	text = work_text(&work, "logs/global/why");
+	CHECK_STR(text, "");
+	free(text);
+	text = work_content(&work, work_find_suffix(&work, "compose/Temporary/x86_64/os/repodata",
+						    "-comps.xml"));
+	CHECK(text && strstr(text, "<packagelist>\n    </packagelist>"));
+	free(text);
+	work_done(&work);
+}
+
+/* ---- compression ------------------------------------------------------- */
+
+static void test_compression(struct scene *scene)
+{
+	static const char directory[] = "compose/Temporary/x86_64/os/repodata";
+	struct composition composition = composition_of(&one_arch);
+	const struct manifest_record *gz, *zst;
+	struct work work[2];
+	char *bytes[2], *plain[2];
+	struct libdeflate_decompressor *decompressor = libdeflate_alloc_decompressor();
+	unsigned long long length;
+	size_t got = 0;
+
+	scene_take_all(scene, 0, &one_arch);
+	work[0] = write_checked(scene, &composition);
+	composition.compression = COMPOSER_ZSTD;
+	work[1] = write_checked(scene, &composition);
+	gz = work_find_suffix(&work[0], directory, "-primary.xml.gz");
+	zst = work_find_suffix(&work[1], directory, "-primary.xml.zst");
+	bytes[0] = work_content(&work[0], gz);
+	bytes[1] = work_content(&work[1], zst);
+	CHECK(bytes[0] && bytes[1]);
+	/* RFC 1952: no flags (no name), time 0 */
+	CHECK(!memcmp(bytes[0], "\x1f\x8b\x08\0\0\0\0\0", 8));
+	length = ZSTD_getFrameContentSize(bytes[1], zst->size);
+	CHECK(length > 1000 && length < 100000);
+	plain[0] = calloc(1, length + 1);
+	plain[1] = calloc(1, length + 1);
+	CHECK_INT(libdeflate_gzip_decompress(decompressor, bytes[0], gz->size, plain[0], length,
+					     &got),
+		  LIBDEFLATE_SUCCESS);
+	CHECK_INT(got, length);
+	CHECK_INT(ZSTD_decompress(plain[1], length, bytes[1], zst->size), length);
+	CHECK_STR(plain[1], plain[0]);
+	CHECK(strstr(plain[0], "<location href=\"Packages/z/Zeta+tools-1~rc1-1.noarch.rpm\"/>"));
+	CHECK(!strstr(plain[0], "rpms/"));
+	libdeflate_free_decompressor(decompressor);
+	for (size_t i = 0; i < 2; i++) {
+		free(plain[i]);
+		free(bytes[i]);
+		work_done(&work[i]);
+	}
+	scene_clear(scene);
+}
+
+/* ---- odd packages ------------------------------------------------------ */
+
+#define ELEMENT(name, release, type, checksum, href)                                               \
+	"<package type=\"rpm\"><name>" name "</name><arch>noarch</arch>"                           \
+	"<version epoch=\"0\" ver=\"1\" rel=\"" release "\"/><checksum type=\"" type               \
+	"\" pkgid=\"YES\">" checksum "</checksum><summary/><description/><packager/><url/>"        \
+	"<time file=\"7\" build=\"6\"/><size package=\"9\" installed=\"1\" archive=\"1\"/>"        \
+	"<location href=\"" href "\"/><format><rpm:license/></format></package>\n"
+#define HEX_A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define HEX_B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+#define SHA1_C "cccccccccccccccccccccccccccccccccccccccc"
+
+static void test_collisions(struct scene *scene)
+{
+	struct composition composition = composition_of(&one_arch);
+	size_t one = scene_primary(scene, "one",
+				   ELEMENT("same", "1", "sha256", HEX_B, "p/same-1-1.noarch.rpm")
+					   ELEMENT("twice", "1", "sha256", HEX_A, "p/twice.rpm"),
+				   2);
+	size_t two = scene_primary(
+		scene, "two",
+		ELEMENT("same", "1", "sha256", HEX_A, "q/same-1-1.noarch.rpm")
+			ELEMENT("twice", "1", "sha256", HEX_A, "q/twice.rpm")
+				ELEMENT("twice", "1", "sha256", HEX_A, "q/twice-again.rpm"),
+		3);
+	const struct manifest_record *record;
+	struct work work, turned;
+	const char *detail;
+	char *text;
+
+	for (uint32_t i = 0; i < 2; i++)
+		(void)scene_take(scene, one, i, 0, COMPOSER_OS);
+	for (uint32_t i = 0; i < 3; i++)
+		(void)scene_take(scene, two, i, 0, COMPOSER_OS);
+	work = write_checked(scene, &composition);
+	CHECK_INT(work.result.packages_count, 3);
+	record = work_find(&work, "compose/Temporary/x86_64/os/Packages/s/same-1-1.noarch.rpm");
+	CHECK(record && record->digest[0] == 0xaa); /* the lower checksum */
+	detail = record ? work_string(&work, record->detail) : "";
+	detail += strlen(detail) + 1;
+	detail += strlen(detail) + 1;
+	CHECK_STR(detail, "sha256:" HEX_A);
+	CHECK(work_find(&work, "compose/Temporary/x86_64/os/Packages/t/twice-again.rpm"));
+	text = work_text(&work, "logs/global/depsolve.log");
+	CHECK(text && strstr(text, "solved\nx86_64/os: same-1-1.noarch (sha256 " HEX_B) == text);
+	CHECK(text && !strstr(text, "twice")); /* equal bytes: nothing is lost */
+	free(text);
+	scene_shuffle(scene, 5);
+	turned = write_checked(scene, &composition);
+	CHECK_STR(turned.result.manifest, work.result.manifest);
+	work_done(&turned);
+	work_done(&work);
+	scene_clear(scene);
+}
+
+static void test_odd(struct scene *scene)
+{
+	struct composition composition = composition_of(&one_arch);
+	size_t number =
+		scene_primary(scene, "odd",
+			      ELEMENT("a", "1", "sha1", SHA1_C, "deep/.a &amp; b&lt;c&gt;.rpm")
+				      ELEMENT("b", "1", "sha256", HEX_A, "\xc3\xa9t\xc3\xa9.rpm"),
+			      2);
+	struct composer_package *package = scene_take(scene, number, 0, 0, COMPOSER_OS);
+	const struct manifest_record *record;
+	const char *detail;
+	struct work work;
+	char *text;
+
+	package->reason = "required by x-1-1.noarch: y\n\tz";
+	package->sigkey = "a4f1cd23";
+	(void)scene_take(scene, number, 1, 0, COMPOSER_OS);
+	work = write_checked(scene, &composition);
+	record = work_find(&work, "compose/Temporary/x86_64/os/Packages/_/.a & b<c>.rpm");
+	CHECK(record && !record->flags); /* no SHA-256 */
+	CHECK(work_find(&work, "compose/Temporary/x86_64/os/Packages/_/\xc3\xa9t\xc3\xa9.rpm"));
+	detail = record ? work_string(&work, record->detail) : "";
+	detail += strlen(detail) + 1;
+	CHECK_STR(detail, "required by x-1-1.noarch: y  z");
+	detail += strlen(detail) + 1;
+	CHECK_STR(detail, "sha1:" SHA1_C);
+	detail += strlen(detail) + 1;
+	CHECK(strstr(detail, "/odd/deep/.a%20%26%20b%3Cc%3E.rpm"));
+	text = work_text(&work, "compose/metadata/rpms.json");
+	CHECK(text && strstr(text, "\"sigkey\": \"a4f1cd23\""));
+	free(text);
+	work_done(&work);
+
+	/* from far away: only with a SHA-256, since nothing is handed out unverified */
+	scene_clear(scene);
+	package = scene_take(scene, number, 1, 0, COMPOSER_OS);
+	package->base = "http://mirror.example.org/os/";
+	package->mtime_ns = 0;
+	package->ino = 0;
+	work = write_checked(scene, &composition);
+	record = work_find(&work, "compose/Temporary/x86_64/os/Packages/_/\xc3\xa9t\xc3\xa9.rpm");
+	CHECK(record && record->flags == (MANIFEST_SHA256 | MANIFEST_REMOTE));
+	detail = record ? work_string(&work, record->detail) : "";
+	for (int i = 0; i < 3; i++)
+		detail += strlen(detail) + 1;
+	CHECK_STR(detail, "http://mirror.example.org/os/%C3%A9t%C3%A9.rpm");
+	work_done(&work);
+	package->index = 0;
+	work = scene_write(scene, &composition);
+	CHECK_INT(work.r, -EBADMSG);
+	CHECK_INT(work.err.blame, BLAME_SOURCE);
+	CHECK(strstr(work.err.message, "a-1-1.noarch"));
+	work_done(&work);
+	scene_clear(scene);
+}
+
+/* ---- what cannot be done ----------------------------------------------- */
+
+static void test_refused(struct scene *scene)
+{
+	struct composition composition = composition_of(&one_arch);
+	struct strings bad = { 0 };
+	struct composer_result result = { .size_bytes = 77 };
+	struct error err = { 0 };
+	struct text element = { 0 };
+	struct work work;
+	char name[300];
+
+	(void)strings_add(&bad, "../x");
+	composition.arches = &bad;
+	work = scene_write(scene, &composition);
+	CHECK_INT(work.r, -EINVAL);
+	CHECK_STR(work.err.field, "arches");
+	work_done(&work);
+	strings_done(&bad);
+
+	composition.arches = &one_arch;
+	memset(name, 'n', sizeof(name));
+	name[sizeof(name) - 1] = '\0';
+	(void)text_addf(&element, ELEMENT("long", "1", "sha256", HEX_A, "%s"), name);
+	(void)scene_take(scene, scene_primary(scene, "long", element.data, 1), 0, 0, COMPOSER_OS);
+	text_done(&element);
+	work = scene_write(scene, &composition);
+	CHECK_INT(work.r, -EBADMSG);
+	CHECK_INT(work.err.blame, BLAME_SOURCE);
+	CHECK_INT(work.result.blobs.count, 0);
+	work_done(&work);
+	scene_clear(scene);
+
+	/* no blobs/ here */
+	CHECK_INT(composer_write(&composition, scene->dirfd, &result, &err), -ENOENT);
+	CHECK_INT(err.blame, BLAME_US);
+	CHECK_INT(result.size_bytes, 77);
+}
+
+int main(int argc, char **argv)
+{
+	struct text path = { 0 };
+	struct scene scene;
+
+	if (argc != 2) {
+		fprintf(stderr, "usage: %s TESTS-DATA\n", argv[0]);
+		return 2;
+	}
+	(void)strings_add(&two_arches, "aarch64");
+	(void)strings_add(&two_arches, "x86_64");
+	(void)strings_add(&one_arch, "x86_64");
+	(void)strings_add(&names, "zip&zap");
+	(void)strings_add(&names, "hello");
+	(void)strings_add(&names, "hello");
+	scene_init(&scene);
+	(void)text_addf(&path, "%s/compose/hello", argv[1]);
+	(void)scene_repository(&scene, path.data);
+	test_everything(&scene);
+	test_empty(&scene);
+	test_compression(&scene);
+	text_clear(&path);
+	(void)text_addf(&path, "%s/universe-small/base", argv[1]);
+	(void)scene_repository(&scene, path.data);
+	text_clear(&path);
+	(void)text_addf(&path, "%s/universe-small/updates", argv[1]);
+	(void)scene_repository(&scene, path.data);
+	text_done(&path);
+	test_same_bytes(&scene);
+	test_collisions(&scene);
+	test_odd(&scene);
+	test_refused(&scene);
+	scene_done(&scene);
+	strings_done(&two_arches);
+	strings_done(&one_arch);
+	strings_done(&names);
+	TEST_END();
+}
