@@ -3,13 +3,13 @@
  *
  * snapshots/SHA/ (SHA-256 of the bytes of repomd.xml) holds
  *   solv          libsolv's format, for resolver/solve
- *   packages.idx  per package: place of its element in each stream, place of <location> in it, checksum,
- *                 sizes, times, strings; plus what repomd said. Mapped read-only
- *   primary.zst, filelists.zst, other.zst   the XML in small independent zstd frames
- *   modules, comps …  other records kept as they came (raw bytes of the repository's file)
- * Built once in one pass, under a temporary name, renamed when complete. Independent of where the repository
- * lies: locations stay relative. Source rules: only in a worker; foreign bytes. One thread per object, but
- * building may use a second thread inside. */
+ *   packages.idx  per package: place of its element in each stream, place of <location> in it,
+ * checksum, sizes, times, strings; plus what repomd said. Mapped read-only primary.zst,
+ * filelists.zst, other.zst   the XML in small independent zstd frames modules        the modules
+ * record, decompressed Built once in one pass, under a temporary name (it begins with a dot),
+ * renamed when complete. Independent of where the repository lies: locations stay relative. Source
+ * rules: only in a worker; foreign bytes. One thread per object, but building may use a second
+ * thread inside. */
 #pragma once
 
 #include "core/base/base.h"
@@ -19,18 +19,18 @@ enum snapshot_stream { SNAPSHOT_PRIMARY, SNAPSHOT_FILELISTS, SNAPSHOT_OTHER, SNA
 #define REPOMD_MAX_BYTES (4 * 1024 * 1024)
 #define REPOMD_MAX_RECORDS 1000
 #define SNAPSHOT_MAX_OPEN_BYTES (UINT64_C(8) << 30) /* of one decompressed stream */
-#define SNAPSHOT_MAX_RATIO 1000	/* decompressed ÷ compressed, beyond the first 64 MiB */
+#define SNAPSHOT_MAX_RATIO 1000 /* decompressed ÷ compressed, beyond the first 64 MiB */
 #define SNAPSHOT_MAX_ELEMENT (256 * 1024 * 1024)
 
 /** struct repomd_record - one <data> of repomd.xml; strings owned by the repomd */
 struct repomd_record {
-	char *type, *href, *base; /* base: xml:base or NULL */
+	char *type, *href, *base;		  /* base: xml:base or NULL */
 	char *checksum_type, *checksum;		  /* of the file as it lies there */
 	char *open_checksum_type, *open_checksum; /* or NULL */
 	int64_t timestamp, size, open_size;	  /* -1: not given */
 };
 struct repomd {
-	int64_t revision; /* whole number, or -1 when it is none */
+	int64_t revision;  /* whole number, or -1 when it is none */
 	int64_t timestamp; /* largest of the records, or revision, or 0 */
 	struct repomd_record *record;
 	size_t count;
@@ -44,8 +44,8 @@ DEFINE_FREEP(struct repomd, repomd_free)
 
 /**
  * struct snapshot_reader - how the builder gets a file of the repository
- * @open: descriptor at offset 0 of the file named by a repomd record, the caller's to close; sizes and
- *        checksums are checked by the builder */
+ * @open: descriptor at offset 0 of the file named by a repomd record, the caller's to close; sizes
+ * and checksums are checked by the builder */
 struct snapshot_reader {
 	int (*open)(void *data, const struct repomd_record *record, struct error *err);
 	void (*progress)(void *data, const char *text); /* may be NULL */
@@ -58,8 +58,9 @@ struct snapshot;
 /** snapshot_open() - -ENOENT: not there yet (no words); a damaged one is removed and -ENOENT too */
 int snapshot_open(int snapshots_dirfd, const char *digest, struct snapshot **ret,
 		  struct error *err);
-/** snapshot_build() - read primary, filelists, other (the latter two may be absent), modules; then it can
- * be opened. BLAME_SOURCE: wrong size, checksum, XML, ratio; the message names the file.
+/** snapshot_build() - read primary, filelists, other (the latter two may be absent), modules; then
+ * it can be opened. BLAME_SOURCE: wrong size, checksum, XML, ratio; the message names the file. An
+ * other.xml that the reader answers with -ENOENT is logged and left out: it holds changelogs only.
  * @ret_bytes_written: may be NULL */
 int snapshot_build(int snapshots_dirfd, const struct repomd *repomd,
 		   const struct snapshot_reader *reader, int64_t *ret_bytes_written,
@@ -74,12 +75,12 @@ struct snapshot_package {
 	uint32_t epoch;
 	bool source, debug;
 	const char *checksum_type, *checksum; /* pkgid, hex */
-	uint64_t size;	    /* of the file */
+	uint64_t size;			      /* of the file */
 	int64_t time_file;
 };
 uint32_t snapshot_count(const struct snapshot *snapshot);
 const char *snapshot_digest(const struct snapshot *snapshot);
-int64_t snapshot_revision(const struct snapshot *snapshot);  /* -1 none */
+int64_t snapshot_revision(const struct snapshot *snapshot); /* -1 none */
 int64_t snapshot_timestamp(const struct snapshot *snapshot);
 void snapshot_package_get(const struct snapshot *snapshot, uint32_t index,
 			  struct snapshot_package *ret);
@@ -91,14 +92,23 @@ int snapshot_solv(const struct snapshot *snapshot, FILE **ret, struct error *err
 
 /**
  * snapshot_element() - append the <package>…</package> element of one stream as the source wrote it
- * @ret_location: primary only, may be NULL: offset and length of the whole <location …/> tag within what was added
- * A package without an element in filelists or other adds a minimal one made from its NEVRA. */
+ * @ret_location: primary only, may be NULL: offset and length of the whole <location …/> tag within
+ * what was added A package without an element in filelists or other adds a minimal one made from
+ * its NEVRA. */
 int snapshot_element(struct snapshot *snapshot, enum snapshot_stream stream, uint32_t index,
 		     struct text *ret, size_t ret_location[2], struct error *err);
 /** snapshot_modules() - the modules record decompressed, or -ENOENT */
 int snapshot_modules(const struct snapshot *snapshot, struct text *ret, struct error *err);
 
-/** snapshot_find_paths() - scan filelists for @paths (sorted); @found is called for each owner */
+/** snapshot_paths() - owners of the file paths that packages of this repository require and primary
+ * does not list, found in filelists when the snapshot was built. Handing them to
+ * solve_pool_add_path() right after solve_pool_add() saves a second solve_pool_prepare() */
+int snapshot_paths(const struct snapshot *snapshot,
+		   int (*found)(void *data, uint32_t index, const char *path), void *data);
+/** snapshot_find_paths() - scan filelists for @paths (sorted); @found is called for each owner
+ *
+ * Paths that packages of this repository require were answered when it was built and cost nothing.
+ */
 int snapshot_find_paths(struct snapshot *snapshot, const struct strings *paths,
 			int (*found)(void *data, uint32_t index, const char *path), void *data,
 			struct error *err);
