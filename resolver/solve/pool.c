@@ -43,25 +43,42 @@ static bool is_known(const char *arch)
 	return false;
 }
 
+/* the row of @arch, or NULL when it stands for itself */
+static const char *const *family_of(const char *arch)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(families); i++)
+		if (!strcmp(families[i][0], arch))
+			return families[i] + 1;
+	return NULL;
+}
+
+bool solve_arch_takes(const char *arch, const char *package_arch)
+{
+	const char *const *member = family_of(arch);
+
+	if (!strcmp(package_arch, "noarch"))
+		return true;
+	for (; member && *member; member++)
+		if (!strcmp(*member, package_arch))
+			return true;
+	return !family_of(arch) && !strcmp(arch, package_arch);
+}
+
 static int set_arch(struct solve_pool *pool, const char *arch, struct error *err)
 {
-	const char *const alone[] = { arch, arch, NULL }, *const *family = alone;
+	const char *const alone[] = { arch, NULL }, *const *member = family_of(arch);
 	char policy[64] = "";
 	size_t n = 0;
 
 	if (!is_known(arch))
 		return error_set(err, -EINVAL, BLAME_REQUEST, "arches", "Unknown arch \"%s\"",
 				 arch);
-	for (size_t i = 0; i < ARRAY_SIZE(families); i++)
-		if (!strcmp(families[i][0], arch))
-			family = families[i];
 	pool->accepted = calloc(ARRAY_SIZE(families[0]) + 1, sizeof(*pool->accepted));
 	if (!pool->accepted)
 		return error_oom(err);
-	while (n + 1 < ARRAY_SIZE(families[0]) && family[n + 1]) {
-		pool->accepted[n] = pool_str2id(pool->pool, family[n + 1], 1);
-		strcat(strcat(policy, n ? ":" : ""), family[n + 1]);
-		n++;
+	for (member = member ? member : alone; *member; member++) {
+		strcat(strcat(policy, n ? ":" : ""), *member);
+		pool->accepted[n++] = pool_str2id(pool->pool, *member, 1);
 	}
 	pool_setarchpolicy(pool->pool, policy);
 	pool->accepted[n] = ARCH_NOARCH;

@@ -23,6 +23,9 @@ struct solve_path {
 int solve_index(FILE *primary, const struct solve_path *paths, size_t path_count, FILE *solv,
 		uint32_t *ret_count, struct error *err);
 
+/** solve_arch_takes() - are packages of @package_arch candidates for a compose of @arch? */
+bool solve_arch_takes(const char *arch, const char *package_arch);
+
 struct solve_pool; /* loaded repositories for one arch; kept between composes ("hot pool") */
 
 /** solve_pool_new() - @arch: rpm arch such as "x86_64"; -EINVAL, BLAME_REQUEST when libsolv does

@@ -420,6 +420,9 @@ static void test_arches(void)
 		      { "x86_64", "0:2 0:3" },	 { "x86_64_v2", "0:2 0:3 0:4" },
 		      { "aarch64", "0:3" },	 { "riscv64", "0:3 0:5" } };
 
+	CHECK(solve_arch_takes("i386", "i686") && solve_arch_takes("s390x", "noarch"));
+	CHECK(solve_arch_takes("s390x", "s390x") && !solve_arch_takes("s390x", "s390"));
+	CHECK(!solve_arch_takes("x86_64", "i686") && !solve_arch_takes("x86_64", "src"));
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		_cleanup_(solve_pool_freep) struct solve_pool *pool = NULL;
 		struct error err = { 0 };
