@@ -240,6 +240,8 @@ int body_load(const char *text, size_t length, bool strict, json_t **ret, struct
 	r = json_text_load(text, length, ret, why);
 	if (r == -ENOMEM)
 		judge_oom(judge);
+	else if (r == -ENOTSUP)
+		judge_say(judge, -EINVAL, "", "%s", why);
 	else if (r < 0)
 		judge_say(judge, r, "", "%s", strict ? why : BAD_BODY);
 	return r;

@@ -58,6 +58,8 @@ size_t utf8_cut(const char *text, size_t limit)
 
 /* ---- the walk before jansson's ----------------------------------------- */
 
+#define NOT_JSON "this is not JSON"
+
 enum scan { SCAN_GOOD, SCAN_SHORT, SCAN_BAD, SCAN_DEEP };
 enum expect { WANT_VALUE, WANT_VALUE_OR_END, WANT_KEY, WANT_KEY_OR_END, WANT_COLON, WANT_COMMA };
 
@@ -293,7 +295,7 @@ static void describe(char why[static JSON_WHY_SIZE], const char *text, const cha
 	(void)snprintf(why, JSON_WHY_SIZE, "line %zu, column %zu: %s", line, column, words);
 }
 
-/* 0, -EAGAIN or -EINVAL with words */
+/* 0, or -EAGAIN, -EINVAL, -ENOTSUP with words */
 static int scan_text(char *text, size_t length, char why[static JSON_WHY_SIZE])
 {
 	struct scanner scanner = { .at = text, .end = text + length };
@@ -311,17 +313,32 @@ static int scan_text(char *text, size_t length, char why[static JSON_WHY_SIZE])
 	}
 	if (scan == SCAN_DEEP) {
 		describe(why, text, scanner.at, "objects and lists are nested too deeply");
-		return -EINVAL;
+		return -ENOTSUP;
 	}
 	if (scan == SCAN_GOOD)
 		scanner.at += strspn(scanner.at, " \t\r\n");
 	if (scan == SCAN_BAD || scanner.at < scanner.end) {
 		describe(why, text, scanner.at,
-			 scan == SCAN_BAD ? "this is not JSON"
-					  : "something follows the JSON value");
+			 scan == SCAN_BAD ? NOT_JSON : "something follows the JSON value");
 		return -EINVAL;
 	}
 	return 0;
+}
+
+/* What jansson finds in JSON that is good otherwise; NULL for anything else. */
+static const char *decode_fault(enum json_error_code code)
+{
+	switch (code) {
+	case json_error_duplicate_key:
+		return "a member is given twice";
+	case json_error_numeric_overflow:
+		return "a number is too large";
+	case json_error_null_character:
+	case json_error_null_byte_in_key:
+		return "a string holds a NUL character";
+	default:
+		return NULL;
+	}
 }
 
 int json_text_load(const char *text, size_t length, json_t **ret,
@@ -342,18 +359,13 @@ int json_text_load(const char *text, size_t length, json_t **ret,
 		return r;
 	json = json_loadb(copy, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error);
 	if (!json) {
-		enum json_error_code code = json_error_code(&error);
+		const char *words = decode_fault(json_error_code(&error));
 
-		if (code == json_error_out_of_memory)
+		if (json_error_code(&error) == json_error_out_of_memory)
 			return -ENOMEM;
-		(void)snprintf(
-			ret_why, JSON_WHY_SIZE, "line %d, column %d: %s", error.line, error.column,
-			code == json_error_duplicate_key      ? "a member is given twice"
-			: code == json_error_numeric_overflow ? "a number is too large"
-			: code == json_error_null_character || code == json_error_null_byte_in_key
-				? "a string holds a NUL character"
-				: "this is not JSON");
-		return -EINVAL;
+		(void)snprintf(ret_why, JSON_WHY_SIZE, "line %d, column %d: %s", error.line,
+			       error.column, words ? words : NOT_JSON);
+		return words ? -ENOTSUP : -EINVAL;
 	}
 	*ret = json;
 	return 0;

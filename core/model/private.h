@@ -25,10 +25,11 @@ int named_bit_find(const struct named_bit *words, const char *name); /* -EINVAL 
 /**
  * json_text_load() - parse one JSON value, of at most SPEC_MAX_DEPTH levels, without recursion
  * first
- * @ret_why: words when the result is -EINVAL or -EAGAIN ("line 2, column 5: …"), always valid UTF-8
+ * @ret_why: words when it fails, save -ENOMEM ("line 2, column 5: …"), always valid UTF-8
  *
- * 0; -EAGAIN: a proper prefix of an object (or nothing yet); -EINVAL; -ENOMEM. Duplicate members
- * are refused. An integer outside 64 bits becomes the nearest one inside. */
+ * 0; -EAGAIN: a proper prefix of an object (or nothing yet); -EINVAL: not JSON; -ENOTSUP: JSON that
+ * is too deep, has a member twice, a NUL character or a real number that no double holds; -ENOMEM.
+ * An integer outside 64 bits becomes the nearest one inside. */
 int json_text_load(const char *text, size_t length, json_t **ret,
 		   char ret_why[static JSON_WHY_SIZE]);
 

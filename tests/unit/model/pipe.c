@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/* tests/unit/model/pipe.c: lines between server and worker: there and back, and lines of a liar. */
+#include "tests/unit/model/rules.h"
+#include "tests/unit/test.h"
+
+#define HEX "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+#define OTHER "ff112233445566778899aabbccddeeff00112233445566778899aabbccddeeff"
+
+static int parse(const char *line, struct message *ret, struct error *err)
+{
+	return message_parse(line, strlen(line), ret, err);
+}
+
+/* A good line, parsed and printed again, is the same line. */
+static const char *const good[] = {
+	"{\"type\":\"ready\"}",
+	"{\"type\":\"progress\",\"id\":7,\"done\":3,\"total\":7,\"phase\":\"solve\",\"text\":\"\"}",
+	"{\"type\":\"log\",\"id\":7,\"text\":\"two\\nlines \xc3\xa9\"}",
+	"{\"type\":\"failed\",\"id\":7,\"text\":\"Unknown Koji tag x.\",\"blame\":\"source\"}",
+	"{\"type\":\"failed\",\"id\":7,\"text\":\"\",\"blame\":\"request\",\"field\":\"packages\"}",
+	"{\"type\":\"result\",\"id\":7,\"manifest\":\"" HEX
+	"\",\"manifest_new\":true,\"blobs\":[\"" HEX "\",\"" OTHER
+	"\"],\"koji_event\":1495872000,\"source\":\"a:1:2:3\",\"arches\":\"x86_64\","
+	"\"sigkeys\":\"\",\"packages_count\":151,\"size_bytes\":9223372036854775807,"
+	"\"bytes_written\":1}",
+	"{\"type\":\"result\",\"id\":7,\"manifest\":\"" HEX
+	"\",\"manifest_new\":false,\"blobs\":[],"
+	"\"packages_count\":0,\"size_bytes\":0,\"bytes_written\":0}",
+	"{\"type\":\"compose\",\"id\":7,\"uid\":4294967295,\"gid\":0,\"trusted\":true,\"allowed\":["
+	"\"/"
+	"srv\"],\"spec\":{\"source_type\":3,\"source\":[\"/srv/r\"],\"packages\":[\"bash\"],"
+	"\"sigkeys\":[],\"arches\":[\"x86_64\"],\"multilib_arches\":[],\"lookaside_repos\":[],"
+	"\"compose_type\":\"test\",\"target_dir\":\"default\",\"seconds_to_live\":86400,\"flags\":"
+	"0,"
+	"\"results\":1,\"multilib_method\":0}}",
+};
+
+static void test_good(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		struct message message = { 0 };
+		struct text text = { 0 };
+		struct error err = { 0 };
+
+		CHECK_INT(parse(good[i], &message, &err), 0);
+		if (err.code)
+			fprintf(stderr, "%s: %s\n", good[i], err.message);
+		CHECK_INT(message_print(&message, &text), 0);
+		CHECK(text.length && text.data[text.length - 1] == '\n');
+		if (text.length)
+			text.data[text.length - 1] = '\0';
+		CHECK_STR(text.data, good[i]);
+		text_done(&text);
+		message_done(&message);
+	}
+}
+
+static void test_members(void)
+{
+	struct message message = { 0 };
+	struct error err = { 0 };
+
+	CHECK_INT(parse(good[5], &message, &err), 0);
+	CHECK_INT(message.type, PIPE_RESULT);
+	CHECK_INT(message.outcome->id, 7);
+	CHECK_INT(message.outcome->koji_event, 1495872000);
+	CHECK_INT(message.outcome->size_bytes, INT64_MAX);
+	CHECK(message.outcome->manifest_new);
+	CHECK_INT(message.outcome->blobs.count, 2);
+	message_done(&message);
+	CHECK_INT(parse(good[6], &message, &err), 0);
+	CHECK_INT(message.outcome->koji_event, -1);
+	CHECK(!message.outcome->source && !message.outcome->arches && !message.outcome->sigkeys);
+	message_done(&message);
+	CHECK_INT(parse(good[7], &message, &err), 0);
+	CHECK_INT(message.job->uid, 4294967295);
+	CHECK(message.job->trusted);
+	CHECK_STR(message.job->allowed.item[0], "/srv");
+	CHECK_STR(message.job->spec->packages.item[0], "bash");
+	CHECK_INT(message.job->id, 7);
+	message_done(&message);
+	CHECK_INT(parse(good[3], &message, &err), 0);
+	CHECK_INT(message.blame, BLAME_SOURCE);
+	CHECK_STR(message.field, NULL);
+	message_done(&message);
+	message_done(&message); /* twice is once */
+}
+
+static const char *const bad[] = {
+	"",
+	"{",
+	"ready",
+	"[]",
+	"{}",
+	"{\"type\":\"ready\"",
+	"{\"type\":\"ready\"}{\"type\":\"ready\"}",
+	"{\"type\":\"ready\",\"type\":\"ready\"}",
+	"{\"type\":7}",
+	"{\"type\":\"stop\"}",
+	"{\"type\":\"log\",\"id\":0,\"text\":\"\"}",
+	"{\"type\":\"log\",\"id\":1.0,\"text\":\"\"}",
+	"{\"type\":\"log\",\"text\":\"\"}",
+	"{\"type\":\"log\",\"id\":1}",
+	"{\"type\":\"log\",\"id\":1,\"text\":null}",
+	"{\"type\":\"log\",\"id\":1,\"text\":\"\\u0000\"}",
+	"{\"type\":\"progress\",\"id\":1,\"done\":-1,\"total\":7,\"phase\":\"\",\"text\":\"\"}",
+	"{\"type\":\"progress\",\"id\":1,\"done\":1,\"total\":7,\"text\":\"\"}",
+	"{\"type\":\"failed\",\"id\":1,\"text\":\"\"}",
+	"{\"type\":\"failed\",\"id\":1,\"text\":\"\",\"blame\":\"you\"}",
+	"{\"type\":\"failed\",\"id\":1,\"text\":\"\",\"blame\":\"us\",\"field\":1}",
+	"{\"type\":\"result\",\"id\":1,\"manifest\":\"../x\",\"manifest_new\":false,\"blobs\":[],"
+	"\"packages_count\":0,\"size_bytes\":0,\"bytes_written\":0}",
+	"{\"type\":\"result\",\"id\":1,\"manifest\":\"" HEX "\",\"manifest_new\":false,"
+	"\"blobs\":[\"../../etc\"],\"packages_count\":0,\"size_bytes\":0,\"bytes_written\":0}",
+	"{\"type\":\"result\",\"id\":1,\"manifest\":\"" HEX "\",\"manifest_new\":0,\"blobs\":[],"
+	"\"packages_count\":0,\"size_bytes\":0,\"bytes_written\":0}",
+	"{\"type\":\"result\",\"id\":1,\"manifest\":\"" HEX
+	"\",\"manifest_new\":false,\"blobs\":[],"
+	"\"packages_count\":0,\"size_bytes\":-1,\"bytes_written\":0}",
+	"{\"type\":\"compose\",\"id\":1,\"uid\":-1,\"gid\":0,\"trusted\":true,\"allowed\":[],"
+	"\"spec\":{}}",
+	"{\"type\":\"compose\",\"id\":1,\"uid\":0,\"gid\":0,\"trusted\":true,\"allowed\":[]}",
+	"{\"type\":\"log\",\"id\":1,\"text\":[[[[[[[[[[[[[[[[[[[[]]]]]]]]]]]]]]]]]]]]}",
+};
+
+static void test_bad(void)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct message message = { .id = -7 };
+		struct error err = { 0 };
+
+		CHECK_INT(parse(bad[i], &message, &err), -EBADMSG);
+		CHECK_INT(message.id, -7);
+		CHECK(*err.message);
+		if (!err.code)
+			fprintf(stderr, "  for %s\n", bad[i]);
+	}
+}
+
+/* A log line from outside may be any bytes; a line that is too long is not begun. */
+static void test_print(void)
+{
+	struct message message = { .type = PIPE_LOG,
+				   .id = 1,
+				   .text = (char *)(uintptr_t) "a\xff\xc3" };
+	struct text text = { 0 };
+
+	CHECK_INT(message_print(&message, &text), 0);
+	CHECK_STR(text.data,
+		  "{\"type\":\"log\",\"id\":1,\"text\":\"a\xef\xbf\xbd\xef\xbf\xbd\"}\n");
+	text_clear(&text);
+	message.text = malloc(PIPE_LINE_MAX + 1);
+	CHECK(message.text);
+	if (message.text) {
+		memset(message.text, 'x', PIPE_LINE_MAX);
+		message.text[PIPE_LINE_MAX] = '\0';
+		CHECK_INT(message_print(&message, &text), -EMSGSIZE);
+		CHECK_INT(text.length, 0);
+		message.text[PIPE_LINE_MAX - 100] = '\0';
+		CHECK_INT(message_print(&message, &text), 0);
+	}
+	free(message.text);
+	text_done(&text);
+}
+
+int main(void)
+{
+	test_good();
+	test_members();
+	test_bad();
+	test_print();
+	TEST_END();
+}
