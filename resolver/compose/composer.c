@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* resolver/compose/composer.c: the order of one compose.
  *
- *   packages ─► items, sorted by place and NEVRA ─► repodata of each place ─► rpms.json, logs ─►
- * manifest
+ *   packages ─► items by place and NEVRA ─► repodata of each place ─► rpms.json, logs ─► manifest
  *
  * A place is one repository: ARCH/os and ARCH/debug/tree for each arch, then source/tree. All exist
  * in every compose, since a client that follows the .repo file wants an empty repository, not an

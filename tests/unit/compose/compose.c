@@ -162,13 +162,11 @@ static void check_package(struct scene *scene, const struct work *work, const ch
 	CHECK_STR(work_string(work, record->first), source);
 	CHECK_STR(work_string(work, record->count), scene->base[0]);
 
-	detail = work_string(work, record->detail);
-	CHECK_STR(detail, nevra);
-	detail += strlen(detail) + 1;
-	CHECK_STR(detail, "whole repository");
-	detail += strlen(detail) + 1;
+	CHECK_STR(work_detail(work, record, 0), nevra);
+	CHECK_STR(work_detail(work, record, 1), "whole repository");
+	detail = work_detail(work, record, 2);
 	CHECK(!strncmp(detail, "sha256:", 7) && !strcmp(detail + 7, want));
-	detail += strlen(detail) + 1;
+	detail = work_detail(work, record, 3);
 	CHECK(!strncmp(detail, "file:///", 8));
 	CHECK(!strchr(detail + 8, '+') && !strchr(detail + 8, ' '));
 	if (!strncmp(nevra, "Zeta", 4))
@@ -467,7 +465,6 @@ static void test_collisions(struct scene *scene)
 		3);
 	const struct manifest_record *record;
 	struct work work, turned;
-	const char *detail;
 	char *text;
 
 	for (uint32_t i = 0; i < 2; i++)
@@ -478,10 +475,7 @@ static void test_collisions(struct scene *scene)
 	CHECK_INT(work.result.packages_count, 3);
 	record = work_find(&work, "compose/Temporary/x86_64/os/Packages/s/same-1-1.noarch.rpm");
 	CHECK(record && record->digest[0] == 0xaa); /* the lower checksum */
-	detail = record ? work_string(&work, record->detail) : "";
-	detail += strlen(detail) + 1;
-	detail += strlen(detail) + 1;
-	CHECK_STR(detail, "sha256:" HEX_A);
+	CHECK_STR(work_detail(&work, record, 2), "sha256:" HEX_A);
 	CHECK(work_find(&work, "compose/Temporary/x86_64/os/Packages/t/twice-again.rpm"));
 	text = work_text(&work, "logs/global/depsolve.log");
 	CHECK(text && strstr(text, "solved\nx86_64/os: same-1-1.noarch (sha256 " HEX_B) == text);
@@ -505,7 +499,6 @@ static void test_odd(struct scene *scene)
 			      2);
 	struct composer_package *package = scene_take(scene, number, 0, 0, COMPOSER_OS);
 	const struct manifest_record *record;
-	const char *detail;
 	struct work work;
 	char *text;
 
@@ -516,13 +509,9 @@ static void test_odd(struct scene *scene)
 	record = work_find(&work, "compose/Temporary/x86_64/os/Packages/_/.a & b<c>.rpm");
 	CHECK(record && !record->flags); /* no SHA-256 */
 	CHECK(work_find(&work, "compose/Temporary/x86_64/os/Packages/_/\xc3\xa9t\xc3\xa9.rpm"));
-	detail = record ? work_string(&work, record->detail) : "";
-	detail += strlen(detail) + 1;
-	CHECK_STR(detail, "required by x-1-1.noarch: y  z");
-	detail += strlen(detail) + 1;
-	CHECK_STR(detail, "sha1:" SHA1_C);
-	detail += strlen(detail) + 1;
-	CHECK(strstr(detail, "/odd/deep/.a%20%26%20b%3Cc%3E.rpm"));
+	CHECK_STR(work_detail(&work, record, 1), "required by x-1-1.noarch: y  z");
+	CHECK_STR(work_detail(&work, record, 2), "sha1:" SHA1_C);
+	CHECK(strstr(work_detail(&work, record, 3), "/odd/deep/.a%20%26%20b%3Cc%3E.rpm"));
 	text = work_text(&work, "compose/metadata/rpms.json");
 	CHECK(text && strstr(text, "\"sigkey\": \"a4f1cd23\""));
 	free(text);
@@ -537,10 +526,7 @@ static void test_odd(struct scene *scene)
 	work = write_checked(scene, &composition);
 	record = work_find(&work, "compose/Temporary/x86_64/os/Packages/_/\xc3\xa9t\xc3\xa9.rpm");
 	CHECK(record && record->flags == (MANIFEST_SHA256 | MANIFEST_REMOTE));
-	detail = record ? work_string(&work, record->detail) : "";
-	for (int i = 0; i < 3; i++)
-		detail += strlen(detail) + 1;
-	CHECK_STR(detail, "http://mirror.example.org/os/%C3%A9t%C3%A9.rpm");
+	CHECK_STR(work_detail(&work, record, 3), "http://mirror.example.org/os/%C3%A9t%C3%A9.rpm");
 	work_done(&work);
 	package->index = 0;
 	work = scene_write(scene, &composition);

@@ -239,6 +239,18 @@ const char *work_string(const struct work *work, uint32_t offset)
 	return work->manifest + header->strings_offset + offset;
 }
 
+const char *work_detail(const struct work *work, const struct manifest_record *record, int number)
+{
+	const char *detail;
+
+	if (!record || record->type != MANIFEST_PACKAGE)
+		return "";
+	detail = work_string(work, record->detail);
+	while (number-- > 0)
+		detail += strlen(detail) + 1;
+	return detail;
+}
+
 static const struct manifest_record *find_child(const struct work *work,
 						const struct manifest_record *directory,
 						const char *name, size_t length, bool suffix)

@@ -52,6 +52,9 @@ void work_done(struct work *work);
 
 const struct manifest_record *work_record(const struct work *work, uint32_t index);
 const char *work_string(const struct work *work, uint32_t offset);
+/** work_detail() - string @number (0 NEVRA, 1 reason, 2 checksum, 3 origin) of a package; "" for
+ * NULL */
+const char *work_detail(const struct work *work, const struct manifest_record *record, int number);
 /** work_find() - by path below the compose, or NULL; with @prefix the last part need only begin so
  * and end in @suffix (repodata file names begin with their digest) */
 const struct manifest_record *work_find(const struct work *work, const char *path);
