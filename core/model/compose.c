@@ -144,7 +144,7 @@ found:
 
 static json_t *text_or_null(const char *text)
 {
-	return text ? json_string(text) : json_null();
+	return text ? json_any_text(text) : json_null();
 }
 
 static json_t *number_or_null(int64_t number)
@@ -173,7 +173,7 @@ static json_t *joined_or_null(bool has, const struct strings *words)
 
 static json_t *shown(const char *text, const struct strings *words)
 {
-	return text ? json_string(text) : joined(words);
+	return text ? json_any_text(text) : joined(words);
 }
 
 static json_t *bit_words(int bits, const struct named_bit *words)
@@ -196,7 +196,7 @@ static int add_record(json_t *json, const struct compose *compose, enum json_for
 	if (form == JSON_SEED && !strcmp(owner, "unknown"))
 		owner = "Unknown";
 	r |= json_object_set_new(json, "id", json_integer(compose->id));
-	r |= json_object_set_new(json, "owner", json_string(owner));
+	r |= json_object_set_new(json, "owner", json_any_text(owner));
 	r |= json_object_set_new(json, "source", shown(compose->source, &compose->spec->source));
 	r |= json_object_set_new(json, "state", json_integer(compose->state));
 	r |= json_object_set_new(json, "state_name", text_or_null(state_name(compose->state)));

@@ -56,32 +56,9 @@ void message_done(struct message *message)
 
 /* ---- print ------------------------------------------------------------- */
 
-/* Bytes that are no UTF-8 (a log may hold anything) become U+FFFD: a line never fails for its
- * words. */
-static json_t *any_text(const char *text)
-{
-	const char *end = text + strlen(text);
-	_cleanup_(freep) char *good = NULL;
-	struct text copy = { 0 };
-	size_t length;
-
-	if (end == text)
-		return json_string("");
-	for (const char *at = text; at < end; at += length) {
-		if (utf8_next(at, end, &length) >= 0) {
-			(void)text_add(&copy, at, length);
-			continue;
-		}
-		(void)text_adds(&copy, "\xef\xbf\xbd");
-		length = 1;
-	}
-	good = text_steal(&copy);
-	return good ? json_string_nocheck(good) : NULL;
-}
-
 static int set_text(json_t *json, const char *key, const char *text)
 {
-	return text ? json_object_set_new(json, key, any_text(text)) : 0;
+	return text ? json_object_set_new(json, key, json_any_text(text)) : 0;
 }
 
 static int add_job(json_t *json, const struct job *job)

@@ -73,20 +73,46 @@ static bool is_blank(char c)
 	return c == ' ' || c == '\t' || c == '\r' || c == '\n';
 }
 
+/* The "uXXXX" of an escape. */
+static enum scan scan_unit(struct scanner *scanner, unsigned int *ret)
+{
+	static const char digits[] = "0123456789abcdefABCDEF";
+
+	*ret = 0;
+	for (int i = 0; i < 5; i++, scanner->at++) {
+		const char *digit = digits;
+
+		if (scanner->at == scanner->end)
+			return SCAN_SHORT;
+		if (i ? !*scanner->at || !(digit = strchr(digits, *scanner->at))
+		      : *scanner->at != 'u')
+			return SCAN_BAD;
+		*ret = *ret << 4 | (unsigned int)(digit - digits - (digit - digits > 15 ? 6 : 0));
+	}
+	return SCAN_GOOD;
+}
+
+/* What follows a backslash; half a surrogate pair is no character. */
 static enum scan scan_escape(struct scanner *scanner)
 {
+	unsigned int unit;
+	enum scan scan;
+
 	if (scanner->at == scanner->end)
 		return SCAN_SHORT;
 	if (*scanner->at != 'u')
 		return *scanner->at && strchr("\"\\/bfnrt", *scanner->at++) ? SCAN_GOOD : SCAN_BAD;
-	scanner->at++;
-	for (int i = 0; i < 4; i++, scanner->at++) {
-		if (scanner->at == scanner->end)
-			return SCAN_SHORT;
-		if (!*scanner->at || !strchr("0123456789abcdefABCDEF", *scanner->at))
-			return SCAN_BAD;
-	}
-	return SCAN_GOOD;
+	scan = scan_unit(scanner, &unit);
+	if (scan != SCAN_GOOD || unit < 0xd800 || unit > 0xdfff)
+		return scan;
+	if (unit >= 0xdc00)
+		return SCAN_BAD;
+	if (scanner->at == scanner->end)
+		return SCAN_SHORT;
+	if (*scanner->at++ != '\\')
+		return SCAN_BAD;
+	scan = scan_unit(scanner, &unit);
+	return scan == SCAN_GOOD && (unit < 0xdc00 || unit > 0xdfff) ? SCAN_BAD : scan;
 }
 
 static enum scan scan_string(struct scanner *scanner)
@@ -361,14 +387,37 @@ int json_text_load(const char *text, size_t length, json_t **ret,
 	if (!json) {
 		const char *words = decode_fault(json_error_code(&error));
 
-		if (json_error_code(&error) == json_error_out_of_memory)
+		if (!words) /* the form was found good: jansson, which tells it badly, is out of
+			       memory */
 			return -ENOMEM;
 		(void)snprintf(ret_why, JSON_WHY_SIZE, "line %d, column %d: %s", error.line,
-			       error.column, words ? words : NOT_JSON);
-		return words ? -ENOTSUP : -EINVAL;
+			       error.column, words);
+		return -ENOTSUP;
 	}
 	*ret = json;
 	return 0;
+}
+
+json_t *json_any_text(const char *text)
+{
+	const char *end = text + strlen(text);
+	json_t *json = json_string(text);
+	_cleanup_(freep) char *good = NULL;
+	struct text copy = { 0 };
+	size_t length;
+
+	if (json)
+		return json;
+	for (const char *at = text; at < end; at += length) {
+		if (utf8_next(at, end, &length) >= 0) {
+			(void)text_add(&copy, at, length);
+			continue;
+		}
+		(void)text_adds(&copy, "\xef\xbf\xbd");
+		length = 1;
+	}
+	good = text_steal(&copy);
+	return good ? json_string_nocheck(good) : NULL;
 }
 
 int json_print(const json_t *json, struct text *ret)

@@ -197,10 +197,11 @@ enum json_form {
  * compose_to_json() - the API's object: 42 members, 43 with @one (pungi_config_dump)
  * @public_url: of the tree, without trailing slash ("http://localhost:5005/composes")
  *
- * New reference, or NULL when out of memory. Dump with JSON_SORT_KEYS | JSON_COMPACT. */
+ * Bytes in the record that are no UTF-8 are shown as U+FFFD. New reference, or NULL when out of memory.
+ * Print with json_line(). */
 json_t *compose_to_json(const struct compose *compose, const char *public_url, enum json_form form,
 			bool one);
-/** json_line() - sorted keys, compact, newline at the end: malloc'ed text, NULL when out of memory */
+/** json_line() - sorted keys, compact, ASCII, newline at the end: malloc'ed; NULL when out of memory */
 char *json_line(const json_t *json);
 
 /* Texts of a compose that carry its id (odcs-api.md 7); appended to @ret; 0 or -ENOMEM. The id is
@@ -243,7 +244,9 @@ struct nevra {
 /**
  * nevra_parse() - split "name-[epoch:]version-release.arch" (also "epoch:name-version-release.arch")
  * @buffer: gets a copy that the parts of @ret point into; at least strlen(text) + 1 bytes
- * 0 or -EINVAL when @text has not that form (then it is a plain name) */
+ * 0 or -EINVAL when @text has not that form (then it is a plain name). Version and release must each
+ * have a digit, as all real ones do and java-11-openjdk.x86_64 does not; a name like
+ * a-1-b2.x86_64 can still be taken for a NEVRA: look for the plain name first */
 int nevra_parse(const char *text, char *buffer, struct nevra *ret);
 /** evr_compare() - rpm's order of (epoch, version, release); -1, 0, 1; epoch -1 counts as 0 */
 int evr_compare(const struct nevra *a, const struct nevra *b);

@@ -36,6 +36,9 @@ int json_text_load(const char *text, size_t length, json_t **ret,
 /** json_print() - append the compact form (sorted keys, ASCII only); 0 or -ENOMEM */
 int json_print(const json_t *json, struct text *ret);
 
+/** json_any_text() - a string of JSON out of any bytes: what is no UTF-8 becomes U+FFFD */
+json_t *json_any_text(const char *text);
+
 /** utf8_next() - code point at @at (< @end), its length in @ret_length; -1 when it is no UTF-8 */
 int32_t utf8_next(const char *at, const char *end, size_t *ret_length);
 /** utf8_cut() - greatest length <= @limit that does not split a character of @text */

@@ -147,13 +147,15 @@ int compose_text_composeinfo(const struct compose *compose, struct text *ret)
 	char name[32];
 
 	(void)snprintf(name, sizeof(name), "odcs-%" PRId64, compose_tree_id(compose));
-	if (compose_arches(compose, &arches) == 0)
+	if (compose_arches(compose, &arches) == 0) {
+		strings_sort(&arches); /* productmd has a set of them */
 		json = json_pack("{s:{s:s, s:s}, s:{s:o, s:{s:b, s:s, s:s%, s:s, s:s}, s:o}}",
 				 "header", "type", "productmd.composeinfo", "version", "1.2",
 				 "payload", "compose", compose_section(compose, true), "release",
 				 "internal", 0, "name", name, "short", name,
 				 strnlen(name, SHORT_NAME_LENGTH), "type", "ga", "version", "1",
 				 "variants", variant(&arches));
+	}
 	strings_done(&arches);
 	if (json)
 		text = json_dumps(json, JSON_INDENT(4) | JSON_SORT_KEYS | JSON_ENSURE_ASCII);

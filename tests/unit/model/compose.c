@@ -166,6 +166,14 @@ static void test_json_forms(void)
 	json_decref(json);
 	compose_free(compose);
 
+	/* a name from a certificate need not be UTF-8 */
+	compose = make_compose(&fresh, TAG_SPEC);
+	compose->owner = strdup("J\xe9r\xc3\xa9");
+	json = compose_to_json(compose, URL, JSON_CURRENT, false);
+	CHECK_STR(string_of(json, "owner"), "J\xef\xbf\xbdr\xc3\xa9");
+	json_decref(json);
+	compose_free(compose);
+
 	compose = make_compose(&fresh, "{\"source\":{\"type\":\"raw_config\","
 				       "\"source\":\"fedora#main\"}}");
 	json = compose_to_json(compose, URL, JSON_CURRENT, false);
