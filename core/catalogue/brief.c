@@ -179,6 +179,12 @@ static const struct {
 	  "LIMIT 1" },
 	{ "a generating compose that never started",
 	  "SELECT id FROM composes WHERE state = 1 AND time_started = 0 LIMIT 1" },
+	{ "a wrong count of composes of a source type",
+	  "SELECT t.source_type FROM tallies t WHERE t.count <> (SELECT count(*) FROM composes c "
+	  "WHERE c.source_type = t.source_type AND c.state = t.state) "
+	  "UNION ALL SELECT source_type FROM composes GROUP BY source_type, state "
+	  "HAVING NOT EXISTS (SELECT 1 FROM tallies t WHERE t.source_type = composes.source_type "
+	  "AND t.state = composes.state) LIMIT 1" },
 	{ "a removed compose without the time of it",
 	  "SELECT id FROM composes WHERE state = 3 AND time_removed = 0 LIMIT 1" },
 };

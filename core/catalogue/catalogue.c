@@ -114,6 +114,7 @@ static int tables_check(struct connection *writer, struct error *err)
 		("SELECT number, name, owner, uid, gid, mode, time_created, compose_id, "
 		 "time_removed, note FROM requests LIMIT 1"),
 		"SELECT number, owner FROM turns LIMIT 1",
+		"SELECT source_type, state, count FROM tallies LIMIT 1",
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(sql); i++) {
@@ -154,8 +155,20 @@ static int writer_open(struct catalogue *catalogue, struct error *err)
 		if (r < 0)
 			return r;
 	}
+	catalogue->restart_frames = RESTART_FRAMES;
 	(void)sqlite3_wal_hook(catalogue->writer->db, log_grown, catalogue);
 	return tables_check(catalogue->writer, err);
+}
+
+/* One reader is always there: later on, a lack of descriptors makes callers wait, not fail. */
+static int first_reader_open(struct catalogue *catalogue, struct error *err)
+{
+	struct connection *reader;
+	int r = reader_get(catalogue, &reader, err);
+
+	if (r >= 0)
+		reader_put(catalogue, reader);
+	return r;
 }
 
 int catalogue_open(const char *path, int64_t (*now)(void), struct catalogue **ret,
@@ -178,6 +191,8 @@ int catalogue_open(const char *path, int64_t (*now)(void), struct catalogue **re
 	if (!catalogue->path)
 		return error_errno(err, errno, "%s", path);
 	r = writer_open(catalogue, err);
+	if (r >= 0)
+		r = first_reader_open(catalogue, err);
 	if (r < 0)
 		return r;
 	*ret = steal(catalogue);

@@ -190,6 +190,13 @@ int catalogue_query(struct catalogue *catalogue, const struct compose_query *que
 		    bool (*visit)(void *data, const struct compose *compose), void *data,
 		    int64_t *ret_total, struct error *err);
 
+/** struct compose_tally - composes by kind; [0] of source types is not used */
+struct compose_tally {
+	int64_t count[SOURCE_PUNGI_COMPOSE + 1][STATE_FAILED + 1]; /* [source type][state] */
+};
+/** catalogue_tally() - how many there are of each kind, in time that does not grow with their number */
+int catalogue_tally(struct catalogue *catalogue, struct compose_tally *ret, struct error *err);
+
 /** catalogue_ids() - cheap listing for readdir: ids ascending with state, expiry, tree id */
 struct compose_brief {
 	int64_t id, reused_id, time_done, time_to_expire, time_submitted;

@@ -10,7 +10,6 @@ struct statement {
 	struct connection *connection;
 	sqlite3_stmt *handle;
 	char *sql;
-	uint64_t hash;
 	uint64_t used; /* connection->uses at the last start: the oldest makes room */
 	bool held;     /* between sql_start() and sql_done() */
 };
@@ -147,7 +146,7 @@ static int statement_new(struct connection *connection, const char *sql, uint64_
 	if (!statement)
 		return error_oom(err);
 	statement->connection = connection;
-	statement->hash = hash;
+
 	statement->sql = strdup(sql);
 	if (!statement->sql)
 		return error_oom(err);
@@ -161,6 +160,7 @@ static int statement_new(struct connection *connection, const char *sql, uint64_
 		return connection_error(connection, rc, err);
 	if (statement_room(connection, &place) < 0)
 		return error_oom(err);
+	connection->hash[place] = hash;
 	connection->statement[place] = statement;
 	*ret = steal(statement);
 	return 0;
@@ -205,7 +205,7 @@ int sql_start(struct connection *connection, const char *sql, const struct value
 	for (size_t i = 0; i < connection->count && !statement; i++) {
 		struct statement *kept = connection->statement[i];
 
-		if (kept->hash == hash && !kept->held && !strcmp(kept->sql, sql))
+		if (connection->hash[i] == hash && !kept->held && !strcmp(kept->sql, sql))
 			statement = kept;
 	}
 	if (!statement) {
@@ -282,13 +282,13 @@ int sql_numbers(struct connection *connection, const char *sql, const struct val
 
 /* ---- the pool ---------------------------------------------------------- */
 
-int reader_get(struct catalogue *catalogue, struct connection **ret, struct error *err)
+/* An idle one, or NULL when there are fewer than @limit and the caller is to open one. */
+static struct connection *idle_take(struct catalogue *catalogue, unsigned int limit)
 {
 	struct connection *reader;
-	int r;
 
 	pthread_mutex_lock(&catalogue->pool_lock);
-	while (!catalogue->idle && catalogue->readers == READERS_MAX)
+	while (!catalogue->idle && catalogue->readers >= limit)
 		pthread_cond_wait(&catalogue->pool_free, &catalogue->pool_lock);
 	reader = catalogue->idle;
 	if (reader)
@@ -296,18 +296,28 @@ int reader_get(struct catalogue *catalogue, struct connection **ret, struct erro
 	else
 		catalogue->readers++;
 	pthread_mutex_unlock(&catalogue->pool_lock);
-	if (reader) {
-		*ret = reader;
-		return 0;
+	return reader;
+}
+
+int reader_get(struct catalogue *catalogue, struct connection **ret, struct error *err)
+{
+	struct connection *reader = idle_take(catalogue, READERS_MAX);
+	unsigned int others;
+	int r;
+
+	if (!reader) {
+		r = connection_open(catalogue->path, SQLITE_OPEN_READONLY, &reader, err);
+		if (r < 0) {
+			pthread_mutex_lock(&catalogue->pool_lock);
+			others = --catalogue->readers;
+			pthread_mutex_unlock(&catalogue->pool_lock);
+			if (!others)
+				return r;
+			reader = idle_take(catalogue, 1); /* take turns with those that are open */
+		}
 	}
-	r = connection_open(catalogue->path, SQLITE_OPEN_READONLY, ret, err);
-	if (r < 0) {
-		pthread_mutex_lock(&catalogue->pool_lock);
-		catalogue->readers--;
-		pthread_cond_signal(&catalogue->pool_free);
-		pthread_mutex_unlock(&catalogue->pool_lock);
-	}
-	return r;
+	*ret = reader;
+	return 0;
 }
 
 void reader_put(struct catalogue *catalogue, struct connection *reader)

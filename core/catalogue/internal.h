@@ -21,10 +21,12 @@
 #define PAGE_BYTES_MAX (4 * 1024 * 1024) /* spec text fetched before the visits begin */
 #define BUSY_MS 30000			 /* patience with another program's lock, milliseconds */
 #define SWEEP_ROWS_MAX 100		 /* rows per transaction of expire, history and reap */
+#define RESTART_FRAMES 8000 /* pages in the log from which on readers are waited for (32 MiB) */
 #define WATCHERS_MAX 8
-#define PROGRESS_MAX 256       /* composes whose progress is remembered, the latest ones */
-#define TIME_LAST 253402300799 /* 9999-12-31T23:59:59Z, the last time with four digits of a year   \
-				*/
+#define PROGRESS_MAX 256 /* composes whose progress is remembered, the latest ones */
+#define TIME_LAST                                                                                  \
+	253402300799 /* 9999-12-31T23:59:59Z, the last time with four digits of a year             \
+		      */
 
 /* ---- connection.c ------------------------------------------------------ */
 
@@ -32,7 +34,8 @@ struct statement;
 
 struct connection {
 	sqlite3 *db;
-	const char *path; /* for messages; the catalogue's */
+	const char *path;	       /* for messages; the catalogue's */
+	uint64_t hash[STATEMENTS_MAX]; /* of their texts */
 	struct statement *statement[STATEMENTS_MAX];
 	size_t count;
 	uint64_t uses;

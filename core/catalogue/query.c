@@ -69,6 +69,38 @@ int catalogue_text(struct catalogue *catalogue, int64_t id, char **ret, size_t *
 	return r;
 }
 
+static int tally_read(struct connection *reader, struct compose_tally *ret, struct error *err)
+{
+	_cleanup_(sql_donep) struct statement *statement = NULL;
+	int r = sql_start(reader, "SELECT source_type, state, count FROM tallies", NO_VALUES,
+			  &statement, err);
+
+	while (r >= 0 && (r = sql_next(statement, err)) > 0) {
+		int64_t type = sqlite3_column_int64(sql_row(statement), 0);
+		int64_t state = sqlite3_column_int64(sql_row(statement), 1);
+
+		if (type >= SOURCE_TAG && type <= SOURCE_PUNGI_COMPOSE && state >= STATE_WAIT &&
+		    state <= STATE_FAILED)
+			ret->count[type][state] = sqlite3_column_int64(sql_row(statement), 2);
+	}
+	return r;
+}
+
+int catalogue_tally(struct catalogue *catalogue, struct compose_tally *ret, struct error *err)
+{
+	struct compose_tally tally = { 0 };
+	struct connection *reader;
+	int r = reader_get(catalogue, &reader, err);
+
+	if (r < 0)
+		return r;
+	r = tally_read(reader, &tally, err);
+	reader_put(catalogue, reader);
+	if (r >= 0)
+		*ret = tally;
+	return r;
+}
+
 /* ---- lists of composes ------------------------------------------------- */
 
 #define QUERY_VALUES_MAX 14
@@ -159,7 +191,13 @@ static void begin_sql(struct list *list, const char *head)
 
 static int list_count(struct list *list, struct connection *reader, int64_t *ret, struct error *err)
 {
-	begin_sql(list, "SELECT count(*) FROM composes c");
+	const struct compose_query *query = list->query;
+	bool counted = !query->owner && !query->source && !query->pungi_compose_id &&
+		       !query->compose_type && !query->label && query->koji_task_id == -1 &&
+		       query->after_id <= 0;
+
+	begin_sql(list, counted ? "SELECT coalesce(sum(c.count), 0) FROM tallies c"
+				: "SELECT count(*) FROM composes c");
 	if (list->sql.failed)
 		return error_oom(err);
 	return sql_number(reader, list->sql.data, list->values, list->value_count, ret, err);

@@ -100,3 +100,27 @@ CREATE TRIGGER composes_stay BEFORE DELETE ON composes
 BEGIN
 	SELECT RAISE(ABORT, 'rows of composes are never deleted');
 END;
+
+-- version 2
+-- How many composes there are of each kind, kept by triggers: counting rows that stay for ever would
+-- take longer every month.
+CREATE TABLE tallies (
+	source_type INTEGER NOT NULL, -- ODCS number, as in composes
+	state       INTEGER NOT NULL, -- ODCS number, as in composes
+	count       INTEGER NOT NULL, -- rows of composes
+	PRIMARY KEY (source_type, state)
+) WITHOUT ROWID;
+INSERT INTO tallies SELECT source_type, state, count(*) FROM composes GROUP BY source_type, state;
+
+CREATE TRIGGER composes_tally_new AFTER INSERT ON composes
+BEGIN
+	INSERT INTO tallies VALUES (new.source_type, new.state, 1)
+		ON CONFLICT DO UPDATE SET count = count + 1;
+END;
+CREATE TRIGGER composes_tally_move AFTER UPDATE OF source_type, state ON composes
+	WHEN old.state IS NOT new.state OR old.source_type IS NOT new.source_type
+BEGIN
+	UPDATE tallies SET count = count - 1 WHERE source_type = old.source_type AND state = old.state;
+	INSERT INTO tallies VALUES (new.source_type, new.state, 1)
+		ON CONFLICT DO UPDATE SET count = count + 1;
+END;

@@ -13,10 +13,11 @@
  * caller's thread when it is the first of the list. */
 #include "core/catalogue/internal.h"
 
-#define LOG_FRAMES 1000 /* pages in the log from which on it is copied back, as SQLite's default   \
-			 */
-#define RESTART_FRAMES 8000 /* pages in the log from which on readers are waited for (32 MiB) */
-#define RESTART_MS 50	    /* for how long */
+#define LOG_FRAMES                                                                                 \
+	1000 /* pages in the log from which on it is copied back, as SQLite's default              \
+	      */
+
+#define RESTART_MS 50 /* for how long */
 
 /* ---- changes ----------------------------------------------------------- */
 
