@@ -176,14 +176,21 @@ static int compare_items(const void *a, const void *b)
 		return order;
 	if (sa->epoch != sb->epoch)
 		return sa->epoch < sb->epoch ? -1 : 1;
-	order = compare_strings(
-		(const char *const[]){ sa->version, sa->release, sa->arch, sa->checksum,
-				       sa->checksum_type, snapshot_digest(pa->snapshot), pa->base,
-				       pa->path, pa->reason ? pa->reason : "" },
-		(const char *const[]){ sb->version, sb->release, sb->arch, sb->checksum,
-				       sb->checksum_type, snapshot_digest(pb->snapshot), pb->base,
-				       pb->path, pb->reason ? pb->reason : "" },
-		9);
+	order = compare_strings((const char *const[]){ sa->version, sa->release, sa->arch,
+						       sa->checksum, sa->checksum_type },
+				(const char *const[]){ sb->version, sb->release, sb->arch,
+						       sb->checksum, sb->checksum_type },
+				5);
+	if (order)
+		return order;
+	/* real repositories name a package again at a place where no file is */
+	if (!pa->ino != !pb->ino)
+		return pa->ino ? -1 : 1;
+	order = compare_strings((const char *const[]){ snapshot_digest(pa->snapshot), pa->base,
+						       pa->path, pa->reason ? pa->reason : "" },
+				(const char *const[]){ snapshot_digest(pb->snapshot), pb->base,
+						       pb->path, pb->reason ? pb->reason : "" },
+				4);
 	if (!order && pa->index != pb->index)
 		order = pa->index < pb->index ? -1 : 1;
 	return order;
@@ -419,10 +426,14 @@ static int compose(struct composing *composing, int work_dirfd, struct composer_
 {
 	const char *log = composing->composition->depsolve_log;
 	struct text text = { 0 };
-	int r = text_adds(&composing->log, log ? log : "") < 0 ? error_oom(err) : 0;
+	size_t length = log ? strlen(log) : 0;
+	int r;
 
-	if (r == 0)
-		r = make_places(composing, err);
+	(void)text_add(&composing->log, log, length);
+	if (length && log[length - 1] != '\n')
+		(void)text_add(&composing->log, "\n",
+			       1); /* what is left out gets lines of its own */
+	r = make_places(composing, err);
 	if (r == 0)
 		r = make_items(composing, err);
 	if (r == 0)

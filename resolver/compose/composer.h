@@ -74,7 +74,8 @@ void composer_result_done(struct composer_result *result);
  *       The work directory is then half written: remove it
  *
  * Same composition, same bytes (DESIGN 5.4). Two RPMs of one tree with the same file name: the first by
- * (NEVRA, checksum) is taken, the other is named in depsolve.log unless it is the same file.
+ * (NEVRA, checksum) is taken, the other is named in depsolve.log unless both are the same RPM (then one with
+ * an inode goes before one without).
  * Elements as the source wrote them, only <location> is rewritten to Packages/l/FILE (xml:base dropped).
  * NEVRAs in logs and manifest: NAME-[EPOCH:]VERSION-RELEASE.ARCH, epoch 0 left out. */
 int composer_write(struct composition *composition, int work_dirfd, struct composer_result *result,

@@ -7,6 +7,8 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <libdeflate.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zstd.h>
@@ -24,7 +26,7 @@ static struct composition composition_of(const struct strings *arches)
 		.comps_names = &names,
 		.revision = 1700000000,
 		.timestamp = 1700000001,
-		.depsolve_log = "solved\n",
+		.depsolve_log = "solved",
 	};
 }
 
@@ -470,13 +472,15 @@ static void test_collisions(struct scene *scene)
 	for (uint32_t i = 0; i < 2; i++)
 		(void)scene_take(scene, one, i, 0, COMPOSER_OS);
 	for (uint32_t i = 0; i < 3; i++)
-		(void)scene_take(scene, two, i, 0, COMPOSER_OS);
+		scene_take(scene, two, i, 0, COMPOSER_OS)->ino = 5;
 	work = write_checked(scene, &composition);
 	CHECK_INT(work.result.packages_count, 3);
 	record = work_find(&work, "compose/Temporary/x86_64/os/Packages/s/same-1-1.noarch.rpm");
 	CHECK(record && record->digest[0] == 0xaa); /* the lower checksum */
 	CHECK_STR(work_detail(&work, record, 2), "sha256:" HEX_A);
 	CHECK(work_find(&work, "compose/Temporary/x86_64/os/Packages/t/twice-again.rpm"));
+	record = work_find(&work, "compose/Temporary/x86_64/os/Packages/t/twice.rpm");
+	CHECK_STR(record ? work_string(&work, record->first) : NULL, "q/twice.rpm"); /* is there */
 	text = work_text(&work, "logs/global/depsolve.log");
 	CHECK(text && strstr(text, "solved\nx86_64/os: same-1-1.noarch (sha256 " HEX_B) == text);
 	CHECK(text && !strstr(text, "twice")); /* equal bytes: nothing is lost */
@@ -576,6 +580,31 @@ static void test_refused(struct scene *scene)
 	CHECK_INT(result.size_bytes, 77);
 }
 
+/* A disk that takes no more: as good as full. */
+static void test_no_room(struct scene *scene)
+{
+	struct composition composition = composition_of(&two_arches);
+	struct rlimit limit, small;
+	struct work work;
+
+	scene_take_all(scene, 0, &two_arches);
+	(void)signal(SIGXFSZ, SIG_IGN);
+	CHECK_INT(getrlimit(RLIMIT_FSIZE, &limit), 0);
+	for (rlim_t room = 100; room <= 3000; room += 1450) {
+		small = limit;
+		small.rlim_cur = room;
+		CHECK_INT(setrlimit(RLIMIT_FSIZE, &small), 0);
+		work = scene_write(scene, &composition);
+		CHECK_INT(setrlimit(RLIMIT_FSIZE, &limit), 0);
+		CHECK_INT(work.r, -EFBIG);
+		CHECK_INT(work.err.blame, BLAME_US);
+		CHECK(strstr(work.err.message, "work directory"));
+		CHECK(!work.result.manifest[0] && !work.result.blobs.count);
+		work_done(&work);
+	}
+	scene_clear(scene);
+}
+
 int main(int argc, char **argv)
 {
 	struct text path = { 0 };
@@ -608,6 +637,7 @@ int main(int argc, char **argv)
 	test_collisions(&scene);
 	test_odd(&scene);
 	test_refused(&scene);
+	test_no_room(&scene);
 	scene_done(&scene);
 	strings_done(&two_arches);
 	strings_done(&one_arch);
