@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* rest/rest.h: the door to HTTP: ODCS's API (odcs-api.md is its contract) and the tree under /composes/. */
+/* rest/rest.h: the door to HTTP: ODCS's API (odcs-api.md is its contract) and the tree under
+ * /composes/. */
 #pragma once
 
 #include "core/catalogue/catalogue.h"
@@ -12,26 +13,34 @@ struct rest_options {
 	struct catalogue *catalogue;
 	struct tree_store *trees;
 	const struct spec_rules *rules; /* not strict */
-	const char *listen;	/* "127.0.0.1:5005", "[::1]:5005", "localhost:0": port 0 picks one */
-	const char *public_url; /* of the tree, no trailing slash; NULL: http://HOST:PORT/composes of the listener */
+	const char *listen; /* "127.0.0.1:5005", "[::1]:5005", "localhost:0": port 0 picks one */
+	const char *public_url;	  /* of the tree, no trailing slash; NULL: http://HOST:PORT/composes
+				     of the listener */
 	const char *auth_backend; /* "noauth" */
 	const struct strings *default_sigkeys; /* shown by about */
-	size_t body_limit;	/* bytes of a request body */
-	int64_t live_composes_per_user; /* 0: no limit */
+	size_t body_limit;		       /* bytes of a request body */
+	int64_t live_composes_per_user;	       /* 0: no limit */
 	/* may this client use this source? -EACCES with words → 403 */
 	int (*authorise)(void *data, const char *owner, bool local, const struct spec *spec,
 			 struct error *err);
 	void *authorise_data;
 	int (*metrics)(void *data, struct text *ret);
 	void *metrics_data;
+	unsigned int connections;	      /* at a time, in all; 0: 1024 */
+	unsigned int connections_per_address; /* 0: half of them */
 };
 
-/** rest_start() - listen and serve in threads of libmicrohttpd's own. -EADDRINUSE names the address */
+/** rest_start() - listen and serve in threads of libmicrohttpd's own. -EADDRINUSE names the address
+ */
 int rest_start(const struct rest_options *options, struct rest **ret, struct error *err);
 /** rest_url() - "http://127.0.0.1:5005": where it really listens; borrowed */
 const char *rest_url(const struct rest *rest);
-/** rest_changed() - for catalogue_watch(): wakes long polls; never blocks */
+/** rest_changed() - for catalogue_watch(): forgets rendered answers, wakes long polls; never
+ * blocks. Must be registered: answers are kept until it says that they are stale */
 void rest_changed(void *rest, const struct catalogue_event *event);
+/** rest_tick() - about once a second, any thread: ends long polls whose time is over, keeps
+ * followers of /api/1/events alive, drops clients that never finish their request's headers */
+void rest_tick(struct rest *rest);
 /** rest_stop() - no new connections, running answers end, at most 2 s; frees */
 void rest_stop(struct rest *rest);
 DEFINE_FREEP(struct rest, rest_stop)

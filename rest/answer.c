@@ -1,0 +1,182 @@
+/* SPDX-License-Identifier: MIT */
+/* rest/answer.c: sending: JSON, errors in the one shape, small HTML pages, redirects.
+ *
+ * An error is {"error": reason phrase, "message": words, "status": number} and a newline
+ * (odcs-api.md 2.3), for every path of the server. */
+#include "rest/exchange.h"
+
+#include <stdarg.h>
+
+void response_header(struct MHD_Response *response, const char *name, const char *value)
+{
+	if (response)
+		(void)MHD_add_response_header(response, name, value);
+}
+
+int answer_queue(struct exchange *ex, unsigned int status, struct MHD_Response *response)
+{
+	enum MHD_Result queued;
+
+	if (!response)
+		return -ENOMEM;
+	queued = MHD_queue_response(ex->connection, status, response);
+	MHD_destroy_response(response);
+	return queued == MHD_YES ? 0 : -EIO;
+}
+
+struct MHD_Response *answer_bytes(char *bytes, size_t length, const char *type)
+{
+	struct MHD_Response *response;
+
+	if (!bytes)
+		return NULL;
+	response = MHD_create_response_from_buffer(length, bytes, MHD_RESPMEM_MUST_FREE);
+	if (!response) {
+		free(bytes);
+		return NULL;
+	}
+	response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, type);
+	return response;
+}
+
+static int answer_json(struct exchange *ex, unsigned int status, json_t *json)
+{
+	json_auto_t *owned = json;
+	char *line = owned ? json_line(owned) : NULL;
+	struct MHD_Response *response;
+
+	response = answer_bytes(line, line ? strlen(line) : 0, "application/json");
+	if (status == MHD_HTTP_METHOD_NOT_ALLOWED) {
+		char allow[64];
+
+		route_allow(ex, allow, sizeof(allow));
+		response_header(response, MHD_HTTP_HEADER_ALLOW, allow);
+	}
+	return answer_queue(ex, status, response);
+}
+
+int answer_error(struct exchange *ex, unsigned int status, const char *format, ...)
+{
+	char message[ERROR_MESSAGE_SIZE];
+	json_t *words;
+	va_list arguments;
+
+	va_start(arguments, format);
+	(void)vsnprintf(message, sizeof(message), format, arguments);
+	va_end(arguments);
+	words = json_string(message);
+	if (!words) /* not UTF-8: a name that came in with the request */
+		words = json_string(MHD_get_reason_phrase_for(status));
+	return answer_json(ex, status,
+			   json_pack("{s:s, s:o, s:i}", "error", MHD_get_reason_phrase_for(status),
+				     "message", words, "status", (int)status));
+}
+
+/* The status for what went wrong below. */
+static unsigned int failure_status(const struct error *err)
+{
+	switch (err->code) {
+	case -EFBIG:
+	case -E2BIG:
+		return MHD_HTTP_CONTENT_TOO_LARGE;
+	case -EPERM:
+		return MHD_HTTP_UNAUTHORIZED;
+	case -EACCES:
+	case -EDQUOT:
+		return MHD_HTTP_FORBIDDEN;
+	case -ENOENT:
+		return MHD_HTTP_NOT_FOUND;
+	case -ENOSPC:
+		return MHD_HTTP_INSUFFICIENT_STORAGE;
+	case -ETIMEDOUT:
+		return MHD_HTTP_GATEWAY_TIMEOUT;
+	default:
+		break;
+	}
+	if (err->blame == BLAME_REQUEST)
+		return MHD_HTTP_BAD_REQUEST;
+	return err->blame == BLAME_SOURCE ? MHD_HTTP_BAD_GATEWAY : MHD_HTTP_INTERNAL_SERVER_ERROR;
+}
+
+int answer_failure(struct exchange *ex, const struct error *err)
+{
+	unsigned int status = failure_status(err);
+
+	if (status >= MHD_HTTP_INTERNAL_SERVER_ERROR)
+		log_error("http: %s: %s", ex->path, err->message);
+	return answer_error(ex, status, "%s", err->message);
+}
+
+int answer_compose(struct exchange *ex, const struct compose *compose)
+{
+	enum json_form form = ex->route->seed ? JSON_SEED : JSON_CURRENT;
+
+	return answer_json(ex, MHD_HTTP_OK,
+			   compose_to_json(compose, ex->rest->public_url, form, false));
+}
+
+int answer_text(struct exchange *ex, const char *type, struct text *body, enum cors cors)
+{
+	size_t length = body->length;
+	struct MHD_Response *response = answer_bytes(text_steal(body), length, type);
+
+	if (cors == CORS_ANY)
+		response_header(response, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+	return answer_queue(ex, MHD_HTTP_OK, response);
+}
+
+/* ---- HTML -------------------------------------------------------------- */
+
+void html_escape(struct text *ret, const char *string)
+{
+	for (const char *at = string; *at;) {
+		size_t plain = strcspn(at, "&<>\"'");
+
+		(void)text_add(ret, at, plain);
+		at += plain;
+		if (!*at)
+			break;
+		(void)text_addf(ret, "&#%d;", *at++);
+	}
+}
+
+void html_head(struct text *ret, const char *title)
+{
+	(void)text_adds(ret, "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">"
+			     "<meta name=\"viewport\" content=\"width=device-width\"><title>");
+	html_escape(ret, title);
+	(void)text_adds(ret, "</title></head>\n<body>\n<h1>");
+	html_escape(ret, title);
+	(void)text_adds(ret, "</h1>\n");
+}
+
+int answer_html(struct exchange *ex, unsigned int status, struct text *body)
+{
+	size_t length;
+	struct MHD_Response *response;
+
+	(void)text_adds(body, "</body>\n</html>\n");
+	length = body->length;
+	response = answer_bytes(text_steal(body), length, "text/html; charset=utf-8");
+	response_header(response, "X-Content-Type-Options", "nosniff");
+	response_header(response, "Content-Security-Policy", "default-src 'none'");
+	return answer_queue(ex, status, response);
+}
+
+int answer_redirect(struct exchange *ex, unsigned int status, const char *location)
+{
+	struct text body = { 0 };
+	struct MHD_Response *response;
+	size_t length;
+
+	html_head(&body, "Moved");
+	(void)text_adds(&body, "<p><a href=\"");
+	html_escape(&body, location);
+	(void)text_adds(&body, "\">");
+	html_escape(&body, location);
+	(void)text_adds(&body, "</a></p>\n</body>\n</html>\n");
+	length = body.length;
+	response = answer_bytes(text_steal(&body), length, "text/html; charset=utf-8");
+	response_header(response, MHD_HTTP_HEADER_LOCATION, location);
+	return answer_queue(ex, status, response);
+}

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+/* rest/exchange.h: what the files of this room share; nobody outside includes it.
+ *
+ * An exchange is one request and its answer. It is made when the request line has come in, belongs
+ * to one thread of libmicrohttpd at a time, and is freed when the answer has gone out. A handler
+ * queues exactly one answer (answer_…()) or parks the connection, and returns 0; a negative errno
+ * closes the connection. */
+#pragma once
+
+#include "rest/rest.h"
+
+#include <microhttpd.h>
+#include <stdatomic.h>
+
+#define REST_URL_MAX 8192	/* bytes of a request target; longer: 414 */
+#define REST_ARGUMENTS_MAX 128	/* members of a query string; more: 400 */
+#define REST_CONNECTIONS 1024	/* default of options.connections */
+#define REST_IDLE_SECONDS 30	/* without a byte: the connection is closed */
+#define REST_REQUEST_SECONDS 60 /* a request must have come in whole by then */
+#define REST_DISCARD_FACTOR 8	/* a body that many times too long is not even read */
+#define REST_PAGE_MAX 500	/* per_page */
+#define REST_PAGE_DEFAULT 10
+#define REST_WAIT_MAX 300    /* seconds of a long poll */
+#define REST_TICK_MS 5000    /* without a tick for so long nobody is left waiting */
+#define REST_WAITERS_MAX 512 /* long polls and followers of events at a time */
+
+/* The uid of a client that has no account on this machine: it must not be anybody who owns files.
+ */
+#define REST_UID 65534
+
+enum method {
+	METHOD_GET = 1, /* HEAD too */
+	METHOD_POST = 2,
+	METHOD_PATCH = 4,
+	METHOD_DELETE = 8,
+	METHOD_OPTIONS = 16,
+	METHOD_OTHER = 32,
+};
+
+struct exchange;
+
+/** struct route - one row of the table in routes.c */
+struct route {
+	const char *path; /* with its trailing slash */
+	enum route_form {
+		ROUTE_PLAIN,  /* the path itself; GET without the slash: 308 */
+		ROUTE_EITHER, /* the path itself, with and without the slash */
+		ROUTE_EXACT,  /* the path itself, nothing else */
+		ROUTE_ID,     /* path + digits */
+		ROUTE_TREE,   /* path + anything; without the slash: 301 */
+	} form;
+	bool seed; /* answers in JSON_SEED, {"id": N} renews */
+	int (*get)(struct exchange *ex), (*post)(struct exchange *ex);
+	int (*patch)(struct exchange *ex), (*remove)(struct exchange *ex);
+};
+
+/** struct account - who is asking */
+struct account {
+	const char *owner; /* of what is submitted */
+	const char *name;  /* for "removed by" and "canceled by" */
+	uint32_t uid, gid;
+	bool admin;
+	bool local; /* sits at this machine, and no proxy speaks for another */
+};
+
+struct argument {
+	const char *name, *value; /* decoded */
+};
+
+struct exchange {
+	struct rest *rest;
+	struct MHD_Connection *connection;
+	enum method method;
+	bool head;
+	bool begun;
+	char *path;	    /* as sent, without query, script name removed */
+	const char *query;  /* as sent, "" when none */
+	const char *script; /* X-Script-Name, "" when none */
+	const struct route *route;
+	bool bare;	       /* ROUTE_PLAIN, ROUTE_EITHER, ROUTE_TREE: came without the slash;
+				* ROUTE_ID: came with one */
+	const char *rest_path; /* ROUTE_TREE, ROUTE_ID: what follows route->path, as sent */
+	struct text body;
+	uint64_t body_bytes; /* that came in, kept or not */
+	int64_t time_begun_ms;
+	/* set by the checks before the body is read: the answer will be this error */
+	unsigned int refused;
+	char refused_message[256];
+	struct account account;	    /* of those that write; known before the body is read */
+	struct argument *arguments; /* after exchange_arguments() */
+	size_t argument_count;
+	char *argument_text;
+	struct waiter *waiter; /* rest/wait.c */
+	bool waited;
+	size_t uri_length; /* REST_URL_MAX + 1 when it was longer */
+	char uri[];
+};
+
+/* ---- server.c ---------------------------------------------------------- */
+
+struct rest {
+	struct rest_options options;
+	char *url, *public_url;
+	struct MHD_Daemon *daemons[2]; /* localhost has two addresses */
+	unsigned int daemon_count;
+	size_t body_limit;
+	_Atomic unsigned int running; /* exchanges under way */
+	_Atomic bool stopping;
+	_Atomic bool watched;	 /* rest_changed() is really called: answers may be kept */
+	_Atomic int64_t tick_ms; /* of the last rest_tick() */
+	struct cache *records, *items, *pages, *trees;
+	_Atomic uint64_t generation; /* grows with each change that rest_changed() tells */
+	struct waits *waits;
+};
+
+/* ---- request.c: reading what was asked --------------------------------- */
+
+struct exchange *exchange_new(struct rest *rest, const char *uri);
+void exchange_free(struct exchange *ex);
+/** exchange_refuse() - the answer will be this error, whatever else comes in */
+void exchange_refuse(struct exchange *ex, unsigned int status, const char *message);
+const char *exchange_header(const struct exchange *ex, const char *name); /* NULL when absent */
+/** exchange_base() - append "scheme://host/script", as the client knows this server */
+void exchange_base(const struct exchange *ex, struct text *ret);
+/** exchange_split() - split the target into script, path, query; 400, 414 go to ex->refused */
+void exchange_split(struct exchange *ex);
+/** exchange_arguments() - decode the query once; -EINVAL: too many, or a NUL in one */
+int exchange_arguments(struct exchange *ex);
+/** exchange_argument() - the first of that name, or NULL; "" counts as absent when @empty is false
+ */
+const char *exchange_argument(const struct exchange *ex, const char *name, bool empty);
+/** percent_decode() - @length bytes of @from into @to (as long, plus NUL); -EINVAL: malformed, NUL
+ */
+int percent_decode(const char *from, size_t length, bool plus_is_space, char *to);
+/** percent_encode() - append @string, all but unreserved characters and those of @safe encoded */
+void percent_encode(struct text *ret, const char *string, const char *safe);
+/** account_of() - by options.auth_backend; 0, or -EPERM → 401, -EACCES → 403 with words */
+int account_of(const struct exchange *ex, struct account *ret, struct error *err); /* account.c */
+bool account_backend_known(const char *name);
+/** account_locate() - a user of this machine, speaking for himself: his uid, and @account->local */
+void account_locate(const struct exchange *ex, struct account *account);
+
+/* ---- routes.c ---------------------------------------------------------- */
+
+/** route_find() - set ex->route and what belongs to it; NULL when the path is unknown */
+void route_find(struct exchange *ex);
+int route_run(struct exchange *ex); /* queue the answer of a complete request */
+void route_allow(const struct exchange *ex, char *ret, size_t size); /* text of Allow: */
+
+/* ---- answer.c: sending ------------------------------------------------- */
+
+/** answer_queue() - queue and let go of @response (may be NULL: -ENOMEM) */
+int answer_queue(struct exchange *ex, unsigned int status, struct MHD_Response *response);
+/** answer_bytes() - a response with @type out of malloc'ed @bytes, which it takes (NULL: NULL) */
+struct MHD_Response *answer_bytes(char *bytes, size_t length, const char *type);
+int answer_error(struct exchange *ex, unsigned int status, const char *format, ...) _printf_(3, 4);
+/** answer_failure() - what went wrong below; US is logged */
+int answer_failure(struct exchange *ex, const struct error *err);
+int answer_html(struct exchange *ex, unsigned int status, struct text *body); /* takes @body */
+int answer_redirect(struct exchange *ex, unsigned int status, const char *location);
+/** answer_compose() - the record as JSON; not from the cache */
+int answer_compose(struct exchange *ex, const struct compose *compose);
+enum cors { CORS_NO, CORS_ANY };
+int answer_text(struct exchange *ex, const char *type, struct text *body, enum cors cors); /* 200 */
+void response_header(struct MHD_Response *response, const char *name, const char *value);
+void html_escape(struct text *ret, const char *string);
+void html_head(struct text *ret, const char *title);
+
+/* ---- records.c: a compose as JSON, rendered once per change ------------ */
+
+struct record; /* a struct kept: kept_unref() */
+
+/** record_of() - compose @id as GET answers it; -ENOENT */
+int record_of(struct rest *rest, int64_t id, struct record **ret, struct error *err);
+/** record_item() - @compose as a member of a list; @seen: rest->generation before it was read;
+ * NULL: no memory */
+struct record *record_item(struct rest *rest, const struct compose *compose, uint64_t seen);
+const char *record_text(const struct record *record, size_t *ret_length);
+enum compose_state record_state(const struct record *record);
+int record_answer(struct exchange *ex, struct record *record); /* takes the reference */
+void record_unref(struct record *record);
+DEFINE_FREEP(struct record, record_unref)
+
+/* ---- composes.c, list.c, files.c, pages.c: handlers -------------------- */
+
+int compose_get(struct exchange *ex);
+int compose_post(struct exchange *ex);
+int compose_patch(struct exchange *ex);
+int compose_delete(struct exchange *ex);
+int list_get(struct exchange *ex);
+int files_get(struct exchange *ex);
+int home_get(struct exchange *ex);
+int icon_get(struct exchange *ex);
+int about_get(struct exchange *ex);
+int metrics_get(struct exchange *ex);
+int file_send(struct exchange *ex, const struct tree *tree,
+	      const struct tree_node *node); /* send.c */
+
+/* ---- cache.c: rendered answers, kept until something changes ----------- */
+
+/** struct kept - what a cache holds: first member of the object, counted */
+struct kept {
+	_Atomic int references;
+	int64_t key;
+	size_t bytes;
+	void (*free)(struct kept *kept);
+};
+
+struct cache;
+
+int cache_new(size_t slots, size_t most_bytes, struct cache **ret);
+void cache_free(struct cache *cache);
+/** cache_get() - a reference of the caller's own, or NULL */
+struct kept *cache_get(struct cache *cache, int64_t key);
+/**
+ * cache_put() - keep @kept (one more reference), unless something changed, or nobody would tell
+ * @seen: rest->generation before @kept was read from the catalogue */
+void cache_put(struct cache *cache, const struct rest *rest, uint64_t seen, struct kept *kept);
+void cache_drop(struct cache *cache, int64_t key);
+void kept_init(struct kept *kept, int64_t key, size_t bytes, void (*release)(struct kept *kept));
+struct kept *kept_ref(struct kept *kept);
+void kept_unref(struct kept *kept);

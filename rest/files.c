@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/* rest/files.c: the tree over HTTP: which node a path means, and a file's bytes.
+ *
+ * Bytes are sent by the kernel from the file that holds them (sendfile), never through the mount:
+ * a server that waits for itself would wait for ever. */
+#include "rest/exchange.h"
+#include "rest/listing.h"
+
+#include <time.h>
+
+/* ---- open trees, kept until their compose changes ---------------------- */
+
+struct shown {
+	struct kept kept;
+	char *owner;
+	struct tree *tree;
+};
+
+static void shown_free(struct kept *kept)
+{
+	struct shown *shown = (struct shown *)kept;
+
+	tree_unref(shown->tree);
+	free(shown->owner);
+	free(shown);
+}
+
+static void shown_unref(struct shown *shown)
+{
+	if (shown)
+		kept_unref(&shown->kept);
+}
+DEFINE_FREEP(struct shown, shown_unref)
+
+/* The record whose tree @compose shows: its own, or that of the compose it reuses. */
+static int tree_record(struct rest *rest, struct compose **compose, struct error *err)
+{
+	struct compose *base = NULL;
+	int64_t id = compose_tree_id(*compose);
+	int r;
+
+	if (id == (*compose)->id)
+		return 0;
+	r = catalogue_get(rest->options.catalogue, id, &base, err);
+	if (r < 0)
+		return r;
+	/* A live compose keeps the files of the one it reuses, whatever became of that one's row.
+	 */
+	base->state = (*compose)->state;
+	compose_free(*compose);
+	*compose = base;
+	return 0;
+}
+
+static int shown_open(struct rest *rest, int64_t id, struct shown **ret, struct error *err)
+{
+	_cleanup_(shown_unrefp) struct shown *shown = (struct shown *)cache_get(rest->trees, id);
+	_cleanup_(compose_freep) struct compose *compose = NULL;
+	uint64_t seen = atomic_load(&rest->generation);
+	int r;
+
+	if (!shown) {
+		r = catalogue_get(rest->options.catalogue, id, &compose, err);
+		if (r < 0)
+			return r;
+		if (compose->state == STATE_REMOVED)
+			return error_set(err, -ENOENT, BLAME_REQUEST, NULL, "removed");
+		shown = calloc(1, sizeof(*shown));
+		if (!shown)
+			return error_oom(err);
+		kept_init(&shown->kept, id, sizeof(*shown), shown_free);
+		shown->owner = strdup(compose->owner);
+		if (!shown->owner)
+			return error_oom(err);
+		r = tree_record(rest, &compose, err);
+		if (r >= 0)
+			r = tree_open(rest->options.trees, compose, &shown->tree, err);
+		if (r < 0)
+			return r;
+		cache_put(rest->trees, rest, seen, &shown->kept);
+	}
+	*ret = steal(shown);
+	return 0;
+}
+
+/* ---- paths ------------------------------------------------------------- */
+
+/* Decode "NAME/a/b/" piece by piece: a piece that is "." or "..", or holds a slash, names nothing.
+ * Empty pieces are skipped, as web servers do (base URLs often end in a slash too many). */
+static int path_decode(const char *raw, char *to, bool *ret_slash)
+{
+	*ret_slash = true;
+	for (const char *at = raw, *end; *at; at = *end ? end + 1 : end) {
+		end = strchrnul(at, '/');
+		*ret_slash = *end == '/';
+		if (end == at)
+			continue;
+		if (percent_decode(at, (size_t)(end - at), false, to) < 0)
+			return -EINVAL;
+		if (strchr(to, '/') || !strcmp(to, ".") || !strcmp(to, ".."))
+			return -ENOENT;
+		to += strlen(to);
+		if (*end)
+			*to++ = '/';
+	}
+	*to = '\0';
+	return 0;
+}
+
+static int name_open(struct exchange *ex, const char *name, struct shown **ret, struct error *err)
+{
+	const char *owner = NULL;
+	size_t length = 0;
+	int64_t id;
+	int r = compose_name_parse(name, &id, &owner, &length);
+
+	if (r >= 0)
+		r = shown_open(ex->rest, id, ret, err);
+	if (r >= 0 && length &&
+	    (strlen((*ret)->owner) != length || strncasecmp((*ret)->owner, owner, length) != 0)) {
+		shown_unref(*ret);
+		*ret = NULL;
+		return -ENOENT;
+	}
+	return r;
+}
+
+/* To the spelling with a slash, told relative to where the client is: a proxy may have put us
+ * anywhere. */
+static int directory_redirect(struct exchange *ex, const char *path)
+{
+	const char *last = strrchr(path, '/');
+	struct text location = { 0 };
+	int r;
+
+	(void)text_adds(&location, "./");
+	percent_encode(&location, last ? last + 1 : path, "");
+	(void)text_adds(&location, "/");
+	if (*ex->query)
+		(void)text_addf(&location, "?%s", ex->query);
+	r = location.failed ? -ENOMEM
+			    : answer_redirect(ex, MHD_HTTP_MOVED_PERMANENTLY, location.data);
+	text_done(&location);
+	return r;
+}
+
+static int not_found(struct exchange *ex)
+{
+	return answer_error(ex, MHD_HTTP_NOT_FOUND, "There is no such file or directory.");
+}
+
+static int failed(struct exchange *ex, int r, const struct error *err)
+{
+	if (r == -ENOENT || r == -ENOTDIR || r == -ENAMETOOLONG)
+		return not_found(ex);
+	return err->code ? answer_failure(ex, err) : r;
+}
+
+static int node_answer(struct exchange *ex, struct shown *shown, const char *name,
+		       const char *below, bool slash)
+{
+	struct tree_node node;
+	struct error err = { 0 };
+	int r = tree_find(shown->tree, below, &node);
+
+	if (r < 0)
+		return failed(ex, r, &err);
+	if (!node.directory)
+		return slash ? not_found(ex) : file_send(ex, shown->tree, &node);
+	if (!slash)
+		return directory_redirect(ex, *below ? below : name);
+	return listing_directory(ex, shown->tree, &node, name, below);
+}
+
+int files_get(struct exchange *ex)
+{
+	_cleanup_(freep) char *path = malloc(strlen(ex->rest_path) + 1);
+	_cleanup_(shown_unrefp) struct shown *shown = NULL;
+	struct error err = { 0 };
+	char *below;
+	bool slash;
+	int r;
+
+	if (!path)
+		return -ENOMEM;
+	if (ex->bare)
+		return directory_redirect(ex, "composes");
+	r = path_decode(ex->rest_path, path, &slash);
+	if (r == -EINVAL)
+		return answer_error(ex, MHD_HTTP_BAD_REQUEST, "The requested URL is malformed.");
+	if (r < 0)
+		return not_found(ex);
+	if (!*path)
+		return listing_composes(ex);
+	below = strchrnul(path, '/');
+	if (*below)
+		*below++ = '\0';
+	if (*below && slash)
+		below[strlen(below) - 1] = '\0';
+	r = name_open(ex, path, &shown, &err);
+	return r < 0 ? failed(ex, r, &err) : node_answer(ex, shown, path, below, slash);
+}

@@ -1,0 +1,313 @@
+/* SPDX-License-Identifier: MIT */
+/* rest/send.c: one file: conditions, ranges, and its bytes.
+ *
+ * RFC 9110 sections 13 and 14, with single ranges: to several ranges the whole file is the answer.
+ * Files that still grow (logs) have neither ETag nor Last-Modified, but ranges: that is how the
+ * stock client follows them. */
+#include "rest/listing.h"
+
+#include <time.h>
+
+#define BLOCK ((size_t)64 * 1024)
+
+/* ---- types and dates --------------------------------------------------- */
+
+static const char *content_type(const struct tree_node *node)
+{
+	static const struct {
+		const char *ending, *type;
+	} types[] = {
+		{ ".repo", "text/plain" },	 { ".xml", "application/xml" },
+		{ ".json", "application/json" }, { ".rpm", "application/x-rpm" },
+		{ ".log", "text/plain" },	 { ".txt", "text/plain" },
+		{ ".gz", "application/gzip" },	 { ".zst", "application/zstd" },
+		{ ".xz", "application/x-xz" },	 { ".bz2", "application/x-bzip2" },
+		{ ".yaml", "text/plain" },
+	};
+	const char *dot = strrchr(node->name, '.');
+
+	for (size_t i = 0; dot && i < ARRAY_SIZE(types); i++)
+		if (!strcmp(dot, types[i].ending))
+			return types[i].type;
+	return node->package ? "application/octet-stream"
+	       : dot	     ? "application/octet-stream"
+			     : "text/plain";
+}
+
+#define HTTP_DATE_SIZE 40
+#define HTTP_DATE "%a, %d %b %Y %H:%M:%S GMT"
+
+static void date_print(int64_t when, char ret[static HTTP_DATE_SIZE])
+{
+	time_t seconds = (time_t)when;
+	struct tm tm;
+
+	if (!gmtime_r(&seconds, &tm) || !strftime(ret, HTTP_DATE_SIZE, HTTP_DATE, &tm))
+		ret[0] = '\0';
+}
+
+static bool date_parse(const char *text, int64_t *ret)
+{
+	struct tm tm = { 0 };
+	const char *end = strptime(text, HTTP_DATE, &tm);
+
+	if (!end || *end)
+		return false;
+	*ret = (int64_t)timegm(&tm);
+	return true;
+}
+
+/* ---- conditions -------------------------------------------------------- */
+
+/* Is @etag in a list of "a", W/"b", or *? Weak ones count only where @weak says so. */
+static bool etag_listed(const char *list, const char *etag, bool weak)
+{
+	size_t length = strlen(etag);
+
+	for (const char *at = list; *at;) {
+		bool is_weak;
+		const char *end;
+
+		at += strspn(at, " \t,");
+		if (*at == '*')
+			return true;
+		is_weak = !strncmp(at, "W/", 2);
+		at += is_weak ? 2 : 0;
+		if (*at != '"')
+			return false;
+		end = strchr(++at, '"');
+		if (!end)
+			return false;
+		if (length && (size_t)(end - at) == length && !memcmp(at, etag, length) &&
+		    (weak || !is_weak))
+			return true;
+		at = end + 1;
+	}
+	return false;
+}
+
+/* 0: send it; else 304 or 412. */
+static unsigned int conditions(const struct exchange *ex, const struct tree_node *node,
+			       const char *etag)
+{
+	const char *none = exchange_header(ex, MHD_HTTP_HEADER_IF_NONE_MATCH);
+	const char *since = exchange_header(ex, MHD_HTTP_HEADER_IF_MODIFIED_SINCE);
+	const char *match = exchange_header(ex, MHD_HTTP_HEADER_IF_MATCH);
+	const char *unmodified = exchange_header(ex, MHD_HTTP_HEADER_IF_UNMODIFIED_SINCE);
+	int64_t date;
+
+	if (match) {
+		if (!etag_listed(match, etag, false))
+			return MHD_HTTP_PRECONDITION_FAILED;
+	} else if (unmodified && date_parse(unmodified, &date) && node->mtime > date) {
+		return MHD_HTTP_PRECONDITION_FAILED;
+	}
+	if (none)
+		return etag_listed(none, etag, true) ? MHD_HTTP_NOT_MODIFIED : 0;
+	if (since && !node->live && date_parse(since, &date) && node->mtime <= date)
+		return MHD_HTTP_NOT_MODIFIED;
+	return 0;
+}
+
+/* ---- ranges ------------------------------------------------------------ */
+
+struct range {
+	uint64_t start, length;
+	bool partial, beyond; /* beyond: nothing of it exists */
+};
+
+static const char *digits(const char *at, uint64_t *ret)
+{
+	char *end;
+
+	if (*at < '0' || *at > '9')
+		return NULL;
+	*ret = strtoull(at, &end, 10); /* too large a number becomes the largest: beyond */
+	return end;
+}
+
+/* "bytes=FIRST-LAST", "bytes=FIRST-", "bytes=-LAST_BYTES"; anything else is no range at all. */
+static void range_parse(const char *text, uint64_t size, struct range *ret)
+{
+	uint64_t first = 0, last = UINT64_MAX;
+	bool suffix;
+
+	if (strncmp(text, "bytes=", 6) != 0)
+		return;
+	text += 6;
+	suffix = *text == '-';
+	if (!suffix)
+		text = digits(text, &first);
+	if (!text || *text++ != '-')
+		return;
+	if (*text || suffix)
+		text = digits(text, &last);
+	if (!text || *text || (!suffix && first > last))
+		return;
+	if (suffix) {
+		ret->beyond = !last || !size;
+		first = last < size ? size - last : 0;
+		last = UINT64_MAX;
+	} else {
+		ret->beyond = first >= size;
+	}
+	if (ret->beyond)
+		return;
+	ret->start = first;
+	ret->length = (last < size ? last + 1 : size) - first;
+	ret->partial = true;
+}
+
+static struct range range_read(const struct exchange *ex, const struct tree_node *node,
+			       const struct tree_file *file)
+{
+	const char *text = exchange_header(ex, MHD_HTTP_HEADER_RANGE);
+	const char *condition = exchange_header(ex, MHD_HTTP_HEADER_IF_RANGE);
+	struct range range = { .length = file->size };
+	int64_t date;
+
+	if (!text || ex->head)
+		return range;
+	if (condition &&
+	    (date_parse(condition, &date)
+		     ? node->live || date != node->mtime
+		     : *condition == '*' || !etag_listed(condition, file->etag, false)))
+		return range;
+	range_parse(text, file->size, &range);
+	return range;
+}
+
+/* ---- bytes ------------------------------------------------------------- */
+
+/* A file that is partly in memory, while it is being sent. */
+struct sending {
+	struct tree_file file;
+	uint64_t start;
+};
+
+static ssize_t sending_read(void *data, uint64_t position, char *to, size_t room)
+{
+	struct sending *sending = data;
+	ssize_t n = tree_file_read(&sending->file, to, room, sending->start + position);
+
+	return n > 0 ? n : MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+static void sending_free(void *data)
+{
+	struct sending *sending = data;
+
+	tree_file_done(&sending->file);
+	free(sending);
+}
+
+/* Takes what it uses out of @file. */
+static struct MHD_Response *bytes_response(struct tree_file *file, const struct range *range)
+{
+	struct MHD_Response *response;
+	struct sending *sending;
+
+	if (!range->length)
+		return MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+	if (file->fd >= 0 && !file->head_length) {
+		response = MHD_create_response_from_fd_at_offset64(range->length, file->fd,
+								   range->start);
+		if (response)
+			file->fd = -1;
+		return response;
+	}
+	if (file->fd < 0 && file->head)
+		return MHD_create_response_from_buffer(range->length, file->head + range->start,
+						       MHD_RESPMEM_MUST_COPY);
+	sending = calloc(1, sizeof(*sending));
+	if (!sending)
+		return NULL;
+	sending->file = *file;
+	sending->start = range->start;
+	response = MHD_create_response_from_callback(range->length, BLOCK, sending_read, sending,
+						     sending_free);
+	if (!response) {
+		free(sending);
+		return NULL;
+	}
+	*file = (struct tree_file){ .fd = -1 };
+	return response;
+}
+
+static void add_headers(struct MHD_Response *response, const struct tree_node *node,
+			const struct tree_file *file, const char *etag)
+{
+	char date[HTTP_DATE_SIZE], quoted[sizeof(file->etag) + 2];
+
+	response_header(response, MHD_HTTP_HEADER_ACCEPT_RANGES, "bytes");
+	response_header(response, "X-Content-Type-Options", "nosniff");
+	if (node->live) {
+		response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
+		return;
+	}
+	if (*etag) {
+		(void)snprintf(quoted, sizeof(quoted), "\"%s\"", etag);
+		response_header(response, MHD_HTTP_HEADER_ETAG, quoted);
+	}
+	date_print(node->mtime, date);
+	if (*date)
+		response_header(response, MHD_HTTP_HEADER_LAST_MODIFIED, date);
+}
+
+static int empty_answer(struct exchange *ex, unsigned int status, const struct tree_node *node,
+			const struct tree_file *file)
+{
+	struct MHD_Response *response =
+		MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+	char range[48];
+
+	add_headers(response, node, file, file->etag);
+	if (status == MHD_HTTP_RANGE_NOT_SATISFIABLE) {
+		(void)snprintf(range, sizeof(range), "bytes */%" PRIu64, file->size);
+		response_header(response, MHD_HTTP_HEADER_CONTENT_RANGE, range);
+	}
+	return answer_queue(ex, status, response);
+}
+
+static int bytes_answer(struct exchange *ex, const struct tree_node *node, struct tree_file *file,
+			const struct range *range)
+{
+	char etag[sizeof(file->etag)], text[80];
+	uint64_t size = file->size;
+	struct MHD_Response *response;
+
+	memcpy(etag, file->etag, sizeof(etag));
+	response = bytes_response(file, range);
+	add_headers(response, node, file, etag);
+	response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type(node));
+	if (!range->partial)
+		return answer_queue(ex, MHD_HTTP_OK, response);
+	(void)snprintf(text, sizeof(text), "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, range->start,
+		       range->start + range->length - 1, size);
+	response_header(response, MHD_HTTP_HEADER_CONTENT_RANGE, text);
+	return answer_queue(ex, MHD_HTTP_PARTIAL_CONTENT, response);
+}
+
+int file_send(struct exchange *ex, const struct tree *tree, const struct tree_node *node)
+{
+	_cleanup_(tree_file_done) struct tree_file file = { .fd = -1 };
+	struct error err = { 0 };
+	struct range range;
+	unsigned int status;
+	int r = tree_file_open(tree, node->index, &file, &err);
+
+	if (r < 0) {
+		if (r == -ENOENT) /* the name is there, its bytes are not */
+			err.code = -EIO;
+		if (!err.code)
+			(void)error_errno(&err, r, "%s", node->name);
+		return answer_failure(ex, &err);
+	}
+	status = conditions(ex, node, file.etag);
+	if (status)
+		return empty_answer(ex, status, node, &file);
+	range = range_read(ex, node, &file);
+	if (range.beyond)
+		return empty_answer(ex, MHD_HTTP_RANGE_NOT_SATISFIABLE, node, &file);
+	return bytes_answer(ex, node, &file, &range);
+}

@@ -1,0 +1,316 @@
+/* SPDX-License-Identifier: MIT */
+/* rest/server.c: libmicrohttpd's life cycle: one exchange from its request line to its end, limits,
+ * start and stop.
+ *
+ * Threads are libmicrohttpd's: a pool per listening address, each thread with its own epoll set and
+ * its own connections. A handler may wait for a commit (POST), so the pool is a little larger than
+ * the number of processors; nothing here waits for a worker. */
+#include "rest/exchange.h"
+#include "rest/listen.h"
+#include "rest/wait.h"
+
+#include <netinet/in.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#define THREADS 4
+#define CONNECTION_MEMORY ((size_t)32 * 1024)
+#define STOP_MS 2000
+#define TOO_LARGE "The request body is too large."
+
+/* ---- one exchange ------------------------------------------------------ */
+
+static void *on_uri(void *data, const char *uri, struct MHD_Connection *connection)
+{
+	struct rest *rest = data;
+	struct exchange *ex = exchange_new(rest, uri);
+
+	if (ex)
+		atomic_fetch_add(&rest->running, 1);
+	return ex;
+}
+
+static void on_completed(void *data, struct MHD_Connection *connection, void **closure,
+			 enum MHD_RequestTerminationCode how)
+{
+	struct rest *rest = data;
+	struct exchange *ex = *closure;
+
+	*closure = NULL;
+	connection_idle(connection);
+	if (!ex)
+		return;
+	wait_forget(ex);
+	exchange_free(ex);
+	atomic_fetch_sub(&rest->running, 1);
+}
+
+/* libmicrohttpd would decode "%2f" in the path before we see it; request.c does that work. */
+static size_t on_unescape(void *data, struct MHD_Connection *connection, char *string)
+{
+	return strlen(string);
+}
+
+static enum method method_parse(const char *word, bool *ret_head)
+{
+	static const struct {
+		const char *word;
+		enum method method;
+	} methods[] = {
+		{ "GET", METHOD_GET },	     { "HEAD", METHOD_GET },
+		{ "POST", METHOD_POST },     { "PATCH", METHOD_PATCH },
+		{ "DELETE", METHOD_DELETE }, { "OPTIONS", METHOD_OPTIONS },
+	};
+
+	*ret_head = !strcmp(word, "HEAD");
+	for (size_t i = 0; i < ARRAY_SIZE(methods); i++)
+		if (!strcmp(word, methods[i].word))
+			return methods[i].method;
+	return METHOD_OTHER;
+}
+
+/* The checks that need no body. Returns true when the answer should not wait for the body: it is
+ * far too long, or the client asks first (Expect). */
+static bool exchange_admit(struct exchange *ex)
+{
+	const char *length = exchange_header(ex, MHD_HTTP_HEADER_CONTENT_LENGTH);
+	const char *coding = exchange_header(ex, MHD_HTTP_HEADER_TRANSFER_ENCODING);
+	size_t limit = ex->rest->body_limit;
+	uint64_t bytes = length ? strtoull(length, NULL, 10) : 0;
+
+	exchange_split(ex);
+	if (ex->refused)
+		return length || coding;
+	route_find(ex);
+	if (length && coding) { /* two opinions on where the request ends */
+		exchange_refuse(ex, MHD_HTTP_BAD_REQUEST,
+				"Content-Length and Transfer-Encoding exclude each other.");
+		return true;
+	}
+	if (bytes > limit) {
+		exchange_refuse(ex, MHD_HTTP_CONTENT_TOO_LARGE, TOO_LARGE);
+		return bytes / REST_DISCARD_FACTOR > limit ||
+		       exchange_header(ex, MHD_HTTP_HEADER_EXPECT);
+	}
+	if (ex->route && ex->method & (METHOD_POST | METHOD_PATCH | METHOD_DELETE)) {
+		struct error err = { 0 };
+
+		if (account_of(ex, &ex->account, &err) < 0)
+			exchange_refuse(
+				ex, err.code == -EPERM ? MHD_HTTP_UNAUTHORIZED : MHD_HTTP_FORBIDDEN,
+				err.message);
+	}
+	return false;
+}
+
+/* Take a piece of the body; -ECONNABORTED ends a connection that only wants to keep us busy. */
+static int exchange_receive(struct exchange *ex, const char *bytes, size_t length)
+{
+	size_t limit = ex->rest->body_limit;
+
+	if (time_monotonic_ms() - ex->time_begun_ms > REST_REQUEST_SECONDS * INT64_C(1000))
+		return -ECONNABORTED;
+	ex->body_bytes += length;
+	if (ex->body_bytes > limit) {
+		if (ex->body_bytes / REST_DISCARD_FACTOR > limit)
+			return -ECONNABORTED;
+		exchange_refuse(ex, MHD_HTTP_CONTENT_TOO_LARGE, TOO_LARGE);
+	}
+	if (ex->refused)
+		text_done(&ex->body);
+	else if (text_add(&ex->body, bytes, length) < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+static enum MHD_Result on_request(void *data, struct MHD_Connection *connection, const char *url,
+				  const char *method, const char *version, const char *bytes,
+				  size_t *length, void **closure)
+{
+	struct exchange *ex = *closure;
+	int r;
+
+	if (!ex)
+		return MHD_NO;
+	if (!ex->begun) {
+		ex->begun = true;
+		ex->connection = connection;
+		ex->method = method_parse(method, &ex->head);
+		ex->time_begun_ms = time_monotonic_ms();
+		connection_busy(connection);
+		r = exchange_admit(ex) ? route_run(ex) : 0;
+		return r < 0 ? MHD_NO : MHD_YES;
+	}
+	if (*length) {
+		r = exchange_receive(ex, bytes, *length);
+		*length = 0;
+		return r < 0 ? MHD_NO : MHD_YES;
+	}
+	return route_run(ex) < 0 ? MHD_NO : MHD_YES;
+}
+
+/* ---- start ------------------------------------------------------------- */
+
+static void on_log(void *data, const char *format, va_list arguments)
+{
+	char line[512];
+
+	(void)data;
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral" /* the format is libmicrohttpd's own */
+	(void)vsnprintf(line, sizeof(line), format, arguments);
+#pragma GCC diagnostic pop
+	line[strcspn(line, "\n")] = '\0';
+	log_debug("http: %s", line);
+}
+
+/* Each connection may have a file open beside its socket: stay clear of the limit of descriptors.
+ */
+static unsigned int connection_limit(const struct rest_options *options)
+{
+	unsigned int limit = options->connections ? options->connections : REST_CONNECTIONS;
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur != RLIM_INFINITY &&
+	    files.rlim_cur / 3 < limit)
+		limit = (unsigned int)(files.rlim_cur / 3);
+	return limit;
+}
+
+static int daemon_start(struct rest *rest, int fd, unsigned int connections, struct error *err)
+{
+	unsigned int per_address = rest->options.connections_per_address;
+	struct MHD_Daemon *daemon;
+
+	daemon = MHD_start_daemon(
+		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME |
+			MHD_USE_ERROR_LOG,
+		0, NULL, NULL, on_request, rest, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
+		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, (unsigned int)THREADS,
+		MHD_OPTION_CONNECTION_LIMIT, connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
+		per_address ? per_address : connections / 2, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)REST_IDLE_SECONDS,
+		MHD_OPTION_URI_LOG_CALLBACK, on_uri, rest, MHD_OPTION_NOTIFY_COMPLETED,
+		on_completed, rest, MHD_OPTION_NOTIFY_CONNECTION, connection_notify, rest,
+		MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, NULL, MHD_OPTION_END);
+	if (!daemon)
+		return error_errno(err, -(errno ? errno : EIO),
+				   "cannot start the HTTP server on %s", rest->url);
+	rest->daemons[rest->daemon_count++] = daemon;
+	return 0;
+}
+
+static int caches_start(struct rest *rest, struct error *err)
+{
+	const size_t mib = (size_t)1024 * 1024;
+
+	if (cache_new(4096, 12 * mib, &rest->records) < 0 ||
+	    cache_new(4096, 12 * mib, &rest->items) < 0 ||
+	    cache_new(128, 8 * mib, &rest->pages) < 0 || cache_new(64, mib, &rest->trees) < 0 ||
+	    waits_new(&rest->waits) < 0)
+		return error_oom(err);
+	return 0;
+}
+
+static int public_url(struct rest *rest, struct error *err)
+{
+	const char *given = rest->options.public_url;
+
+	if (given)
+		rest->public_url = strdup(given);
+	else if (asprintf(&rest->public_url, "%s/composes", rest->url) < 0)
+		rest->public_url = NULL;
+	return rest->public_url ? 0 : error_oom(err);
+}
+
+int rest_start(const struct rest_options *options, struct rest **ret, struct error *err)
+{
+	_cleanup_(rest_stopp) struct rest *rest = calloc(1, sizeof(*rest));
+	unsigned int connections = connection_limit(options);
+	struct listeners listeners = LISTENERS_NONE;
+	int r;
+
+	if (!rest)
+		return error_oom(err);
+	rest->options = *options;
+	if (!rest->options.auth_backend)
+		rest->options.auth_backend = "noauth";
+	if (!account_backend_known(rest->options.auth_backend))
+		return error_set(err, -EINVAL, BLAME_REQUEST, "auth.backend",
+				 "unknown authentication backend \"%s\"", options->auth_backend);
+	rest->body_limit = options->body_limit ? options->body_limit : SPEC_MAX_BYTES;
+	r = caches_start(rest, err);
+	if (r < 0)
+		return r;
+	r = listeners_open(options->listen, &listeners, &rest->url, err);
+	if (r < 0)
+		return r;
+	r = public_url(rest, err);
+	for (unsigned int i = 0; i < listeners.count && r >= 0; i++) {
+		r = daemon_start(rest, listeners.fd[i], connections, err);
+		if (r >= 0)
+			listeners.fd[i] = -1; /* the daemon closes it */
+	}
+	listeners_close(&listeners);
+	if (r < 0)
+		return r;
+	*ret = steal(rest);
+	return 0;
+}
+
+const char *rest_url(const struct rest *rest)
+{
+	return rest->url;
+}
+
+void rest_changed(void *data, const struct catalogue_event *event)
+{
+	struct rest *rest = data;
+
+	if (!event->compose)
+		return;
+	atomic_fetch_add(&rest->generation, 1);
+	atomic_store(&rest->watched, true);
+	cache_drop(rest->records, event->compose->id);
+	cache_drop(rest->items, event->compose->id);
+	cache_drop(rest->trees, event->compose->id);
+	wait_changed(rest, event);
+}
+
+void rest_tick(struct rest *rest)
+{
+	int64_t now_ms = time_monotonic_ms();
+
+	atomic_store(&rest->tick_ms, now_ms);
+	wait_tick(rest, now_ms);
+}
+
+void rest_stop(struct rest *rest)
+{
+	int64_t until = time_monotonic_ms() + STOP_MS;
+
+	if (!rest)
+		return;
+	atomic_store(&rest->stopping, true);
+	for (unsigned int i = 0; i < rest->daemon_count; i++) {
+		int fd = MHD_quiesce_daemon(rest->daemons[i]);
+
+		if (fd >= 0)
+			(void)close(fd);
+	}
+	if (rest->waits)
+		wait_end_all(rest);
+	while (atomic_load(&rest->running) && time_monotonic_ms() < until)
+		(void)nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
+	for (unsigned int i = 0; i < rest->daemon_count; i++)
+		MHD_stop_daemon(rest->daemons[i]);
+	cache_free(rest->records);
+	cache_free(rest->items);
+	cache_free(rest->pages);
+	cache_free(rest->trees);
+	waits_free(rest->waits);
+	free(rest->url);
+	free(rest->public_url);
+	free(rest);
+}
