@@ -31,8 +31,8 @@ DEFINE_FREEP(struct package_set, package_set_free)
 
 /** package_set_composition() - as input of composer_write(); borrowed from @set */
 struct composition *package_set_composition(struct package_set *set);
-int64_t package_set_event(const struct package_set *set);  /* -1 none */
-const char *package_set_source(const struct package_set *set); /* NULL: unchanged */
+int64_t package_set_event(const struct package_set *set);	  /* -1 none */
+const char *package_set_source(const struct package_set *set);	  /* NULL: unchanged */
 int64_t package_set_bytes_written(const struct package_set *set); /* snapshots */
 
 /** struct source_type - one row of the table in source.c */
@@ -43,6 +43,6 @@ struct source_type_driver {
 		    struct error *err);
 };
 
-/** source_load() - by the type of the job's spec; -EOPNOTSUPP, BLAME_REQUEST names a type without a driver */
-int source_load(const struct source_context *context, struct package_set **ret,
-		struct error *err);
+/** source_load() - by the type of the job's spec; -EOPNOTSUPP, BLAME_REQUEST names a type without a
+ * driver */
+int source_load(const struct source_context *context, struct package_set **ret, struct error *err);

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* resolver/sources/load.h: repositories of one job, and the rows that are taken from them. */
+#pragma once
+
+#include "resolver/sources/set.h"
+
+/** struct repository - one word of source.source or lookaside_repos */
+struct repository {
+	const char *word;  /* as requested; borrowed */
+	const char *base;  /* its real path; owned by the set */
+	struct held *held; /* the set's reference */
+	bool lookaside;
+	uint8_t *taken; /* one bit per package: already in the tree being filled */
+};
+
+/** struct load - a job on its way from repositories to a package set */
+struct load {
+	const struct source_context *context;
+	struct package_set *set;
+	struct repository *repository; /* lookaside ones last */
+	size_t count, sources;	       /* all of them; those that are not lookaside */
+	struct text log;	       /* becomes the compose's depsolve log: no times in it */
+	int64_t step, steps;	       /* of the progress line */
+};
+
+void load_say(const struct load *load, const char *format, ...) _printf_(2, 3);
+void load_progress(const struct load *load, const char *phase, const char *format, ...)
+	_printf_(3, 4);
+
+/** repository_open() - find it, read its repomd.xml, open or build its snapshot */
+int repository_open(struct load *load, struct repository *repository, struct error *err);
+
+/**
+ * repository_path() - a location below the repository, with the xml:base before it
+ * @base: as the metadata has it, or NULL, or ""
+ * Malloc'ed. -EACCES, BLAME_SOURCE: @base leads elsewhere */
+int repository_path(const struct repository *repository, const char *base, const char *href,
+		    char **ret, struct error *err);
+
+/* ---- rows (rows.c) ---- */
+
+/** rows_begin() - a new tree: nothing is taken yet; 0 or -ENOMEM */
+int rows_begin(struct load *load);
+/** rows_add() - take package @index of repository @number into a tree, unless it is there already
+ * @reason: owned by the set. -ENOENT, -ESTALE, BLAME_SOURCE: its file is missing or has another
+ * size */
+int rows_add(struct load *load, size_t number, uint32_t index, size_t arch, enum composer_tree tree,
+	     const char *reason, struct error *err);
+/** rows_add_debug() - debug packages of the rows that @arch has since @first; all with @everything
+ */
+int rows_add_debug(struct load *load, size_t arch, size_t first, bool everything,
+		   struct error *err);
+/** rows_add_sources() - source packages of all rows; all with @everything */
+int rows_add_sources(struct load *load, bool everything, struct error *err);

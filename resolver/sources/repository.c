@@ -1,0 +1,211 @@
+/* SPDX-License-Identifier: MIT */
+/* resolver/sources/repository.c: from a word of the request to an open snapshot.
+ *
+ * repomd.xml is read each time; its digest says whether the rest is known already. */
+#include "resolver/sources/load.h"
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <sys/stat.h>
+
+void load_say(const struct load *load, const char *format, ...)
+{
+	_cleanup_(freep) char *text = NULL;
+	va_list arguments;
+	int r;
+
+	va_start(arguments, format);
+	r = vasprintf(&text, format, arguments);
+	va_end(arguments);
+	if (r < 0)
+		text = NULL;
+	else if (load->context->log)
+		load->context->log(load->context->data, text);
+}
+
+void load_progress(const struct load *load, const char *phase, const char *format, ...)
+{
+	_cleanup_(freep) char *text = NULL;
+	va_list arguments;
+	int r;
+
+	va_start(arguments, format);
+	r = vasprintf(&text, format, arguments);
+	va_end(arguments);
+	if (r < 0)
+		text = NULL;
+	else if (load->context->progress)
+		load->context->progress(load->context->data, load->step, load->steps, phase, text);
+}
+
+/* ---- places ------------------------------------------------------------ */
+
+static const char *without_scheme(const char *url)
+{
+	return strncmp(url, "file://", 7) ? url : url + 7;
+}
+
+/* What follows directory @above in absolute path @path, or NULL when it does not lie there */
+static const char *below(const char *path, const char *above)
+{
+	size_t length = strlen(above);
+
+	while (length > 1 && above[length - 1] == '/')
+		length--;
+	if (strncmp(path, above, length) || (path[length] && path[length] != '/'))
+		return NULL;
+	return path + length + strspn(path + length, "/");
+}
+
+int repository_path(const struct repository *repository, const char *base, const char *href,
+		    char **ret, struct error *err)
+{
+	_cleanup_(freep) char *path = NULL;
+	const char *rest = base ? base : "";
+	size_t length;
+	int r;
+
+	if (*rest && (strstr(rest, "://") || *rest == '/')) {
+		const char *absolute = without_scheme(rest);
+
+		rest = *absolute == '/' ? below(absolute, repository->base) : NULL;
+		if (!rest && *absolute == '/')
+			rest = below(absolute, without_scheme(repository->word));
+		if (!rest)
+			return error_set(err, -EACCES, BLAME_SOURCE, NULL,
+					 "xml:base \"%.256s\" leads out of the repository", base);
+	}
+	length = strlen(rest);
+	while (length && rest[length - 1] == '/')
+		length--;
+	if (asprintf(&path, "%.*s%s%s", (int)length, rest, length ? "/" : "", href) < 0) {
+		path = NULL;
+		return error_oom(err);
+	}
+	r = location_check(path, NULL, err);
+	if (r < 0)
+		return r;
+	*ret = steal(path);
+	return 0;
+}
+
+/* ---- metadata ---------------------------------------------------------- */
+
+struct reading {
+	const struct load *load;
+	const struct repository *repository;
+};
+
+static int open_record(void *data, const struct repomd_record *record, struct error *err)
+{
+	const struct reading *reading = data;
+	_cleanup_(freep) char *path = NULL;
+	int r = repository_path(reading->repository, record->base, record->href, &path, err);
+
+	return r < 0 ? r
+		     : transport_open(reading->load->context->transport, reading->repository->base,
+				      path, err);
+}
+
+static void on_progress(void *data, const char *text)
+{
+	const struct reading *reading = data;
+
+	load_progress(reading->load, "metadata", "%s: %s", reading->repository->word, text);
+}
+
+static void on_log(void *data, const char *text)
+{
+	const struct reading *reading = data;
+
+	load_say(reading->load, "%s: %s", reading->repository->word, text);
+}
+
+static int read_repomd(const struct load *load, const struct repository *repository, char **ret,
+		       size_t *ret_length, struct error *err)
+{
+	_cleanup_(freep) char *bytes = NULL;
+	_cleanup_(closep) int fd = transport_open(load->context->transport, repository->base,
+						  "repodata/repomd.xml", err);
+	struct stat st;
+	ssize_t got;
+
+	if (fd < 0)
+		return fd;
+	if (fstat(fd, &st) < 0)
+		return error_errno(err, -errno, "repodata/repomd.xml");
+	if (st.st_size > REPOMD_MAX_BYTES)
+		return error_set(err, -EFBIG, BLAME_SOURCE, NULL,
+				 "repodata/repomd.xml has %lld bytes, more than %d",
+				 (long long)st.st_size, REPOMD_MAX_BYTES);
+	bytes = malloc((size_t)st.st_size + 1);
+	if (!bytes)
+		return error_oom(err);
+	got = io_read(fd, bytes, (size_t)st.st_size);
+	if (got < 0)
+		return error_errno(err, (int)got, "repodata/repomd.xml");
+	bytes[got] = '\0';
+	*ret = steal(bytes);
+	*ret_length = (size_t)got;
+	return 0;
+}
+
+static int build(struct load *load, struct repository *repository, const char *bytes, size_t length,
+		 struct error *err)
+{
+	_cleanup_(repomd_freep) struct repomd *repomd = NULL;
+	struct reading reading = { .load = load, .repository = repository };
+	struct snapshot_reader reader = {
+		.open = open_record, .progress = on_progress, .log = on_log, .data = &reading
+	};
+	int64_t written = 0, start = time_monotonic_ms();
+	int r = repomd_parse(bytes, length, &repomd, err);
+
+	if (r == 0)
+		r = snapshot_build(load->context->snapshots_dirfd, repomd, &reader, &written, err);
+	if (r < 0)
+		return r;
+	load->set->bytes_written += written;
+	load_say(load, "%s: metadata indexed in %" PRId64 " ms", repository->word,
+		 time_monotonic_ms() - start);
+	r = pools_open(load->context->pools, repomd->digest, &repository->held, err);
+	return r == -ENOENT ? error_set(err, -EIO, BLAME_US, NULL, "the index of %s was lost",
+					repository->word)
+			    : r;
+}
+
+static int read_metadata(struct load *load, struct repository *repository, struct error *err)
+{
+	_cleanup_(freep) char *bytes = NULL;
+	char digest[DIGEST_HEX_SIZE];
+	size_t length = 0;
+	int r = read_repomd(load, repository, &bytes, &length, err);
+
+	if (r < 0)
+		return r;
+	sha256_hex(bytes, length, digest);
+	r = pools_open(load->context->pools, digest, &repository->held, err);
+	return r == -ENOENT ? build(load, repository, bytes, length, err) : r;
+}
+
+int repository_open(struct load *load, struct repository *repository, struct error *err)
+{
+	_cleanup_(freep) char *base = NULL;
+	int r = transport_base(load->context->transport, repository->word, &base, err);
+
+	if (r < 0)
+		return r;
+	repository->base = package_set_text(load->set, base);
+	if (!repository->base)
+		return error_oom(err);
+	r = read_metadata(load, repository, err);
+	if (r < 0)
+		return error_prefix(err, "%s", repository->word);
+	if (package_set_hold(load->set, repository->held) < 0)
+		return error_oom(err);
+	load_say(load, "%s: %" PRIu32 " packages, repomd revision %" PRId64 "%s", repository->word,
+		 snapshot_count(repository->held->snapshot),
+		 snapshot_revision(repository->held->snapshot),
+		 repository->lookaside ? ", lookaside" : "");
+	return 0;
+}

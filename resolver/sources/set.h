@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+/* resolver/sources/set.h: what the files of this room share: the package set while it is made, and
+ * the worker's open snapshots. */
+#pragma once
+
+#include "resolver/sources/source.h"
+
+/**
+ * struct held - an open snapshot, kept between jobs and counted
+ * @debug: debug packages, sorted by (sourcerpm, index); NULL until held_debug()
+ * @twin:  all packages, sorted by (checksum, index); NULL until held_twins() */
+struct held {
+	struct snapshot *snapshot;
+	unsigned int users;
+	uint64_t used; /* stamp of the last use */
+	uint32_t *debug, *twin;
+	size_t debug_count;
+};
+
+/** pools_open() - the snapshot of that digest, out of memory or off the disk; -ENOENT as
+ * snapshot_open(). Given back with pools_release() */
+int pools_open(struct pools *pools, const char *digest, struct held **ret, struct error *err);
+void pools_release(struct held *held);
+
+/**
+ * pools_solver() - a prepared solver pool over @held, of which the last @lookaside only satisfy
+ * @ret_loaded: it was not in memory
+ * Borrowed until the next call. */
+int pools_solver(struct pools *pools, const char *arch, struct held *const *held, size_t count,
+		 size_t lookaside, struct solve_pool **ret, bool *ret_loaded, struct error *err);
+
+/** held_debug() - the debug packages that were built from @sourcerpm: a range of held->debug */
+int held_debug(struct held *held, const char *sourcerpm, size_t *ret_first, size_t *ret_count);
+int held_debug_all(struct held *held); /* make held->debug; 0 or -ENOMEM */
+/** held_twins() - packages with the checksum of package @index, itself among them, in order */
+int held_twins(struct held *held, uint32_t index, const uint32_t **ret, size_t *ret_count);
+
+struct package_set {
+	struct composition composition;
+	struct strings arches, comps_names;
+	struct strings texts; /* strings that rows point to */
+	char *depsolve_log, *modules;
+	int64_t event, bytes_written;
+	size_t room; /* rows allocated */
+	struct held **held;
+	size_t held_count;
+	struct solve_answer **answer; /* their reasons are pointed to */
+	size_t answer_count;
+};
+
+int package_set_new(const struct spec *spec, struct package_set **ret, struct error *err);
+/** package_set_hold() - take over a reference of pools_open(); -ENOMEM: released */
+int package_set_hold(struct package_set *set, struct held *held);
+int package_set_own(struct package_set *set, struct solve_answer *answer); /* freed on -ENOMEM */
+int package_set_add(struct package_set *set, const struct composer_package *package);
+const char *package_set_text(struct package_set *set, const char *text); /* NULL: out of memory */
+
+/* ---- one file per source type ---- */
+int repo_load(const struct source_context *context, struct package_set **ret, struct error *err);

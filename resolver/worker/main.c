@@ -1,0 +1,337 @@
+/* SPDX-License-Identifier: MIT */
+/* resolver/worker/main.c: one job after another: source, package set, files, report.
+ *
+ *   job line ─► empty work directory ─► source_load() ─► composer_write() ─► "result"
+ *                      └──────────────────────┴────────────────┴───────────► "failed", with blame
+ *
+ * Whatever a source delivers becomes "failed"; only memory that runs out inside libsolv, and bugs,
+ * end the process, and then the server says so. Snapshots and solver pools stay for the next job.
+ */
+#include "resolver/worker/worker.h"
+
+#include "resolver/sources/source.h"
+#include "resolver/worker/sandbox.h"
+
+#include <fcntl.h>
+#include <malloc.h>
+#include <unistd.h>
+
+#define LINE_STEP (64 * 1024)
+
+struct worker {
+	int state_dirfd, work_dirfd, pipe_fd, snapshots_dirfd;
+	int64_t memory_limit, pools_limit;
+	struct pools *pools;
+	struct text in; /* what came from the server; the first @done bytes are used up */
+	size_t done;
+	int64_t id;	 /* of the job at hand */
+	int send_failed; /* negative errno: the server is gone */
+};
+
+/* ---- the pipe ---------------------------------------------------------- */
+
+static void say(struct worker *worker, struct message *message)
+{
+	_cleanup_(text_done) struct text line = { 0 };
+	int r;
+
+	message->id = worker->id;
+	r = message_print(message, &line);
+	if (r == 0)
+		r = io_write(worker->pipe_fd, line.data, line.length);
+	if (r < 0)
+		worker->send_failed = r;
+}
+
+static void say_progress(void *data, int64_t done, int64_t total, const char *phase,
+			 const char *text)
+{
+	_cleanup_(freep) char *phase_copy = strdup(phase), *text_copy = strdup(text);
+	struct message message = { .type = PIPE_PROGRESS,
+				   .done = done,
+				   .total = total,
+				   .phase = phase_copy,
+				   .text = text_copy };
+
+	if (phase_copy && text_copy)
+		say(data, &message);
+}
+
+static void say_log(void *data, const char *text)
+{
+	_cleanup_(freep) char *copy = strdup(text);
+	struct message message = { .type = PIPE_LOG, .text = copy };
+
+	if (copy)
+		say(data, &message);
+}
+
+static void say_failed(struct worker *worker, struct error *err)
+{
+	struct message message = { .type = PIPE_FAILED,
+				   .text = err->message,
+				   .field = err->field[0] ? err->field : NULL,
+				   .blame = err->blame };
+
+	say(worker, &message);
+}
+
+/* 1: *ret is the next line without its newline; 0: the server closed the pipe */
+static int next_line(struct worker *worker, const char **ret, size_t *ret_length)
+{
+	struct text *in = &worker->in;
+	size_t seen;
+
+	if (worker->done) {
+		in->length -= worker->done;
+		memmove(in->data, in->data + worker->done, in->length + 1);
+		worker->done = 0;
+	}
+	for (seen = 0;;) {
+		char *end = in->length ? memchr(in->data + seen, '\n', in->length - seen) : NULL;
+		ssize_t n;
+
+		if (end) {
+			*ret = in->data;
+			*ret_length = (size_t)(end - in->data);
+			worker->done = *ret_length + 1;
+			return 1;
+		}
+		seen = in->length;
+		if (seen > PIPE_LINE_MAX)
+			return -EMSGSIZE;
+		if (text_reserve(in, LINE_STEP) < 0)
+			return -ENOMEM;
+		do
+			n = read(worker->pipe_fd, in->data + seen, LINE_STEP);
+		while (n < 0 && errno == EINTR);
+		if (n <= 0)
+			return n < 0 ? -errno : 0;
+		in->length += (size_t)n;
+		in->data[in->length] = '\0';
+	}
+}
+
+/* ---- one job ----------------------------------------------------------- */
+
+static bool have_file(struct worker *worker, const char *directory, const char *digest)
+{
+	char path[32 + DIGEST_HEX_SIZE];
+
+	(void)snprintf(path, sizeof(path), "%s/%s", directory, digest);
+	return faccessat(worker->state_dirfd, path, F_OK, 0) == 0;
+}
+
+static bool have_blob(void *data, const char *digest)
+{
+	return have_file(data, "blobs", digest);
+}
+
+static bool have_manifest(void *data, const char *digest)
+{
+	return have_file(data, "manifests", digest);
+}
+
+static int empty_work(const struct worker *worker, struct error *err)
+{
+	static const char *const names[] = { "blobs", "manifests" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		_cleanup_(closep) int fd = -1;
+		int r = directory_remove(worker->work_dirfd, names[i]);
+
+		if (r == 0)
+			fd = r = directory_open(worker->work_dirfd, names[i]);
+		if (r < 0)
+			return error_errno(err, r, "cannot empty the work directory");
+	}
+	return 0;
+}
+
+static int fill_outcome(const struct worker *worker, const struct package_set *set,
+			struct composer_result *result, struct outcome *outcome, struct error *err)
+{
+	const char *source = package_set_source(set);
+
+	outcome->id = worker->id;
+	outcome->manifest = strdup(result->manifest);
+	outcome->source = source ? strdup(source) : NULL;
+	if (!outcome->manifest || (source && !outcome->source))
+		return error_oom(err);
+	outcome->manifest_new = result->manifest_new;
+	outcome->blobs = result->blobs;
+	result->blobs = (struct strings){ 0 };
+	outcome->koji_event = package_set_event(set);
+	outcome->packages_count = result->packages_count;
+	outcome->size_bytes = result->size_bytes;
+	outcome->bytes_written = result->bytes_written + package_set_bytes_written(set);
+	return 0;
+}
+
+static int write_compose(struct worker *worker, struct package_set *set, struct error *err)
+{
+	_cleanup_(composer_result_done) struct composer_result result = { 0 };
+	_cleanup_(outcome_freep) struct outcome *outcome = calloc(1, sizeof(*outcome));
+	struct message message = { .type = PIPE_RESULT, .outcome = outcome };
+	struct composition *composition = package_set_composition(set);
+	int r;
+
+	if (!outcome)
+		return error_oom(err);
+	composition->have_blob = have_blob;
+	composition->have_manifest = have_manifest;
+	composition->have_data = worker;
+	r = composer_write(composition, worker->work_dirfd, &result, err);
+	if (r == 0)
+		r = fill_outcome(worker, set, &result, outcome, err);
+	if (r == 0)
+		say(worker, &message);
+	return r;
+}
+
+static int make_compose(struct worker *worker, const struct job *job, struct error *err)
+{
+	_cleanup_(transport_freep) struct transport *transport = NULL;
+	_cleanup_(package_set_freep) struct package_set *set = NULL;
+	struct source_context context = {
+		.job = job,
+		.pools = worker->pools,
+		.snapshots_dirfd = worker->snapshots_dirfd,
+		.progress = say_progress,
+		.log = say_log,
+		.data = worker,
+	};
+	int r = empty_work(worker, err);
+
+	if (r == 0)
+		r = transport_local(&job->allowed, job->trusted, job->uid, job->gid, &transport,
+				    err);
+	context.transport = transport;
+	if (r == 0)
+		r = source_load(&context, &set, err);
+	if (r == 0)
+		r = write_compose(worker, set, err);
+	if (set && package_set_bytes_written(set))
+		(void)malloc_trim(0); /* indexing took far more than what stays */
+	return r;
+}
+
+static int serve(struct worker *worker, struct error *err)
+{
+	struct message ready = { .type = PIPE_READY };
+
+	say(worker, &ready);
+	while (!worker->send_failed) {
+		struct message message = { 0 };
+		struct error failure = { 0 };
+		const char *line = NULL;
+		size_t length = 0;
+		int r = next_line(worker, &line, &length);
+
+		if (r <= 0)
+			return r < 0 ? error_errno(err, r, "cannot read from the server") : 0;
+		r = message_parse(line, length, &message, err);
+		if (r == 0 && message.type != PIPE_COMPOSE)
+			r = error_set(err, -EBADMSG, BLAME_US, NULL,
+				      "the server sent what only a worker says");
+		if (r == 0) {
+			worker->id = message.job->id;
+			if (make_compose(worker, message.job, &failure) < 0)
+				say_failed(worker, &failure);
+		}
+		message_done(&message);
+		if (r < 0)
+			return r;
+	}
+	return worker->send_failed == -EPIPE
+		       ? 0
+		       : error_errno(err, worker->send_failed, "cannot write to the server");
+}
+
+/* ---- start ------------------------------------------------------------- */
+
+static int read_option(struct worker *worker, const char *argument, struct error *err)
+{
+	const struct {
+		const char *name;
+		int *fd;
+		int64_t *bytes;
+	} options[] = {
+		{ "--pipe-fd=", &worker->pipe_fd, NULL },
+		{ "--state-dir-fd=", &worker->state_dirfd, NULL },
+		{ "--work-dir-fd=", &worker->work_dirfd, NULL },
+		{ "--memory-limit=", NULL, &worker->memory_limit },
+		{ "--pools-limit=", NULL, &worker->pools_limit },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
+		size_t length = strlen(options[i].name);
+		int64_t value;
+
+		if (strncmp(argument, options[i].name, length) != 0)
+			continue;
+		if (parse_int64(argument + length, &value) < 0 || value < 0 ||
+		    (options[i].fd && value > INT32_MAX))
+			return error_set(err, -EINVAL, BLAME_REQUEST, argument, "not a number");
+		if (options[i].fd)
+			*options[i].fd = (int)value;
+		else
+			*options[i].bytes = value;
+		return 0;
+	}
+	return error_set(err, -EINVAL, BLAME_REQUEST, argument, "no option of the worker");
+}
+
+static int start(struct worker *worker, struct error *err)
+{
+	int writable[2], r;
+
+	worker->snapshots_dirfd = directory_open(worker->state_dirfd, "snapshots");
+	if (worker->snapshots_dirfd < 0)
+		return error_errno(err, worker->snapshots_dirfd, "snapshots");
+	writable[0] = worker->snapshots_dirfd;
+	writable[1] = worker->work_dirfd;
+	r = sandbox_enter(writable, ARRAY_SIZE(writable), (uint64_t)worker->memory_limit, err);
+	if (r < 0)
+		return r;
+	if (worker->pools_limit < 0)
+		worker->pools_limit = worker->memory_limit / 4;
+	return pools_new(worker->snapshots_dirfd, (size_t)worker->pools_limit, &worker->pools, err);
+}
+
+static void worker_done(struct worker *worker)
+{
+	pools_free(worker->pools);
+	text_done(&worker->in);
+	closep(&worker->snapshots_dirfd);
+}
+
+int worker_main(int argc, char **argv)
+{
+	_cleanup_(worker_done) struct worker worker = { .state_dirfd = -1,
+							.work_dirfd = -1,
+							.pipe_fd = -1,
+							.snapshots_dirfd = -1,
+							.memory_limit = -1,
+							.pools_limit = -1 };
+	struct error err = { 0 };
+	int r = 0;
+
+	for (int i = 1; i < argc && r == 0; i++)
+		r = read_option(&worker, argv[i], &err);
+	if (r == 0 && (worker.state_dirfd < 0 || worker.work_dirfd < 0 || worker.pipe_fd < 0 ||
+		       worker.memory_limit < 0))
+		r = error_set(&err, -EINVAL, BLAME_REQUEST, "worker",
+			      "is started by the server, with --pipe-fd, --state-dir-fd, "
+			      "--work-dir-fd and --memory-limit");
+	if (r < 0) {
+		log_error("%s: %s", err.field, err.message);
+		return 2;
+	}
+	r = start(&worker, &err);
+	if (r == 0)
+		r = serve(&worker, &err);
+	if (r < 0)
+		log_error("worker: %s", err.message);
+	return r < 0;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: MIT */
+/* resolver/worker/worker.h: the door to the worker process: one job after another from a pipe. */
+#pragma once
+
+/**
+ * worker_main() - `odcsfs worker`, started by the server only
+ * @argv: options after the verb, all required but the last:
+ *        --pipe-fd=N         socket to the server, lines of core/model
+ *        --state-dir-fd=N    state directory: snapshots/ is written, blobs/ and manifests/ are
+ * looked into
+ *        --work-dir-fd=N     directory for new files, emptied before each job
+ *        --memory-limit=BYTES  of private memory; beyond it allocations fail
+ *        --pools-limit=BYTES   of solver pools kept between jobs (default: a quarter of
+ * memory-limit)
+ *
+ * Says "ready", then answers each job with one "result" or "failed". Returns the exit code: 0 when
+ * the server closed the pipe, 1 when it spoke no sense or the worker cannot go on, 2 for wrong
+ * options. */
+int worker_main(int argc, char **argv);

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT */
+/* tests/unit/sources/drive.c: a worker in a child process and the server's side of its pipe. */
+#include "tests/unit/sources/drive.h"
+
+#include "resolver/worker/worker.h"
+
+#include <fcntl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static int run_worker(const struct drive *drive, int pipe_fd)
+{
+	char options[4][64];
+	char *argv[6];
+
+	(void)snprintf(options[0], sizeof(options[0]), "--pipe-fd=%d", pipe_fd);
+	(void)snprintf(options[1], sizeof(options[1]), "--state-dir-fd=%d", drive->state_dirfd);
+	(void)snprintf(options[2], sizeof(options[2]), "--work-dir-fd=%d", drive->work_dirfd);
+	(void)snprintf(options[3], sizeof(options[3]), "--memory-limit=%lld", 2LL << 30);
+	argv[0] = options[0]; /* not read */
+	for (int i = 0; i < 4; i++)
+		argv[i + 1] = options[i];
+	argv[5] = NULL;
+	return worker_main(5, argv);
+}
+
+int drive_start(struct drive *drive, const char *state_dir, const char *work_dir)
+{
+	struct message message = { 0 };
+	int pair[2], r;
+
+	*drive = (struct drive){ .pipe_fd = -1 };
+	drive->state_dirfd = directory_open(AT_FDCWD, state_dir);
+	drive->work_dirfd = directory_open(AT_FDCWD, work_dir);
+	if (drive->state_dirfd < 0 || drive->work_dirfd < 0 ||
+	    socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
+		return -EIO;
+	drive->pid = fork();
+	if (drive->pid < 0)
+		return -errno;
+	if (drive->pid == 0) {
+		(void)close(pair[0]);
+		_exit(run_worker(drive, pair[1]));
+	}
+	(void)close(pair[1]);
+	drive->pipe_fd = pair[0];
+	r = drive_next(drive, &message);
+	r = r == 1 && message.type == PIPE_READY ? 0 : -EPROTO;
+	message_done(&message);
+	return r;
+}
+
+int drive_send_bytes(struct drive *drive, const char *bytes, size_t length)
+{
+	return io_write(drive->pipe_fd, bytes, length);
+}
+
+int drive_send(struct drive *drive, int64_t id, const char *request, bool trusted)
+{
+	_cleanup_(strings_done) struct strings arches = { 0 }, none = { 0 };
+	_cleanup_(text_done) struct text line = { 0 };
+	_cleanup_(job_freep) struct job *job = calloc(1, sizeof(*job));
+	struct spec_rules rules = { .default_seconds_to_live = 3600,
+				    .maximum_seconds_to_live = 3600,
+				    .default_arches = &arches,
+				    .base_module_names = &none,
+				    .target_dirs = &none,
+				    .raw_configs = &none,
+				    .maximum_packages = SPEC_MAX_PACKAGES };
+	struct message message = { .type = PIPE_COMPOSE, .id = id, .job = job };
+	struct error err = { 0 };
+	int r;
+
+	strings_add(&arches, "x86_64");
+	job->id = id;
+	job->uid = getuid();
+	job->gid = getgid();
+	job->trusted = trusted;
+	r = spec_parse(request, strlen(request), &rules, &job->spec, NULL, NULL, &err);
+	if (r < 0) {
+		fprintf(stderr, "%s: %s\n", request, err.message);
+		return r;
+	}
+	r = message_print(&message, &line);
+	return r < 0 ? r : drive_send_bytes(drive, line.data, line.length);
+}
+
+int drive_next(struct drive *drive, struct message *ret)
+{
+	struct error err = { 0 };
+	char *end;
+	ssize_t n;
+	int r;
+
+	while (!(end = drive->in.length ? memchr(drive->in.data, '\n', drive->in.length) : NULL)) {
+		if (text_reserve(&drive->in, 65536) < 0)
+			return -ENOMEM;
+		n = read(drive->pipe_fd, drive->in.data + drive->in.length, 65536);
+		if (n <= 0)
+			return n < 0 ? -errno : 0;
+		drive->in.length += (size_t)n;
+	}
+	r = message_parse(drive->in.data, (size_t)(end - drive->in.data), ret, &err);
+	if (r < 0)
+		fprintf(stderr, "%s\n", err.message);
+	drive->in.length -= (size_t)(end + 1 - drive->in.data);
+	memmove(drive->in.data, end + 1, drive->in.length);
+	return r < 0 ? r : 1;
+}
+
+int drive_stop(struct drive *drive)
+{
+	int status = -1;
+
+	closep(&drive->pipe_fd);
+	if (drive->pid > 0)
+		(void)waitpid(drive->pid, &status, 0);
+	closep(&drive->state_dirfd);
+	closep(&drive->work_dirfd);
+	text_done(&drive->in);
+	return status;
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* tests/unit/sources/drive.h: a worker in a child process and the server's side of its pipe. */
+#pragma once
+
+#include "core/model/model.h"
+
+struct drive {
+	int pipe_fd, state_dirfd, work_dirfd;
+	pid_t pid;
+	struct text in;
+};
+
+/** drive_start() - fork a worker over two directories (made when missing); says "ready" already */
+int drive_start(struct drive *drive, const char *state_dir, const char *work_dir);
+/** drive_send() - a job from the text of a request; -EINVAL with words on stderr */
+int drive_send(struct drive *drive, int64_t id, const char *request, bool trusted);
+int drive_send_bytes(struct drive *drive, const char *bytes, size_t length);
+/** drive_next() - 1: a message; 0: the worker closed the pipe */
+int drive_next(struct drive *drive, struct message *ret);
+/** drive_stop() - close the pipe; the worker's exit status as waitpid(2) has it */
+int drive_stop(struct drive *drive);
