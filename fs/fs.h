@@ -33,6 +33,13 @@ struct fs_options {
 	int (*authorise)(void *data, uint32_t uid, uint32_t gid, const struct spec *spec,
 			 struct error *err);
 	void *authorise_data;
+	/* may this user make requests at all (mkdir, new)? NULL: yes. -EACCES: not in an allowed group */
+	int (*admit)(void *data, uint32_t uid, uint32_t gid);
+	void *admit_data;
+	int64_t history_ttl; /* seconds that by-state/removed shows a compose; 0: for ever */
+	/* bytes in the package cache, for statfs; NULL: 0 */
+	int64_t (*cache_used)(void *data);
+	void *cache_used_data;
 	/* text of /metrics; NULL: the file is empty */
 	int (*metrics)(void *data, struct text *ret);
 	void *metrics_data;
@@ -56,6 +63,8 @@ void fs_stop(struct fs *fs);
 void fs_notify_run(struct fs *fs);
 void fs_notify_stop(struct fs *fs);
 bool fs_mounted(const struct fs *fs);
+/** fs_drain() - while @draining, mkdir and submissions get EROFS; everything else goes on */
+void fs_drain(struct fs *fs, bool draining);
 
 /** fs_changed() - a state or expiry changed; for catalogue_watch(). Wakes pollers and readers of `wait` and
  * `events`, queues invalidations; never blocks */

@@ -1,0 +1,476 @@
+/* SPDX-License-Identifier: MIT */
+/* fs/internal.h: what the files of this room share.
+ *
+ * Every operation of the kernel arrives in ops.c, which takes the inode number apart, calls the
+ * file that knows that kind of node and replies once with what it returned: 0 or a negative errno,
+ * or HELD when the request is kept and answered later (notify.c).
+ *
+ * Locks: each table below has one of its own; none is held while another one is taken, over a
+ * catalogue call that writes, a reply or a notification. */
+#pragma once
+
+#define FUSE_USE_VERSION 312
+
+#include "fs/fs.h"
+#include "fs/inode.h"
+#include "fs/words.h"
+
+#include <fuse_lowlevel.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/stat.h>
+
+#define HELD 1 /* the request is kept: do not reply */
+
+#define LOOP_THREADS 10		/* that answer the kernel */
+#define HANDLES_MAX (1u << 20)	/* open descriptors of control files */
+#define WAITERS_MAX 65536	/* blocked reads of wait and events */
+#define EVENTS_KEPT 4096	/* lines that a slow reader of events may lag behind */
+#define DRAFT_TEMPORARIES_MAX 8 /* editors' files in one draft */
+#define TREES_KEPT 512		/* mapped trees without an open file */
+#define FILE_ERRORS_KEPT 256	/* answers to user.odcs.error */
+#define SETTLE_MS 100		/* how long an open waits for a close that is on its way */
+#define SETTLERS_MAX (LOOP_THREADS / 2)
+#define TIMEOUT_FOREVER 3600.0 /* seconds; what is told to the kernel never changes sooner */
+#define BLOCK_SIZE 131072      /* st_blksize: cp then keeps its buffer */
+
+struct caller {
+	uint32_t uid, gid;
+};
+
+/* ---- handles.c: per-open state of control files ------------------------ */
+
+/**
+ * struct handle - one open of a control file or of a temporary
+ *
+ * The kernel holds its @number only; a number from before a restart finds nothing, and then the
+ * operation goes by the inode number. */
+struct handle {
+	uint64_t number;
+	unsigned int references; /* under handles.lock */
+	struct inode node;
+	uint32_t uid, gid; /* of the opener */
+	int flags;	   /* of the open */
+	_Atomic int64_t compose;
+	struct temporary *temporary;  /* constant; its contents under drafts.lock */
+	struct fuse_pollhandle *poll; /* under handles.lock */
+
+	pthread_mutex_t lock; /* for the rest */
+	struct text content;  /* as made at the first read */
+	bool filled;
+	bool read_once;
+	uint64_t seen;	 /* digest of what was last read; log: offset behind it; events: serial */
+	size_t position; /* new: in @content; events: in the line @seen */
+	struct text in;	 /* new: what was written */
+	bool judging;	 /* new: @in is with the catalogue */
+	int log_fd;
+};
+
+struct handles {
+	pthread_mutex_t lock;
+	struct handle **slot;
+	uint32_t *generation;
+	size_t room, count, pollers;
+	size_t first_free; /* no free slot below it */
+	uint32_t seed;
+};
+
+void handles_init(struct handles *handles);
+void handles_clear(struct fs *fs); /* at the end of a mount */
+void handles_done(struct handles *handles);
+/** handle_new() - registered, with a reference for the caller as well; -EMFILE, -ENOMEM */
+int handle_new(struct fs *fs, const struct inode *node, const struct caller *who, int flags,
+	       struct handle **ret);
+/** handle_get() - NULL when the number means nothing; handle_put() the reference */
+struct handle *handle_get(struct fs *fs, uint64_t number);
+void handle_put(struct fs *fs, struct handle *handle);
+struct handle_reference { /* for _cleanup_ */
+	struct fs *fs;
+	struct handle *handle;
+};
+void handle_reference_done(struct handle_reference *reference);
+/** handle_drop() - RELEASE came: the number means nothing any more */
+void handle_drop(struct fs *fs, uint64_t number);
+size_t handles_count(struct fs *fs, uint32_t uid, const struct inode *node);
+/** handle_poll_set() - remember whom to wake; takes @poll over */
+void handle_poll_set(struct fs *fs, struct handle *handle, struct fuse_pollhandle *poll);
+/** handles_wake() - queue a wake-up for pollers of @files (bits 1 << file) of a request or compose
+ */
+void handles_wake(struct fs *fs, int64_t request, int64_t compose, uint32_t files);
+void handles_wake_events(struct fs *fs);
+void handle_read_once(struct handle *handle); /* the descriptor has got its word */
+void handles_accepted(struct fs *fs, int64_t request, int64_t compose);
+
+/* ---- drafts.c: text and temporary files of requests not yet accepted ---- */
+
+struct temporary {
+	struct temporary *next;
+	int64_t request;
+	uint32_t number; /* file part of the inode number */
+	char *name;
+	bool linked; /* still has its name */
+	unsigned int opens;
+	struct text data;
+	uint32_t mode;
+	int64_t mtime;
+};
+
+struct draft {
+	struct draft *next;
+	int64_t request;
+	struct text buffer;
+	char *error;
+	int64_t time_written;
+	uint64_t writer;	 /* handle number; 0: none */
+	bool flushed;		 /* the writer's last operation was a FLUSH */
+	bool dirty;		 /* the writer wrote or cut */
+	bool judging;		 /* the text is with the catalogue */
+	uint32_t next_temporary; /* 0: none was made */
+};
+
+struct drafts {
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct draft *bucket[256];
+	struct temporary *temporaries;
+	unsigned int settlers;
+};
+
+void drafts_init(struct drafts *drafts);
+void drafts_done(struct drafts *drafts);
+/** draft_drop() - the request was accepted or is gone: forget its text, unlink its temporaries */
+void draft_drop(struct fs *fs, int64_t request);
+bool draft_known(struct fs *fs, int64_t request);
+/** draft_text(), draft_error() - append to @ret; return time of the last write, 0 when none */
+int64_t draft_text(struct fs *fs, int64_t request, struct text *ret);
+void draft_error(struct fs *fs, int64_t request, struct text *ret);
+void draft_error_set(struct fs *fs, int64_t request, const char *words);
+/** draft_settle() - wait a moment for the RELEASE of a writer that has closed already */
+void draft_settle(struct fs *fs, int64_t request);
+int draft_open(struct fs *fs, int64_t request, uint64_t writer, bool truncate); /* -EBUSY */
+int draft_write(struct fs *fs, struct handle *handle, const char *bytes, size_t length,
+		uint64_t offset);
+int draft_truncate(struct fs *fs, int64_t request, uint64_t writer, uint64_t length);
+/** draft_unfinished() - 1 with the text: the writer that closes now left no complete object behind
+ */
+int draft_unfinished(struct fs *fs, int64_t request, uint64_t writer, struct text *ret);
+/** draft_close() - RELEASE of the writer; @words NULL: `error` stays as it is */
+void draft_close(struct fs *fs, int64_t request, uint64_t writer, const char *words);
+/** draft_judge_begin() - copy the text out for a verdict: 1; 0: nothing to judge (not written, or
+ * accepted). @flush: a FLUSH asks, not an fsync */
+int draft_judge_begin(struct fs *fs, int64_t request, uint64_t writer, bool flush,
+		      struct text *ret);
+/** draft_judge_other() - begin the verdict over a text from elsewhere; -EBUSY: not a draft any more
+ */
+int draft_judge_other(struct fs *fs, int64_t request);
+void draft_judge_end(struct fs *fs, int64_t request, const char *words);
+/* for temporaries.c, under the lock */
+struct draft *draft_find(struct drafts *drafts, int64_t request);
+struct draft *draft_make(struct drafts *drafts, int64_t request);
+
+/* ---- temporaries.c: editors' files beside spec.json ---------------------- */
+
+void temporaries_unlink(struct drafts *drafts, int64_t request); /* under the lock */
+void temporaries_done(struct drafts *drafts);
+
+struct temporary_view {
+	uint32_t number, mode;
+	char name[NAME_LENGTH_MAX + 1];
+	uint64_t size;
+	int64_t mtime;
+};
+int temporary_create(struct fs *fs, int64_t request, const char *name, uint32_t mode,
+		     struct temporary **ret); /* opened; -EEXIST, -EDQUOT */
+int temporary_open(struct fs *fs, int64_t request, uint32_t number, bool truncate,
+		   struct temporary **ret);
+void temporary_close(struct fs *fs, struct temporary *temporary);
+int temporary_find(struct fs *fs, int64_t request, const char *name, struct temporary_view *ret);
+int temporary_get(struct fs *fs, int64_t request, uint32_t number, struct temporary_view *ret);
+/** temporary_next() - the linked one with the smallest number >= @number; -ENOENT */
+int temporary_next(struct fs *fs, int64_t request, uint32_t number, struct temporary_view *ret);
+int temporary_unlink(struct fs *fs, int64_t request, const char *name);
+int temporary_rename(struct fs *fs, int64_t request, const char *name, const char *to,
+		     bool replace);
+int temporary_read(struct fs *fs, struct temporary *temporary, size_t size, uint64_t offset,
+		   struct text *ret);
+int temporary_write(struct fs *fs, struct temporary *temporary, const char *bytes, size_t length,
+		    uint64_t offset, bool append);
+int temporary_change(struct fs *fs, int64_t request, uint32_t number, const struct stat *want,
+		     int valid);
+int temporary_text(struct fs *fs, int64_t request, const char *name, struct text *ret);
+
+/* ---- shown.c: composes as the kernel sees them ------------------------- */
+
+struct shown; /* private */
+struct backing;
+
+#define SHOWN_BUCKETS 1024
+struct shown_table {
+	pthread_mutex_t lock;
+	struct shown *bucket[SHOWN_BUCKETS];
+	struct shown *newest, *oldest; /* those that hold a tree, by use */
+	size_t trees;
+	uint32_t changes[SHOWN_BUCKETS]; /* grows with each news of a compose of that bucket */
+	struct backing *backing[SHOWN_BUCKETS];
+	struct file_error *errors; /* ring of FILE_ERRORS_KEPT */
+	size_t next_error;
+};
+
+int shown_init(struct shown_table *table);
+void shown_clear(struct fs *fs);
+void shown_done(struct shown_table *table);
+/**
+ * shown_tree() - the tree of a compose, counted
+ * @opened: true: also that of a removed one with an open descriptor
+ * @ret_final: may be NULL; done or failed: what was said stays true */
+int shown_tree(struct fs *fs, int64_t id, bool opened, struct tree **ret, bool *ret_final);
+/** shown_open() / shown_close() - count an open file or directory; -ENOENT when just removed */
+int shown_open(struct fs *fs, int64_t id);
+void shown_close(struct fs *fs, int64_t id);
+int64_t shown_time_read(struct fs *fs, int64_t id);
+/** shown_changed() - news of the catalogue */
+void shown_changed(struct fs *fs, int64_t id, bool removed);
+
+/* ---- files.c: bytes of a compose ---------------------------------------- */
+
+int compose_open(struct fs *fs, const struct inode *node, struct fuse_file_info *fi);
+void compose_read(struct fs *fs, fuse_req_t req, const struct inode *node, size_t size,
+		  uint64_t offset);
+void compose_release(struct fs *fs, const struct inode *node);
+int compose_opendir(struct fs *fs, const struct inode *node, struct fuse_file_info *fi);
+void file_error_set(struct fs *fs, uint64_t ino, const char *words); /* NULL: it reads well now */
+int file_error_get(struct fs *fs, uint64_t ino, struct text *ret);   /* -ENODATA */
+void backing_outdate(struct fs *fs, int64_t compose);
+void backing_clear(struct fs *fs);
+
+/* ---- nodes ---------------------------------------------------------------- */
+
+/** struct listing - one READDIR or READDIRPLUS answer being filled */
+struct listing {
+	fuse_req_t req;
+	char *buffer;
+	size_t size, used;
+	bool plus;
+};
+/** listing_add() - false when full. @entry with ino 0: the name only, to be looked up when wanted
+ */
+bool listing_add(struct listing *listing, const char *name, const struct fuse_entry_param *entry,
+		 off_t next);
+bool listing_name(struct listing *listing, const char *name, uint64_t ino, uint32_t mode,
+		  off_t next);
+
+/* All return 0 or a negative errno. _entry: number, attributes and timeouts of a node. _lookup: the
+ * same by name; -ENOENT with entry_timeout > 0 may be remembered by the kernel. _list: names from
+ * the cookie @offset on, where 0 is the start and "." and ".." have the cookies 1 and 2. */
+#define COOKIE_FIRST 2
+
+int node_entry(struct fs *fs, const struct inode *node, struct fuse_entry_param *ret);
+int node_parent(struct fs *fs, const struct inode *node, uint64_t *ret);
+void entry_set(struct fuse_entry_param *ret, uint64_t ino, uint32_t mode, uint64_t size,
+	       int64_t time);
+
+int fixed_entry(struct fs *fs, const struct inode *node, struct fuse_entry_param *ret);
+int fixed_lookup(struct fs *fs, const char *name, struct fuse_entry_param *ret);
+int fixed_list(struct fs *fs, struct listing *listing, off_t offset);
+int fixed_content(struct fs *fs, uint32_t part, struct text *ret);
+
+int requests_lookup(struct fs *fs, const char *name, struct fuse_entry_param *ret);
+int requests_list(struct fs *fs, struct listing *listing, off_t offset);
+int requests_mkdir(struct fs *fs, const char *name, uint32_t mode, const struct caller *who,
+		   struct fuse_entry_param *ret);
+int requests_rmdir(struct fs *fs, const char *name, const struct caller *who);
+int requests_rename(struct fs *fs, const char *name, const char *to);
+int64_t requests_count(struct fs *fs);
+int request_entry(struct fs *fs, const struct inode *node, struct fuse_entry_param *ret);
+int request_lookup(struct fs *fs, int64_t request, const char *name, struct fuse_entry_param *ret);
+int request_list(struct fs *fs, int64_t request, struct listing *listing, off_t offset);
+int request_readlink(struct fs *fs, const struct inode *node, struct text *ret);
+int request_create(struct fs *fs, int64_t request, const char *name, uint32_t mode,
+		   const struct caller *who, int flags, struct fuse_entry_param *ret,
+		   struct handle **ret_handle);
+int request_unlink(struct fs *fs, int64_t request, const char *name);
+int request_file_rename(struct fs *fs, int64_t request, const char *name, const char *to,
+			bool replace);
+int request_setattr(struct fs *fs, const struct inode *node, const struct stat *want, int valid,
+		    const struct caller *who, uint64_t writer);
+
+int composes_lookup(struct fs *fs, const char *name, struct fuse_entry_param *ret);
+int composes_list(struct fs *fs, struct listing *listing, off_t offset);
+int64_t composes_count(struct fs *fs);
+int compose_entry(struct fs *fs, const struct inode *node, struct fuse_entry_param *ret);
+int compose_lookup(struct fs *fs, const struct inode *node, const char *name,
+		   struct fuse_entry_param *ret);
+int compose_list(struct fs *fs, const struct inode *node, struct listing *listing, off_t offset);
+/** compose_names() - every name that composes/ shows a compose by (for invalidation) */
+int compose_names(const struct compose *compose, struct strings *ret);
+
+int view_entry(struct fs *fs, const struct inode *node, struct fuse_entry_param *ret);
+int view_lookup(struct fs *fs, const struct inode *node, const char *name,
+		struct fuse_entry_param *ret);
+int view_list(struct fs *fs, const struct inode *node, struct listing *listing, off_t offset);
+int view_readlink(struct fs *fs, const struct inode *node, struct text *ret);
+int64_t view_count(struct fs *fs, uint32_t part); /* subdirectories of by-... */
+/** type_number() - of a word of raw_config composes, which has a directory in composes/; -1 */
+int type_number(const char *word);
+const char *type_word(int number); /* NULL past the end */
+bool type_shown(struct fs *fs, int number);
+uint64_t type_ino(int number);
+
+/* ---- control.c: reading and writing control files ---------------------- */
+
+/** struct request_view - a request and, once accepted, its record; request_view_done() */
+struct request_view {
+	struct request request;
+	struct compose *compose; /* NULL: a draft */
+	bool dropped;		 /* the directory is gone; a descriptor is still open */
+};
+/** @compose: what the descriptor remembers, for a directory that is gone; or 0 */
+int request_view_load(struct fs *fs, int64_t request, int64_t compose, struct request_view *ret);
+void request_view_done(struct request_view *view);
+enum compose_state request_view_state(const struct request_view *view);
+int64_t compose_time_changed(const struct compose *compose);
+bool state_final(enum compose_state state); /* done, failed, removed */
+
+int control_content(struct fs *fs, const struct request_view *view, uint32_t file,
+		    struct text *ret);
+/** record_text() - the line that REST returns for a compose */
+int record_text(struct fs *fs, const struct compose *compose, struct text *ret);
+int control_size(struct fs *fs, const struct request_view *view, uint32_t file, uint64_t *ret_size,
+		 int64_t *ret_mtime);
+int control_open(struct fs *fs, const struct inode *node, const struct caller *who,
+		 struct fuse_file_info *fi);
+/** control_read() - 0 with the bytes in @ret, a negative errno, or HELD */
+int control_read(struct fs *fs, fuse_req_t req, const struct inode *node,
+		 const struct fuse_file_info *fi, size_t size, uint64_t offset, struct text *ret);
+int control_write(struct fs *fs, const struct inode *node, const struct caller *who,
+		  const struct fuse_file_info *fi, const char *bytes, size_t length,
+		  uint64_t offset);
+int control_flush(struct fs *fs, const struct inode *node, const struct fuse_file_info *fi);
+int control_sync(struct fs *fs, const struct inode *node, const struct fuse_file_info *fi);
+void control_release(struct fs *fs, const struct inode *node, const struct fuse_file_info *fi);
+int control_poll(struct fs *fs, const struct inode *node, const struct fuse_file_info *fi,
+		 struct fuse_pollhandle *poll, unsigned int *ret_events);
+
+/* ---- command.c: what a user may do to an accepted request -------------- */
+
+bool may_command(const struct request *request, uint32_t uid);
+/** request_renew() - @seconds 0: by the default, never shorter than now */
+int request_renew(struct fs *fs, const struct request_view *view, int64_t seconds);
+int request_end(struct fs *fs, const struct request_view *view, uint32_t uid);
+int request_command(struct fs *fs, const struct request_view *view, uint32_t uid, const char *bytes,
+		    size_t length);
+int request_ttl_write(struct fs *fs, const struct request_view *view, const char *bytes,
+		      size_t length);
+/** owner_name() - of a uid: its user name or number; malloc'ed or NULL */
+char *owner_name(uint32_t uid);
+
+/* ---- submit.c, new.c ------------------------------------------------------ */
+
+/** struct submitter - @request 0: no directory yet, one is made and named auto-ID */
+struct submitter {
+	int64_t request;
+	const char *owner;
+	uint32_t uid, gid;
+	const char *respin_of;
+};
+/** submit_text() - the verdict (tree.md 2.4): 0 accepted, or negative errno with lines in @words;
+ * -EAGAIN: not yet one complete object. @ret: may be NULL */
+int submit_text(struct fs *fs, const struct submitter *who, const struct text *text,
+		struct text *words, struct compose **ret);
+/** submit_draft() - judge what @writer wrote to spec.json. @flush: at a FLUSH, else at an fsync */
+int submit_draft(struct fs *fs, int64_t request, uint64_t writer, bool flush);
+int submit_renamed(struct fs *fs, int64_t request, const char *temporary);
+/** submit_release() - the writer's last close: say so when its text has no end */
+void submit_release(struct fs *fs, int64_t request, uint64_t writer);
+
+int new_write(struct fs *fs, struct handle *handle, const char *bytes, size_t length);
+int new_read(struct fs *fs, struct handle *handle, size_t size, struct text *ret);
+int new_flush(struct fs *fs, struct handle *handle);
+
+/* ---- xattr.c -------------------------------------------------------------- */
+
+int xattr_get(struct fs *fs, const struct inode *node, const char *name, struct text *ret);
+int xattr_list(struct fs *fs, const struct inode *node, struct text *ret);
+int xattr_set(struct fs *fs, const struct inode *node, const struct caller *who, const char *name,
+	      const char *value, size_t size); /* @value NULL: remove */
+
+/* ---- notify.c: news, those who wait for them, and the kernel's caches --- */
+
+struct waiter;
+struct notice;
+struct event_line {
+	char *text;
+	size_t length;
+};
+
+struct news {
+	pthread_mutex_t lock;
+	struct waiter *waiters;
+	size_t waiting;
+	bool closed; /* no more waiting: the mount ends */
+	struct event_line event[EVENTS_KEPT];
+	uint64_t next_serial; /* of the next event line; starts at 1 */
+	struct notice *first, **last;
+};
+
+void news_init(struct news *news);
+void news_done(struct news *news);
+void news_open(struct fs *fs);
+/** news_close() - answer all who wait with EINTR; nobody waits from now on */
+void news_close(struct fs *fs);
+uint64_t news_serial(struct fs *fs);
+/** events_take() - lines from the handle's serial on, at most @size bytes; 0 bytes: none yet */
+int events_take(struct fs *fs, struct handle *handle, size_t size, struct text *ret);
+/** wait_word() - what a read of `wait` gets: nothing before the state is final (control.c) */
+int wait_word(struct fs *fs, int64_t request, int64_t compose, struct text *ret);
+/** news_hold_wait(), news_hold_events() - HELD, 0 with @ret filled (news came meanwhile), or
+ * negative errno */
+int news_hold_wait(struct fs *fs, fuse_req_t req, int64_t request, int64_t compose, uint64_t handle,
+		   size_t size, struct text *ret);
+int news_hold_events(struct fs *fs, fuse_req_t req, struct handle *handle, size_t size,
+		     struct text *ret);
+void notice_poll(struct fs *fs, struct fuse_pollhandle *poll);
+void notice_entry(struct fs *fs, uint64_t parent, const char *name);
+void notices_send(struct fs *fs); /* the notifying thread only */
+
+/* ---- session.c ------------------------------------------------------------ */
+
+/** struct count - entries of a directory, counted again after news */
+struct count {
+	_Atomic uint64_t generation; /* grows with news */
+	_Atomic int64_t changed;     /* time of the last news: mtime of the directory */
+	uint64_t counted_at;	     /* generation; under fs->lock */
+	int64_t value;		     /* under fs->lock */
+};
+
+struct fs {
+	struct fs_options options;
+	int64_t time_started;
+	atomic_bool draining;
+
+	pthread_mutex_t lock; /* for the session */
+	pthread_cond_t idle;
+	struct fuse_session *session; /* NULL: not mounted */
+	unsigned int session_users;   /* threads outside the loop that use it */
+	bool quiet;		      /* no notification any more: the mount ends */
+
+	int wake_fd; /* eventfd: something for fs_notify_run() */
+	atomic_bool mounted, stop_wanted, notify_stop;
+
+	struct count requests_count, composes_count, owners_count, sources_count;
+
+	struct handles handles;
+	struct drafts drafts;
+	struct shown_table shown;
+	struct news news;
+};
+
+extern const struct fuse_lowlevel_ops fs_operations;
+
+void counts_changed(struct fs *fs, bool requests); /* false: composes */
+
+/** session_enter() - NULL when nothing is mounted; else session_leave() soon */
+struct fuse_session *session_enter(struct fs *fs, bool notify);
+void session_leave(struct fs *fs);
+void notify_wake(struct fs *fs);

@@ -1,0 +1,673 @@
+/* SPDX-License-Identifier: MIT */
+/* fs/ops.c: every operation of the kernel: inode number taken apart, the right file asked, one
+ * reply.
+ *
+ * What the kernel checks before (default_permissions): who may enter, list, read and write by the
+ * mode bits shown. What is checked here: everything that root may not do either. */
+#include "fs/internal.h"
+
+#include <fcntl.h>
+#include <sys/statvfs.h>
+
+#define RENAME_FLAG_NOREPLACE 1 /* of renameat2(2) */
+
+static struct fs *fs_of(fuse_req_t req)
+{
+	return fuse_req_userdata(req);
+}
+
+static struct caller caller_of(fuse_req_t req)
+{
+	const struct fuse_ctx *context = fuse_req_ctx(req);
+
+	return (struct caller){ context->uid, context->gid };
+}
+
+/* Is it one of the files that control.c knows? */
+static bool is_control(const struct inode *node)
+{
+	if (node->kind == INODE_REQUEST)
+		return node->part != REQUEST_DIRECTORY && node->part != REQUEST_RESULT;
+	return node->kind == INODE_FIXED && node->part > FIXED_ROOT && node->part < FIXED_REQUESTS;
+}
+
+static bool is_request_directory(const struct inode *node)
+{
+	return node->kind == INODE_REQUEST && node->part == REQUEST_DIRECTORY;
+}
+
+/* Below composes/ and by-...: nothing there is ever changed through the mount. */
+static bool is_frozen(const struct inode *node)
+{
+	return node->kind == INODE_COMPOSE || node->kind == INODE_VIEW ||
+	       (node->kind == INODE_FIXED && node->part >= FIXED_COMPOSES);
+}
+
+/* ---- nodes ----------------------------------------------------------------- */
+
+int node_entry(struct fs *fs, const struct inode *node, struct fuse_entry_param *ret)
+{
+	switch (node->kind) {
+	case INODE_FIXED:
+		return fixed_entry(fs, node, ret);
+	case INODE_REQUEST:
+		return request_entry(fs, node, ret);
+	case INODE_COMPOSE:
+		return compose_entry(fs, node, ret);
+	case INODE_VIEW:
+		return view_entry(fs, node, ret);
+	}
+	return -ENOENT;
+}
+
+int node_parent(struct fs *fs, const struct inode *node, uint64_t *ret)
+{
+	_cleanup_(tree_unrefp) struct tree *tree = NULL;
+	struct tree_node found;
+	int r;
+
+	switch (node->kind) {
+	case INODE_FIXED:
+		*ret = FIXED_INO(FIXED_ROOT);
+		return 0;
+	case INODE_REQUEST:
+		*ret = node->part ? REQUEST_INO(node->id, REQUEST_DIRECTORY)
+				  : FIXED_INO(FIXED_REQUESTS);
+		return 0;
+	case INODE_VIEW:
+		*ret = FIXED_INO(node->part == VIEW_STATE    ? FIXED_BY_STATE
+				 : node->part == VIEW_OWNER  ? FIXED_BY_OWNER
+				 : node->part == VIEW_SOURCE ? FIXED_BY_SOURCE
+							     : FIXED_COMPOSES);
+		return 0;
+	case INODE_COMPOSE:
+		if (node->part == TREE_ROOT) {
+			*ret = FIXED_INO(FIXED_COMPOSES);
+			return 0;
+		}
+		r = shown_tree(fs, node->id, true, &tree, NULL);
+		if (!r)
+			r = tree_get(tree, node->part, &found);
+		if (!r)
+			*ret = COMPOSE_INO(node->id, found.parent);
+		return r;
+	}
+	return -ENOENT;
+}
+
+static int lookup(struct fs *fs, const struct inode *parent, const char *name,
+		  struct fuse_entry_param *ret)
+{
+	struct inode node = *parent;
+	uint64_t above;
+	int r;
+
+	/* Asked by number when a file handle (NFS, open_by_handle_at) is resolved. */
+	if (!strcmp(name, "."))
+		return node_entry(fs, &node, ret);
+	if (!strcmp(name, "..")) {
+		r = node_parent(fs, &node, &above);
+		if (!r)
+			r = inode_parse(above, &node) ? node_entry(fs, &node, ret) : -ENOENT;
+		return r;
+	}
+	if (parent->kind == INODE_COMPOSE)
+		return compose_lookup(fs, parent, name, ret);
+	if (parent->kind == INODE_VIEW)
+		return view_lookup(fs, parent, name, ret);
+	if (is_request_directory(parent))
+		return request_lookup(fs, parent->id, name, ret);
+	switch (parent->kind == INODE_FIXED ? parent->part : 0) {
+	case FIXED_ROOT:
+		return fixed_lookup(fs, name, ret);
+	case FIXED_REQUESTS:
+		return requests_lookup(fs, name, ret);
+	case FIXED_COMPOSES:
+		return composes_lookup(fs, name, ret);
+	case FIXED_BY_STATE:
+	case FIXED_BY_OWNER:
+	case FIXED_BY_SOURCE:
+		return view_lookup(fs, parent, name, ret);
+	default:
+		return -ENOTDIR;
+	}
+}
+
+static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct fuse_entry_param entry = { 0 };
+	struct inode node;
+	int r = inode_parse(parent, &node) ? lookup(fs_of(req), &node, name, &entry) : -ENOENT;
+
+	if (r == -ENOENT && entry.entry_timeout > 0) {
+		entry = (struct fuse_entry_param){ .entry_timeout = entry.entry_timeout };
+		r = 0;
+	}
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_entry(req, &entry);
+}
+
+static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi _unused_)
+{
+	struct fuse_entry_param entry = { 0 };
+	struct inode node;
+	int r = inode_parse(ino, &node) ? node_entry(fs_of(req), &node, &entry) : -ENOENT;
+
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_attr(req, &entry.attr, entry.attr_timeout);
+}
+
+static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *want, int valid,
+		       struct fuse_file_info *fi)
+{
+	struct fuse_entry_param entry = { 0 };
+	struct caller who = caller_of(req);
+	struct inode node;
+	int r = -ENOENT;
+
+	if (inode_parse(ino, &node))
+		r = node.kind == INODE_REQUEST
+			    ? request_setattr(fs_of(req), &node, want, valid, &who, fi ? fi->fh : 0)
+			    : -EPERM;
+	if (!r)
+		r = node_entry(fs_of(req), &node, &entry);
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_attr(req, &entry.attr, entry.attr_timeout);
+}
+
+static void op_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+	struct text target = { 0 };
+	struct inode node;
+	int r = -EINVAL;
+
+	if (inode_parse(ino, &node) && node.kind == INODE_VIEW)
+		r = view_readlink(fs_of(req), &node, &target);
+	else if (inode_parse(ino, &node) && node.kind == INODE_REQUEST)
+		r = request_readlink(fs_of(req), &node, &target);
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_readlink(req, target.data);
+	text_done(&target);
+}
+
+/* ---- directories ------------------------------------------------------------- */
+
+bool listing_add(struct listing *listing, const char *name, const struct fuse_entry_param *entry,
+		 off_t next)
+{
+	char *place = listing->buffer + listing->used;
+	size_t room = listing->size - listing->used, need;
+
+	need = listing->plus
+		       ? fuse_add_direntry_plus(listing->req, place, room, name, entry, next)
+		       : fuse_add_direntry(listing->req, place, room, name, &entry->attr, next);
+	if (need > room)
+		return false;
+	listing->used += need;
+	return true;
+}
+
+bool listing_name(struct listing *listing, const char *name, uint64_t ino, uint32_t mode,
+		  off_t next)
+{
+	struct fuse_entry_param entry = { 0 };
+
+	entry.attr.st_ino = ino;
+	entry.attr.st_mode = mode;
+	return listing_add(listing, name, &entry, next);
+}
+
+static int list(struct fs *fs, uint64_t ino, const struct inode *node, struct listing *listing,
+		off_t offset)
+{
+	uint64_t above = ino;
+
+	(void)node_parent(fs, node, &above);
+	if (offset < 1 && !listing_name(listing, ".", ino, S_IFDIR, 1))
+		return 0;
+	if (offset < 2 && !listing_name(listing, "..", above, S_IFDIR, 2))
+		return 0;
+	if (offset < COOKIE_FIRST)
+		offset = COOKIE_FIRST;
+	if (node->kind == INODE_COMPOSE)
+		return compose_list(fs, node, listing, offset);
+	if (node->kind == INODE_VIEW)
+		return view_list(fs, node, listing, offset);
+	if (is_request_directory(node))
+		return request_list(fs, node->id, listing, offset);
+	switch (node->kind == INODE_FIXED ? node->part : 0) {
+	case FIXED_ROOT:
+		return fixed_list(fs, listing, offset);
+	case FIXED_REQUESTS:
+		return requests_list(fs, listing, offset);
+	case FIXED_COMPOSES:
+		return composes_list(fs, listing, offset);
+	case FIXED_BY_STATE:
+	case FIXED_BY_OWNER:
+	case FIXED_BY_SOURCE:
+		return view_list(fs, node, listing, offset);
+	default:
+		return -ENOTDIR;
+	}
+}
+
+static void readdir_reply(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, bool plus)
+{
+	struct listing listing = { .req = req, .size = size, .plus = plus };
+	struct inode node;
+	int r = -ENOENT;
+
+	listing.buffer = malloc(size ? size : 1);
+	if (!listing.buffer)
+		r = -ENOMEM;
+	else if (inode_parse(ino, &node))
+		r = list(fs_of(req), ino, &node, &listing, offset);
+	if (r < 0 && !listing.used)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_buf(req, listing.buffer, listing.used);
+	free(listing.buffer);
+}
+
+static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+		       struct fuse_file_info *fi _unused_)
+{
+	readdir_reply(req, ino, size, offset, false);
+}
+
+static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+			   struct fuse_file_info *fi _unused_)
+{
+	readdir_reply(req, ino, size, offset, true);
+}
+
+static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct inode node;
+	int r = -ENOENT;
+	bool compose = false;
+
+	fi->fh = 0;
+	if (inode_parse(ino, &node)) {
+		compose = node.kind == INODE_COMPOSE;
+		r = compose ? compose_opendir(fs_of(req), &node, fi) : 0;
+	}
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else if (fuse_reply_open(req, fi) == -ENOENT && compose)
+		shown_close(fs_of(req), node.id); /* interrupted: no RELEASEDIR will come */
+}
+
+static void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi _unused_)
+{
+	struct inode node;
+
+	if (inode_parse(ino, &node) && node.kind == INODE_COMPOSE)
+		shown_close(fs_of(req), node.id);
+	fuse_reply_err(req, 0);
+}
+
+static void op_fsyncdir(fuse_req_t req, fuse_ino_t ino _unused_, int datasync _unused_,
+			struct fuse_file_info *fi _unused_)
+{
+	fuse_reply_err(req, 0);
+}
+
+/* ---- making and removing ------------------------------------------------------- */
+
+static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
+{
+	struct fuse_entry_param entry = { 0 };
+	struct caller who = caller_of(req);
+	int r = parent == FIXED_REQUESTS ? requests_mkdir(fs_of(req), name, mode, &who, &entry)
+					 : -EPERM;
+
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_entry(req, &entry);
+}
+
+static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct caller who = caller_of(req);
+	struct inode node;
+	int r = -EPERM;
+
+	if (parent == FIXED_REQUESTS)
+		r = requests_rmdir(fs_of(req), name, &who);
+	else if (inode_parse(parent, &node) && is_frozen(&node))
+		r = -EROFS;
+	fuse_reply_err(req, -r);
+}
+
+static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+	struct inode node;
+	int r = -EPERM;
+
+	if (inode_parse(parent, &node) && is_frozen(&node))
+		r = -EROFS;
+	else if (inode_parse(parent, &node) && is_request_directory(&node))
+		r = request_unlink(fs_of(req), node.id, name);
+	fuse_reply_err(req, -r);
+}
+
+static int rename_node(struct fs *fs, const struct inode *from, const char *name,
+		       const struct inode *to, const char *new_name, unsigned int flags)
+{
+	bool same = from->kind == to->kind && from->id == to->id && from->part == to->part;
+	bool replace = !(flags & RENAME_FLAG_NOREPLACE);
+
+	if (is_frozen(from) || is_frozen(to))
+		return -EROFS;
+	if (flags & ~(unsigned int)RENAME_FLAG_NOREPLACE)
+		return -EINVAL;
+	if (!same)
+		return -EPERM;
+	if (is_request_directory(from))
+		return request_file_rename(fs, from->id, name, new_name, replace);
+	if (from->kind == INODE_FIXED && from->part == FIXED_REQUESTS)
+		return requests_rename(fs, name, new_name);
+	return -EPERM;
+}
+
+static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
+		      const char *new_name, unsigned int flags)
+{
+	struct inode from, to;
+	int r = inode_parse(parent, &from) && inode_parse(new_parent, &to)
+			? rename_node(fs_of(req), &from, name, &to, new_name, flags)
+			: -ENOENT;
+
+	fuse_reply_err(req, -r);
+}
+
+static void op_mknod(fuse_req_t req, fuse_ino_t parent _unused_, const char *name _unused_,
+		     mode_t mode _unused_, dev_t device _unused_)
+{
+	fuse_reply_err(req, EPERM);
+}
+
+static void op_symlink(fuse_req_t req, const char *target _unused_, fuse_ino_t parent _unused_,
+		       const char *name _unused_)
+{
+	fuse_reply_err(req, EPERM);
+}
+
+static void op_link(fuse_req_t req, fuse_ino_t ino _unused_, fuse_ino_t parent _unused_,
+		    const char *name _unused_)
+{
+	fuse_reply_err(req, EPERM);
+}
+
+static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
+		      struct fuse_file_info *fi)
+{
+	struct fs *fs = fs_of(req);
+	struct fuse_entry_param entry = { 0 };
+	struct caller who = caller_of(req);
+	struct handle *handle = NULL;
+	struct inode node;
+	int r = -EPERM;
+
+	if (inode_parse(parent, &node) && is_frozen(&node))
+		r = -EROFS;
+	else if (inode_parse(parent, &node) && is_request_directory(&node))
+		r = request_create(fs, node.id, name, mode, &who, fi->flags, &entry, &handle);
+	if (r < 0) {
+		fuse_reply_err(req, -r);
+		return;
+	}
+	fi->fh = handle->number;
+	fi->direct_io = 1;
+	if (fuse_reply_create(req, &entry, fi) == -ENOENT)
+		handle_drop(fs, handle->number);
+	handle_put(fs, handle);
+}
+
+/* ---- open files ------------------------------------------------------------------ */
+
+static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct fs *fs = fs_of(req);
+	struct caller who = caller_of(req);
+	struct inode node;
+	int r = -ENOENT;
+
+	if (inode_parse(ino, &node)) {
+		if (node.kind == INODE_COMPOSE)
+			r = compose_open(fs, &node, fi);
+		else
+			r = is_control(&node) ? control_open(fs, &node, &who, fi) : -ENXIO;
+	}
+	if (r < 0) {
+		fuse_reply_err(req, -r);
+	} else if (fuse_reply_open(req, fi) == -ENOENT) {
+		if (node.kind == INODE_COMPOSE) /* interrupted: no RELEASE will come */
+			compose_release(fs, &node);
+		else
+			control_release(fs, &node, fi);
+	}
+}
+
+static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct inode node;
+
+	if (inode_parse(ino, &node)) {
+		if (node.kind == INODE_COMPOSE)
+			compose_release(fs_of(req), &node);
+		else
+			control_release(fs_of(req), &node, fi);
+	}
+	fuse_reply_err(req, 0);
+}
+
+static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+		    struct fuse_file_info *fi)
+{
+	struct text text = { 0 };
+	struct inode node;
+	int r = -ENOENT;
+
+	if (inode_parse(ino, &node)) {
+		if (node.kind == INODE_COMPOSE) {
+			compose_read(fs_of(req), req, &node, size, (uint64_t)offset);
+			return;
+		}
+		r = is_control(&node) ? control_read(fs_of(req), req, &node, fi, size,
+						     (uint64_t)offset, &text)
+				      : -ENXIO;
+	}
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else if (r != HELD)
+		fuse_reply_buf(req, text.data, text.length);
+	text_done(&text);
+}
+
+static void op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, off_t offset,
+		     struct fuse_file_info *fi)
+{
+	struct caller who = caller_of(req);
+	struct inode node;
+	int r = -EPERM;
+
+	if (inode_parse(ino, &node) && is_control(&node))
+		r = control_write(fs_of(req), &node, &who, fi, bytes, size, (uint64_t)offset);
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_write(req, size);
+}
+
+static void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	struct inode node;
+	int r = 0;
+
+	if (inode_parse(ino, &node) && is_control(&node))
+		r = control_flush(fs_of(req), &node, fi);
+	fuse_reply_err(req, -r);
+}
+
+static void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync _unused_,
+		     struct fuse_file_info *fi)
+{
+	struct inode node;
+	int r = 0;
+
+	if (inode_parse(ino, &node) && is_control(&node))
+		r = control_sync(fs_of(req), &node, fi);
+	fuse_reply_err(req, -r);
+}
+
+static void op_fallocate(fuse_req_t req, fuse_ino_t ino _unused_, int mode _unused_,
+			 off_t offset _unused_, off_t length _unused_,
+			 struct fuse_file_info *fi _unused_)
+{
+	fuse_reply_err(req, EOPNOTSUPP);
+}
+
+static void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi,
+		    struct fuse_pollhandle *poll)
+{
+	unsigned int events = 0;
+	struct inode node;
+	int r = -ENOENT;
+
+	if (inode_parse(ino, &node))
+		r = control_poll(fs_of(req), &node, fi, poll, &events);
+	else if (poll)
+		fuse_pollhandle_destroy(poll);
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_poll(req, events);
+}
+
+/* ---- the rest ------------------------------------------------------------------------ */
+
+static void op_statfs(fuse_req_t req, fuse_ino_t ino _unused_)
+{
+	const struct fs_options *options = &fs_of(req)->options;
+	int64_t total = options->cache_size_bytes, used = 0;
+	struct statvfs st = { .f_bsize = 4096, .f_frsize = 4096, .f_namemax = NAME_LENGTH_MAX };
+
+	if (options->cache_used)
+		used = options->cache_used(options->cache_used_data);
+	st.f_blocks = (fsblkcnt_t)(total / 4096);
+	st.f_bfree = st.f_bavail = (fsblkcnt_t)(used < total ? (total - used) / 4096 : 0);
+	fuse_reply_statfs(req, &st);
+}
+
+static void xattr_reply(fuse_req_t req, int r, const struct text *value, size_t size)
+{
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else if (!size)
+		fuse_reply_xattr(req, value->length);
+	else if (size < value->length)
+		fuse_reply_err(req, ERANGE);
+	else
+		fuse_reply_buf(req, value->data, value->length);
+}
+
+static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+	struct text value = { 0 };
+	struct inode node;
+	int r = inode_parse(ino, &node) ? xattr_get(fs_of(req), &node, name, &value) : -ENOENT;
+
+	xattr_reply(req, r, &value, size);
+	text_done(&value);
+}
+
+static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
+{
+	struct text value = { 0 };
+	struct inode node;
+	int r = inode_parse(ino, &node) ? xattr_list(fs_of(req), &node, &value) : -ENOENT;
+
+	xattr_reply(req, r, &value, size);
+	text_done(&value);
+}
+
+static void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,
+			size_t size, int flags _unused_)
+{
+	struct caller who = caller_of(req);
+	struct inode node;
+	int r = inode_parse(ino, &node)
+			? xattr_set(fs_of(req), &node, &who, name, value ? value : "", size)
+			: -ENOENT;
+
+	fuse_reply_err(req, -r);
+}
+
+static void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
+{
+	struct caller who = caller_of(req);
+	struct inode node;
+	int r = inode_parse(ino, &node) ? xattr_set(fs_of(req), &node, &who, name, NULL, 0)
+					: -ENOENT;
+
+	fuse_reply_err(req, -r);
+}
+
+static void op_init(void *data _unused_, struct fuse_conn_info *conn)
+{
+	const unsigned int want = FUSE_CAP_ASYNC_READ | FUSE_CAP_ATOMIC_O_TRUNC |
+				  FUSE_CAP_EXPORT_SUPPORT | FUSE_CAP_SPLICE_WRITE |
+				  FUSE_CAP_SPLICE_MOVE | FUSE_CAP_READDIRPLUS |
+				  FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_CACHE_SYMLINKS;
+
+	/* Nothing else: no AUTO (names come with attributes always), no data invalidation by mtime
+	 * (what is cached never changes), no splice from the kernel (writes are small). */
+	conn->want = want & conn->capable;
+	conn->max_background = 64;
+	conn->congestion_threshold = 48;
+}
+
+const struct fuse_lowlevel_ops fs_operations = {
+	.init = op_init,
+	.lookup = op_lookup,
+	.getattr = op_getattr,
+	.setattr = op_setattr,
+	.readlink = op_readlink,
+	.mknod = op_mknod,
+	.mkdir = op_mkdir,
+	.unlink = op_unlink,
+	.rmdir = op_rmdir,
+	.symlink = op_symlink,
+	.rename = op_rename,
+	.link = op_link,
+	.open = op_open,
+	.read = op_read,
+	.write = op_write,
+	.flush = op_flush,
+	.release = op_release,
+	.fsync = op_fsync,
+	.opendir = op_opendir,
+	.readdir = op_readdir,
+	.readdirplus = op_readdirplus,
+	.releasedir = op_releasedir,
+	.fsyncdir = op_fsyncdir,
+	.statfs = op_statfs,
+	.setxattr = op_setxattr,
+	.getxattr = op_getxattr,
+	.listxattr = op_listxattr,
+	.removexattr = op_removexattr,
+	.create = op_create,
+	.poll = op_poll,
+	.fallocate = op_fallocate,
+};
