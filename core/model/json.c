@@ -321,18 +321,19 @@ static void describe(char why[static JSON_WHY_SIZE], const char *text, const cha
 	(void)snprintf(why, JSON_WHY_SIZE, "line %zu, column %zu: %s", line, column, words);
 }
 
-/* 0, or -EAGAIN, -EINVAL, -ENOTSUP with words */
+/* 0, or -EAGAIN, -EINVAL, -ENOTSUP with words. A blank and a NUL follow the text. */
 static int scan_text(char *text, size_t length, char why[static JSON_WHY_SIZE])
 {
 	struct scanner scanner = { .at = text, .end = text + length };
 	size_t start = strspn(text, " \t\r\n");
-	enum scan scan = scan_value(&scanner);
+	bool object = start >= length || text[start] == '{';
+	enum scan scan;
 
-	/* a bare number is complete where the text ends; only an object can be told to be
-	 * unfinished */
-	if (scan == SCAN_SHORT && start < length && text[start] != '{')
-		scan = scanner.at == scanner.end && strchr("-0123456789", text[start]) ? SCAN_GOOD
-										       : SCAN_BAD;
+	/* only an object is ever unfinished; a bare number ends at the blank */
+	scanner.end += !object;
+	scan = scan_value(&scanner);
+	if (scan == SCAN_SHORT && !object)
+		scan = SCAN_BAD;
 	if (scan == SCAN_SHORT) {
 		describe(why, text, scanner.end, "the text ends before the JSON object does");
 		return -EAGAIN;
@@ -370,7 +371,7 @@ static const char *decode_fault(enum json_error_code code)
 int json_text_load(const char *text, size_t length, json_t **ret,
 		   char ret_why[static JSON_WHY_SIZE])
 {
-	_cleanup_(freep) char *copy = malloc(length + 1);
+	_cleanup_(freep) char *copy = malloc(length + 2);
 	json_error_t error;
 	json_t *json;
 	int r;
@@ -379,7 +380,7 @@ int json_text_load(const char *text, size_t length, json_t **ret,
 		return -ENOMEM;
 	if (length)
 		memcpy(copy, text, length);
-	copy[length] = '\0';
+	memcpy(copy + length, " ", 2);
 	r = scan_text(copy, length, ret_why);
 	if (r < 0)
 		return r;

@@ -44,6 +44,11 @@ static void check_refused(const struct site *site, const struct refused *at, int
 static const struct refused rest_refused[] = {
 	/* rule 2 */
 	{ "nonsense", "", BAD_BODY },
+	{ "-", "", BAD_BODY },
+	{ "1.", "", BAD_BODY },
+	{ "tru", "", BAD_BODY },
+	{ "[1", "", BAD_BODY },
+	{ "\"a", "", BAD_BODY },
 	{ "{} {}", "", BAD_BODY },
 	{ "{\"a\":1,}", "", BAD_BODY },
 	{ "{\"a\":NaN}", "", BAD_BODY },
@@ -91,6 +96,10 @@ static const struct refused rest_refused[] = {
 	  "Invalid source configuration provided: {'a': 1.0, 'b': [True, 'its'], \"it's\": -0.0}" },
 	{ "{\"source\":\"f26\"}", "source",
 	  "Invalid source configuration provided: {'source': 'f26'}" },
+	{ "-12", "source", "Invalid source configuration provided: -12" },
+	{ "1.5e3\n", "source", "Invalid source configuration provided: 1500.0" },
+	{ "99999999999999999999", "source",
+	  "Invalid source configuration provided: 9223372036854775807" },
 	{ "[1, \"b\"]", "source", "Invalid source configuration provided: [1, 'b']" },
 	{ "{\"source\":{}}", "source.type", "Missing type in source configuration, received: {}" },
 	{ "{\"source\":{\"source\":\"f26\"},\"a\":1}", "source.type",
