@@ -61,7 +61,7 @@ int64_t compose_time_changed(const struct compose *compose)
 
 /* ---- the files ------------------------------------------------------------ */
 
-int record_text(struct fs *fs, const struct compose *compose, struct text *ret)
+int record_line(struct fs *fs, const struct compose *compose, struct text *ret)
 {
 	json_t *json = compose_to_json(compose, fs->options.public_url, JSON_CURRENT, true);
 	_cleanup_(freep) char *line = json ? json_line(json) : NULL;
@@ -146,7 +146,7 @@ int control_content(struct fs *fs, const struct request_view *view, uint32_t fil
 	case REQUEST_ID:
 		return view->compose ? text_addf(ret, "%" PRId64 "\n", view->compose->id) : 0;
 	case REQUEST_COMPOSE_JSON:
-		return view->compose ? record_text(fs, view->compose, ret) : 0;
+		return view->compose ? record_line(fs, view->compose, ret) : 0;
 	case REQUEST_ERROR:
 		return error_content(fs, view, ret);
 	case REQUEST_PROGRESS:

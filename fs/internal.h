@@ -334,8 +334,8 @@ bool state_final(enum compose_state state); /* done, failed, removed */
 
 int control_content(struct fs *fs, const struct request_view *view, uint32_t file,
 		    struct text *ret);
-/** record_text() - the line that REST returns for a compose */
-int record_text(struct fs *fs, const struct compose *compose, struct text *ret);
+/** record_line() - the line that REST returns for a compose */
+int record_line(struct fs *fs, const struct compose *compose, struct text *ret);
 int control_size(struct fs *fs, const struct request_view *view, uint32_t file, uint64_t *ret_size,
 		 int64_t *ret_mtime);
 int control_open(struct fs *fs, const struct inode *node, const struct caller *who,

@@ -44,7 +44,7 @@ static int submit(struct fs *fs, struct handle *handle, const struct text *text,
 	if (r < 0)
 		return r;
 	*ret_id = compose->id;
-	return record_text(fs, compose, ret_answer);
+	return record_line(fs, compose, ret_answer);
 }
 
 int new_write(struct fs *fs, struct handle *handle, const char *bytes, size_t length)

@@ -31,10 +31,9 @@ static const char usage_text[] =
 	"Exit codes: 0 success or clean stop, 1 failure, 2 wrong usage or configuration.\n"
 	"Manual: odcsfs(8)\n";
 
-static int wrong_usage(const char *format, const char *word)
+static int wrong_usage(const char *word)
 {
-	(void)fprintf(stderr, format, word);
-	(void)fputs("\nTry `odcsfs --help`.\n", stderr);
+	(void)fprintf(stderr, "odcsfs: unknown command \"%s\"\nTry `odcsfs --help`.\n", word);
 	return 2;
 }
 
@@ -135,5 +134,5 @@ int main(int argc, char **argv)
 		(void)fputs(usage_text, stderr);
 		return 2;
 	}
-	return wrong_usage("odcsfs: unknown command \"%s\"", verb);
+	return wrong_usage(verb);
 }

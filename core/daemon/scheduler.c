@@ -368,7 +368,9 @@ static void give(struct scheduler *scheduler, struct slot *slot, struct compose 
 	if (slot->log_fd < 0)
 		log_warning("compose %" PRId64 ": no log: %s", compose->id, err.message);
 	log_line(slot, "Compose thread started");
-	if (make_job(config, compose, &slot->work) < 0 || send_job(slot) < 0)
+	if (spec_check_label(compose->spec, &err) < 0)
+		fail_job(scheduler, slot, err.message);
+	else if (make_job(config, compose, &slot->work) < 0 || send_job(slot) < 0)
 		fail_job(scheduler, slot, "out of memory");
 }
 

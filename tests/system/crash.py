@@ -1,0 +1,129 @@
+# SPDX-License-Identifier: MIT
+"""tests/system/crash.py: workers and the service are killed with -9; nothing accepted is lost."""
+import os, pathlib, random, signal, sqlite3, sys, threading, time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from harness import *
+
+ROUNDS = int(os.environ.get("ODCSFS_ROUNDS", "6"))
+
+
+def test_worker_killed(service):
+    """a worker killed in the middle of a compose fails that compose only, and says so"""
+    for worker in service.workers():
+        os.kill(worker, signal.SIGSTOP)
+    requests = [service.submit(f"stopped{i}", repo_spec(BASE, packages=["apache2"])) for i in range(3)]
+    check(wait_for(lambda: sum((r / "status").read_text() == "generating\n" for r in requests) == 2),
+          "two composes under way")
+    waiting = [r for r in requests if (r / "status").read_text() == "wait\n"]
+    before = set(service.workers())
+    for worker in before:
+        os.kill(worker, signal.SIGKILL)
+    words = [(r / "wait").read_text().strip() for r in requests]
+    same(sorted(words), ["done", "failed", "failed"], "killed twice, made once")
+    same([(r / "status").read_text() for r in waiting], ["done\n"], "the waiting one")
+    for request in requests:
+        if (request / "status").read_text() == "failed\n":
+            check("killed by signal 9" in (request / "error").read_text(),
+                  f"reason: {(request / 'error').read_text()!r}")
+            number = (request / "id").read_text().strip()
+            same((service.mnt / "composes" / number / "STATUS").read_text(), "DOOMED\n", "STATUS")
+    check(wait_for(lambda: len(service.workers()) == 2 and not before & set(service.workers())), "replaced")
+
+
+def test_tree_answers_while_workers_hang(service):
+    for worker in service.workers():
+        os.kill(worker, signal.SIGSTOP)
+    requests = [service.submit(f"hung{i}", repo_spec(BASE, packages=["nginx"])) for i in range(4)]
+    worst = 0
+    for _ in range(200):
+        started = time.monotonic()
+        for request in requests:
+            (request / "status").read_text()
+            os.listdir(request)
+        worst = max(worst, time.monotonic() - started)
+    check(worst < 0.5, f"status and ls of 4 requests took {worst:.3f} s at worst")
+    (requests[0] / "ctl").write_text("cancel")
+    same((requests[0] / "status").read_text(), "failed\n", "cancel of a hung compose")
+    check("Canceled by" in (requests[0] / "error").read_text(), "its reason")
+    for worker in service.workers():
+        os.kill(worker, signal.SIGCONT)
+    same([(r / "wait").read_text().strip() for r in requests[1:]], ["done"] * 3, "the others")
+
+
+def test_memory_and_time():
+    with Service(f"repo.allowed={UNIVERSE}", "limits.worker_seconds=1") as service:
+        for worker in service.workers():
+            os.kill(worker, signal.SIGSTOP)
+        request = service.submit("slow", repo_spec(BASE, packages=["nginx"]))
+        same((request / "wait").read_text(), "failed\n", "a compose that takes too long")
+        check("more time than allowed by configuration (1 seconds)" in (request / "error").read_text(),
+              f"reason: {(request / 'error').read_text()!r}")
+        service.compose("next", repo_spec(BASE, packages=["nginx"]))
+
+
+def submit_for_ever(service, accepted, stop, name):
+    """accepted: ids that the service answered with"""
+    import http.client, json
+    number = 0
+    while not stop.is_set():
+        number += 1
+        try:
+            if name % 2:
+                answer = service.call("POST", "/api/1/composes/", repo_spec(BASE, packages=["nginx"]))
+                accepted.append(answer.json["id"])
+            else:
+                request = service.submit(f"load{name}-{time.monotonic_ns()}", repo_spec(BASE, packages=["openssl"]))
+                accepted.append(int((request / "id").read_text()))
+        except (OSError, ValueError, http.client.HTTPException):
+            time.sleep(0.02)
+
+
+def test_service_killed():
+    """kill -9 at random moments under load: every id that was answered exists and reaches a final state"""
+    service = Service(f"repo.allowed={UNIVERSE}").start()
+    accepted = []
+    for round_ in range(ROUNDS):
+        stop = threading.Event()
+        threads = [threading.Thread(target=submit_for_ever, args=(service, accepted, stop, i)) for i in range(4)]
+        for thread in threads:
+            thread.start()
+        time.sleep(0.1 + random.random() * 0.7)
+        workers = service.workers()
+        service.stop(signal.SIGKILL)
+        stop.set()
+        for thread in threads:
+            thread.join(60)
+            check(not thread.is_alive(), "a client hangs after the kill")
+        check(wait_for(lambda: not any(os.path.exists(f"/proc/{w}/fd") for w in workers)),
+              "workers end with their server")
+        service.start()  # mounts over the stale mount point by itself
+    check(len(accepted) >= ROUNDS, f"{len(accepted)} accepted")
+    for number in accepted:
+        record = service.wait_rest(number, 120)
+        if not check(record and record["state_name"] in ("done", "failed"), f"compose {number}: {record}"):
+            break
+    done = sum(service.record(n)["state_name"] == "done" for n in accepted)
+    same(done, len(accepted), "all of them done: the requests were good")
+    same(service.stop(), 0, "stop")
+    with sqlite3.connect(service.state / "catalogue.sqlite") as database:
+        same(database.execute("PRAGMA integrity_check").fetchall(), [("ok",)], "integrity")
+    database.close()
+    print(f"{len(accepted)} composes accepted over {ROUNDS} kills", flush=True)
+    service.close()
+
+
+def main():
+    need_fuse()
+    with Service(f"repo.allowed={UNIVERSE}") as service:
+        test_worker_killed(service)
+        print("ok worker killed", flush=True)
+        test_tree_answers_while_workers_hang(service)
+        print("ok hung workers", flush=True)
+    test_memory_and_time()
+    print("ok limits", flush=True)
+    test_service_killed()
+    end()
+
+
+main()

@@ -1,0 +1,204 @@
+# SPDX-License-Identifier: MIT
+"""tests/system/harness.py: a running service in a folder of its own, and checks that count.
+
+The program comes from the environment variable ODCSFS (meson sets it). Everything lies below one
+temporary folder; what was started is ended by its pid, what was mounted is unmounted, and a sanitizer's
+report on the service's stderr fails the test even when everything else was right.
+"""
+import atexit, contextlib, http.client, json, os, pathlib, re, shutil, signal, subprocess, sys
+import tempfile, time, urllib.parse, urllib.request
+
+SOURCE = pathlib.Path(__file__).resolve().parents[2]
+UNIVERSE = SOURCE / "tests/data/universe-small"
+BASE, UPDATES = UNIVERSE / "base", UNIVERSE / "updates"
+ODCSFS = os.environ.get("ODCSFS", str(SOURCE / "build/core/daemon/odcsfs"))
+REPORT = re.compile(r"(ERROR: (Address|Leak)Sanitizer|runtime error:|WARNING: ThreadSanitizer)")
+
+checks = failures = 0
+
+
+def check(condition, text):
+    """Count a check; a failed one says what it was."""
+    global checks, failures
+    checks += 1
+    if not condition:
+        failures += 1
+        print(f"FAILED: {text}", flush=True)
+    return bool(condition)
+
+
+def same(got, want, text):
+    return check(got == want, f"{text}: got {got!r}, want {want!r}")
+
+
+def skip(reason):
+    print(f"skipped: {reason}")
+    sys.exit(77)
+
+
+def end():
+    print(f"{checks} checks, {failures} failed")
+    sys.exit(1 if failures or not checks else 0)
+
+
+def need_fuse():
+    if os.geteuid() != 0:
+        skip("mounting for other users and changing user needs root")
+    if not os.path.exists("/dev/fuse"):
+        skip("no /dev/fuse: this kernel or container has no FUSE")
+
+
+def wait_for(condition, seconds=30, pause=0.02):
+    """The first true value of condition(), or its last false one after that many seconds."""
+    limit = time.monotonic() + seconds
+    while True:
+        value = condition()
+        if value or time.monotonic() > limit:
+            return value
+        time.sleep(pause)
+
+
+class Answer:
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+
+class Service:
+    """odcsfs serve, with state, mount point and log below self.dir."""
+
+    def __init__(self, *options, folder=None, mount=True, environment=None):
+        self.dir = pathlib.Path(folder or tempfile.mkdtemp(prefix="odcsfs-test-"))
+        os.chmod(self.dir, 0o755)
+        self.owned = folder is None
+        self.mnt, self.state = self.dir / "odcs", self.dir / "state"
+        self.options, self.mounts = list(options), mount
+        self.environment = {**os.environ, **(environment or {})}
+        self.process = None
+        atexit.register(self.close)
+
+    def start(self):
+        command = [ODCSFS, "serve", "-c", "/dev/null", "-o", f"odcsfs.state_dir={self.state}",
+                   "-o", "http.listen=127.0.0.1:0"]
+        for option in self.options:
+            command += ["-o", option]
+        command += [str(self.mnt)] if self.mounts else ["-o", "odcsfs.mountpoint="]
+        self.log = open(self.dir / "service.log", "ab")
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log,
+                                        env=self.environment)
+        line = self.process.stdout.readline().decode()
+        match = re.fullmatch(r"ready mount=(\S+) http=(\S+)\n", line)
+        if not match:
+            self.process.wait(10)
+            raise RuntimeError(f"no ready line but {line!r}; log:\n{self.log_text()}")
+        self.url = match.group(2)
+        self.host = urllib.parse.urlsplit(self.url).netloc
+        return self
+
+    def stop(self, number=signal.SIGTERM, seconds=20):
+        """Exit code. SIGKILL leaves a stale mount, as it would for a user."""
+        if not self.process:
+            return None
+        self.process.send_signal(number)
+        try:
+            code = self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            code = "hung"
+        self.process.stdout.close()
+        self.log.close()
+        self.process = None
+        return code
+
+    def close(self):
+        if self.process:
+            same(self.stop(), 0, "exit code at SIGTERM")
+        subprocess.run(["umount", "-l", str(self.mnt)], stderr=subprocess.DEVNULL, check=False)
+        if self.owned and self.dir.exists():
+            report = REPORT.search(self.log_text())
+            check(not report, f"sanitizer report in the service's log:\n{self.log_text()[-6000:]}")
+            shutil.rmtree(self.dir, ignore_errors=True)
+        atexit.unregister(self.close)
+
+    def __enter__(self):
+        return self.start()
+
+    def __exit__(self, *_):
+        self.close()
+
+    def log_text(self):
+        with contextlib.suppress(OSError):
+            return (self.dir / "service.log").read_text(errors="replace")
+        return ""
+
+    # ---- the tree -----------------------------------------------------------
+
+    def submit(self, name, spec):
+        """mkdir and write; the folder of the request. The close's error comes through."""
+        request = self.mnt / "requests" / name
+        os.mkdir(request)
+        self.write_spec(request, spec)
+        return request
+
+    @staticmethod
+    def write_spec(request, spec):
+        text = spec if isinstance(spec, (str, bytes)) else json.dumps(spec)
+        fd = os.open(request / "spec.json", os.O_WRONLY | os.O_TRUNC)
+        try:
+            os.write(fd, text.encode() if isinstance(text, str) else text)
+        finally:
+            os.close(fd)
+
+    def compose(self, name, spec, want="done"):
+        """submit() and wait; the id. Checks the final state."""
+        request = self.submit(name, spec)
+        word = (request / "wait").read_text().strip()
+        if not same(word, want, f"{name} ends as"):
+            print((request / "error").read_text(), (request / "log").read_text())
+        return int((request / "id").read_text())
+
+    def tree(self, number):
+        return self.mnt / "composes" / str(number) / "compose" / "Temporary"
+
+    # ---- HTTP ----------------------------------------------------------------
+
+    def call(self, method, path, body=None, headers=None):
+        connection = http.client.HTTPConnection(self.host, timeout=60)
+        if body is not None and not isinstance(body, (str, bytes)):
+            body = json.dumps(body)
+        connection.request(method, path, body, headers or {})
+        answer = connection.getresponse()
+        result = Answer(answer.status, answer.headers, answer.read())
+        connection.close()
+        return result
+
+    def record(self, number):
+        return self.call("GET", f"/api/1/composes/{number}").json
+
+    def wait_rest(self, number, seconds=60):
+        return wait_for(lambda: (r := self.record(number))["state_name"] not in
+                        ("wait", "generating") and r, seconds)
+
+    def workers(self):
+        """pids of the worker processes"""
+        pids = set()
+        for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
+            with contextlib.suppress(OSError):
+                pids.update(int(p) for p in (task / "children").read_text().split())
+        return sorted(pids)
+
+
+def repo_spec(*paths, packages=None, **more):
+    source = {"type": "repo", "source": " ".join(str(p) for p in paths)}
+    if packages is not None:
+        source["packages"] = packages
+    return {"source": source, **more}
+
+
+def run(*command, **options):
+    return subprocess.run([str(c) for c in command], capture_output=True, text=True, check=False,
+                          **options)
