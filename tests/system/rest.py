@@ -1,0 +1,1136 @@
+# SPDX-License-Identifier: MIT
+"""tests/system/rest.py: the HTTP contract, table by table, with exact bodies.
+
+    rest.py --driver rest-driver     starts the test driver and plays the workers' part itself
+    rest.py --url http://HOST:PORT   a service that runs already: only what needs no driver
+
+Each case prints its name, what was expected and what was seen. Python's standard library only.
+"""
+import argparse, calendar, contextlib, http.client, json, re, socket, subprocess, sys, threading
+import time, urllib.parse
+
+NOT_FOUND = ("The requested URL was not found on the server. If you entered the URL manually "
+             "please check your spelling and try again.")
+NOT_ALLOWED = "The method is not allowed for the requested URL."
+NO_COMPOSE = "No such compose found."
+BAD_BODY = ("<p>The browser (or proxy) sent a request that this server could not understand."
+            "</p>")
+BAD_CHARACTERS = ("Only alphanumerical characters and ' -/_.:#+?$~^,' characters are allowed in "
+                  "ODCS input variables")
+BAD_ORDER = ("An invalid order_by key was suplied, allowed keys are: ['id', 'owner', "
+             "'source_Type', 'koji_event', 'state', 'time_to_expire', 'time_submitted', "
+             "'time_done', 'time_removed']")
+PHRASES = {400: "Bad Request", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
+           413: "Content Too Large", 414: "URI Too Long"}
+
+cases = failures = 0
+verbose = True
+
+
+def short(value):
+    text = value if isinstance(value, str) else repr(value)
+    return text if len(text) < 240 else text[:200] + f"… ({len(text)} characters)"
+
+
+def case(name, expected, seen):
+    global cases, failures
+    cases += 1
+    good = expected == seen
+    failures += not good
+    if verbose or not good:
+        print(f"{'ok    ' if good else 'FAILED'} {name}\n       expected {short(expected)}\n"
+              f"       seen     {short(seen)}", flush=True)
+    return good
+
+
+class Answer:
+    def __init__(self, status, headers, body):
+        self.status, self.headers, self.body = status, headers, body
+
+    def __getitem__(self, name):
+        return self.headers.get(name)
+
+    @property
+    def json(self):
+        return json.loads(self.body)
+
+
+class Server:
+    """One service, and the driver behind it when there is one."""
+
+    def __init__(self, url, process=None):
+        self.url, self.process = url.rstrip("/"), process
+        parts = urllib.parse.urlsplit(self.url)
+        self.host, self.port = parts.hostname, parts.port
+
+    def ask(self, method, path, body=None, headers=None, timeout=15):
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=timeout)
+        with contextlib.closing(connection):
+            if isinstance(body, (dict, list)):
+                body = json.dumps(body)
+            connection.request(method, path, body, headers or {})
+            answer = connection.getresponse()
+            return Answer(answer.status, answer.headers, answer.read())
+
+    def get(self, path, **headers):
+        return self.ask("GET", path, headers={k.replace("_", "-"): v for k, v in headers.items()})
+
+    def post(self, body, path="/api/1/composes/"):
+        return self.ask("POST", path, body)
+
+    def raw(self, data, timeout=5):
+        """Send bytes, return all that comes until the server closes or nothing comes."""
+        got = b""
+        with socket.create_connection((self.host, self.port), timeout) as connection:
+            connection.sendall(data)
+            with contextlib.suppress(socket.timeout, ConnectionError):
+                while piece := connection.recv(65536):
+                    got += piece
+        return got
+
+    def tell(self, line):
+        """A command for the driver; the number it answers."""
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+        answer = self.process.stdout.readline().split()
+        if not answer or answer[0] != "ok":
+            raise RuntimeError(f"{line}: {answer}")
+        return int(answer[1])
+
+
+def error(status, message):
+    """The exact bytes of an error."""
+    return json.dumps({"error": PHRASES[status], "message": message, "status": status},
+                      separators=(",", ":"), sort_keys=True).encode() + b"\n"
+
+
+def refused(server, name, answer, status, message):
+    case(name, (status, error(status, message)), (answer.status, answer.body))
+    case(f"{name}: type", "application/json", answer["Content-Type"])
+
+
+# ---- 2.1, 2.2: paths, slashes, methods ----------------------------------------------------------
+
+def check_paths(server):
+    for path in ("/nope", "/api", "/api/2/composes/", "/api/1/composes/abc", "/api/1/composes/-1",
+                 "/api/1/composes/1/", "/api/1/composes/1/x", "/api/1/composes//",
+                 "/api/1/compose", "/odcs/1/", "/api/1//composes/", "/API/1/about/",
+                 "/api/1/composes/%31", "/api/1/composes/1%2f", "/api%2f1/about/"):
+        refused(server, f"unknown path {path}", server.get(path), 404, NOT_FOUND)
+    for path in ("/api/1/composes", "/api/1/about", "/api/1/metrics", "/api/1"):
+        for method in ("GET", "HEAD"):
+            answer = server.ask(method, path)
+            case(f"{method} {path}", (308, f"{server.url}{path}/"),
+                 (answer.status, answer["Location"]))
+    answer = server.get("/api/1/composes?page=2&x=%20")
+    case("308 keeps the query", f"{server.url}/api/1/composes/?page=2&x=%20", answer["Location"])
+    for method, path in (("PUT", "/api/1/composes/"), ("PUT", "/api/1/composes"),
+                         ("POST", "/api/1/about/"), ("POST", "/api/1/about"),
+                         ("DELETE", "/api/1/composes/"), ("POST", "/api/1/composes/1"),
+                         ("PATCH", "/api/1/composes/"), ("POST", "/"), ("DELETE", "/composes/1/"),
+                         ("TRACE", "/api/1/about/"), ("get", "/api/1/about/"), ("PUT", "/composes/")):
+        answer = server.ask(method, path)
+        refused(server, f"{method} {path}", answer, 405, NOT_ALLOWED)
+        case(f"{method} {path}: Allow", True, "GET, HEAD" in (answer["Allow"] or ""))
+    for path, allow in (("/", "GET, HEAD, OPTIONS"), ("/api/1/about/", "GET, HEAD, OPTIONS"),
+                        ("/api/1/composes/", "GET, HEAD, OPTIONS, POST"),
+                        ("/api/1/composes", "GET, HEAD, OPTIONS, POST"),
+                        ("/odcs/1/composes", "GET, HEAD, OPTIONS, POST"),
+                        ("/api/1/composes/1", "DELETE, GET, HEAD, OPTIONS, PATCH"),
+                        ("/composes/", "GET, HEAD, OPTIONS")):
+        answer = server.ask("OPTIONS", path)
+        case(f"OPTIONS {path}", (200, allow, b""), (answer.status, answer["Allow"], answer.body))
+    case("OPTIONS *", 200, server.ask("OPTIONS", "*").status)
+    case("GET in absolute form", 200, server.get(f"{server.url}/api/1/about/").status)
+    answer = server.get("/")
+    case("home page", (200, "text/html; charset=utf-8", True),
+         (answer.status, answer["Content-Type"], b'href="/api/1/composes/"' in answer.body))
+    case("/api/1/", 200, server.get("/api/1/").status)
+    case("favicon", 200, server.get("/favicon.ico").status)
+
+
+# ---- 2.10 ---------------------------------------------------------------------------------------
+
+def check_about(server):
+    answer = server.get("/api/1/about/")
+    about = answer.json
+    case("about: members", ["allowed_clients", "auth_backend", "raw_config_urls", "sigkeys",
+                            "version"], list(about))
+    case("about: CORS", "*", answer["Access-Control-Allow-Origin"])
+    case("about: clients", {"groups": {}, "users": {}}, about["allowed_clients"])
+    if server.process:
+        case("about: body", b'{"allowed_clients":{"groups":{},"users":{}},"auth_backend":"noauth",'
+             b'"raw_config_urls":{"pungi_cfg":{}},"sigkeys":["aabbccdd"],"version":"%s"}\n'
+             % about["version"].encode(), answer.body)
+    head = server.ask("HEAD", "/api/1/about/")
+    case("about: HEAD", (200, str(len(answer.body)), b""),
+         (head.status, head["Content-Length"], head.body))
+    answer = server.get("/api/1/metrics/")
+    case("metrics", (200, True, "*"), (answer.status,
+         answer["Content-Type"].startswith("text/plain; version="),
+         answer["Access-Control-Allow-Origin"]))
+    if server.process:
+        case("metrics: body", b"# TYPE odcsfs_driver gauge\nodcsfs_driver 1\n", answer.body)
+
+
+# ---- 1.2, 2.5: the object -----------------------------------------------------------------------
+
+def blank(server, number):
+    """A record as it is right after a POST of {"source": {"type": "tag", "source": "f26"}}."""
+    tree = f"{server.url}/composes/odcs-{number}"
+    return {
+        "arches": "x86_64", "base_module_br_name": None, "base_module_br_stream": None,
+        "base_module_br_stream_version_gte": None, "base_module_br_stream_version_lte": None,
+        "builds": None, "compose_type": "test", "flags": [], "id": number, "koji_event": None,
+        "koji_task_id": None, "label": None, "lookaside_repos": "", "modular_koji_tags": None,
+        "module_defaults_url": None, "modules": None, "multilib_arches": "",
+        "multilib_method": 0, "owner": "unknown", "packages": None,
+        "parent_pungi_compose_ids": None, "pungi_compose_id": None, "removed_by": None,
+        "respin_of": None, "result_repo": f"{tree}/compose/Temporary",
+        "result_repofile": f"{tree}/compose/Temporary/odcs-{number}.repo",
+        "results": ["repository"], "scratch_build_tasks": None, "scratch_modules": None,
+        "sigkeys": "", "source": "f26", "source_type": 1, "state": 0, "state_name": "wait",
+        "state_reason": None, "target_dir": "default", "time_done": None, "time_removed": None,
+        "time_started": None, "time_submitted": None, "time_to_expire": None,
+        "toplevel_url": tree,
+    }
+
+
+def stamp(text):
+    return calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ"))
+
+
+def dump(record):
+    return json.dumps(record, separators=(",", ":"), sort_keys=True).encode() + b"\n"
+
+
+def check_object(server):
+    before = int(time.time())
+    answer = server.post({"source": {"type": "tag", "source": "f26"}})
+    record = answer.json
+    number = record["id"]
+    case("POST", 200, answer.status)
+    case("POST: no CORS", None, answer["Access-Control-Allow-Origin"])
+    submitted = stamp(record["time_submitted"])
+    case("POST: time_submitted is now", True, before <= submitted <= time.time())
+    case("POST: time_to_expire", submitted + 86400, stamp(record["time_to_expire"]))
+    want = blank(server, number)
+    want["time_submitted"], want["time_to_expire"] = (record["time_submitted"],
+                                                      record["time_to_expire"])
+    if not server.process:  # a real service may have another public URL, and work already
+        return number
+    case("POST: exact bytes, 42 members", (42, dump(want)), (len(record), answer.body))
+    want["pungi_config_dump"] = None
+    answer = server.get(f"/api/1/composes/{number}")
+    case("GET: exact bytes, 43 members", (200, dump(want)), (answer.status, answer.body))
+    case("GET: type", "application/json", answer["Content-Type"])
+    case("GET: CORS", "*", answer["Access-Control-Allow-Origin"])
+    again = server.get(f"/api/1/composes/{number}")
+    case("GET twice", answer.body, again.body)
+    head = server.ask("HEAD", f"/api/1/composes/{number}")
+    case("HEAD", (200, str(len(answer.body)), b"", "application/json"),
+         (head.status, head["Content-Length"], head.body, head["Content-Type"]))
+    case("GET with leading zeros", answer.body, server.get(f"/api/1/composes/00{number}").body)
+    for unknown in ("999999", "0", "9223372036854775808", "9" * 400):
+        answer = server.get(f"/api/1/composes/{unknown}")
+        refused(server, f"GET {unknown[:24]}", answer, 404, NO_COMPOSE)
+        case(f"GET {unknown[:24]}: no CORS", None, answer["Access-Control-Allow-Origin"])
+    return number
+
+
+def check_wishes(server):
+    """Members of a request that come back in the record."""
+    body = {"source": {"type": "tag", "source": "f26 f27 f26", "packages": ["b", "a", "b"],
+                       "builds": ["x-1-1"], "sigkeys": ["", "AA"], "koji_event": 123,
+                       "modular_koji_tags": ["m1", "m2"], "module_defaults_url": "git://x",
+                       "module_defaults_commit": "abc", "scratch_modules": ["s:1"]},
+            "flags": ["no_reuse", "no_deps"], "results": ["boot.iso", "iso"],
+            "arches": ["s390x", "x86_64"], "multilib_arches": ["x86_64"],
+            "multilib_method": ["devel", "runtime"], "lookaside_repos": ["http://a/", "http://b/"],
+            "label": "RC-1.0", "compose_type": "production", "target_dir": "default",
+            "unknown_member": 1, "seconds_to_live": 1000}
+    answer = server.post(body)
+    case("POST with everything", 200, answer.status)
+    record = answer.json if answer.status == 200 else {}
+    for name, want in {"source": "f26 f27", "packages": "b a", "builds": "x-1-1",
+                       "sigkeys": " AA", "koji_event": 123, "modular_koji_tags": "m1 m2",
+                       "module_defaults_url": "git://x abc", "scratch_modules": "s:1",
+                       "flags": ["no_deps", "no_reuse"],
+                       "results": ["repository", "iso", "boot.iso"], "arches": "s390x x86_64",
+                       "multilib_arches": "x86_64", "multilib_method": 3,
+                       "lookaside_repos": "http://a/ http://b/", "label": "RC-1.0",
+                       "compose_type": "production", "target_dir": "default"}.items():
+        case(f"record: {name}", want, record.get(name))
+    record = server.post({"source": {"type": "tag", "source": "f26", "packages": []}}).json
+    case("packages [] is shown as an empty word", "", record.get("packages"))
+    for name, member, want in (("default", {}, 86400), ("0", {"seconds_to_live": 0}, 86400),
+                               ("1 hour", {"seconds_to_live": 3600}, 3600),
+                               ("above the maximum", {"seconds_to_live": 10**9}, 259200),
+                               ("dashed string", {"seconds-to-live": "99"}, 99),
+                               ("dashed empty", {"seconds-to-live": ""}, 86400),
+                               ("the plain one counts", {"seconds_to_live": 50,
+                                                         "seconds-to-live": 60}, 50)):
+        record = server.post({"source": {"type": "tag", "source": "f26"}, **member}).json
+        case(f"lifetime: {name}", want,
+             stamp(record["time_to_expire"]) - stamp(record["time_submitted"]))
+
+
+# ---- 2.6, 2.7: what is refused, in this order ---------------------------------------------------
+
+def tag(**members):
+    return {"source": {"type": "tag", "source": "f26"}, **members}
+
+
+def source(**members):
+    return {"source": {"type": "tag", "source": "f26", **members}}
+
+
+def check_refusals(server):
+    rows = [(f"not JSON {text!r}", text, BAD_BODY)
+            for text in ("", "{", "nonsense", '{"a":1}x', '{"a":1', "\ufeff{}", "[1,]", "NaN",
+                         "'a'")]
+    rows += [(f"nothing: {text}", text, "No JSON POST data submitted")
+             for text in ("{}", "[]", "0", '""', "null", "false", "0.0")]
+    rows += [
+        ("no source", {"a": 1}, "Invalid source configuration provided: {'a': 1}"),
+        ("source is a word", {"source": "x"},
+         "Invalid source configuration provided: {'source': 'x'}"),
+        ("no type", {"source": {"source": "f26"}},
+         "Missing type in source configuration, received: {'source': 'f26'}"),
+        ("type", {"source": {"type": "x", "source": "f26"}}, 'Unknown source type "x"'),
+        ("empty source", {"source": {"type": "tag", "source": ""}}, "No source provided for 1"),
+        ("no source.source", {"source": {"type": "repo"}}, "No source provided for 3"),
+        ("module without source", {"source": {"type": "module", "source": " "}},
+         "No source provided for 2"),
+        ("raw_config of two", {"source": {"type": "raw_config", "source": "a b"}},
+         'Only single source is allowed for "raw_config" source_type'),
+        ("raw_config without commit", {"source": {"type": "raw_config", "source": "a"}},
+         'Source must be in "source_name#commit_hash" format for "raw_config" source_type.'),
+        ("raw_config with empty commit", {"source": {"type": "raw_config", "source": "a#"}},
+         'Source must be in "source_name#commit_hash" format for "raw_config" source_type.'),
+        ("raw_config unknown", {"source": {"type": "raw_config", "source": "nope#1"}},
+         'Source "nope" does not exist in server configuration.'),
+        ("module form", {"source": {"type": "module", "source": "testmodule"}},
+         'Module definition must be in "n:s", "n:s:v" or "n:s:v:c" format, but got testmodule'),
+        ("flag", tag(flags=["x"]), "('Unknown flag %s', 'x')"),
+        ("result", tag(results=["x"]), "('Unknown result %s', 'x')"),
+        ("multilib method", tag(multilib_method=["x"]), 'Unknown multilib method "x"'),
+        ("module defaults", source(module_defaults_url="git://x"),
+         'The "module_defaults_url" and "module_defaults_commit" must be used together.'),
+        ("target_dir", tag(target_dir="x"), 'Unknown "target_dir" "x"'),
+        ("order: flag before result", tag(flags=["x"], results=["y"]),
+         "('Unknown flag %s', 'x')"),
+        ("order: values before source", {"label": 1, "source": "x"}, "label should be a string"),
+    ]
+    rows += [(f"{name} as a word", source(**{name: "x"}), f"{name} should be a list")
+             for name in ("builds", "packages", "sigkeys", "scratch_modules")]
+    rows += [(f"{name} as a number", tag(**{name: 1}), f"{name} should be a string")
+             for name in ("label", "compose_type", "target_dir")]
+    rows += [(f"{name} as a word", tag(**{name: "1"}), f"{name} should be an integer")
+             for name in ("seconds_to_live",)]
+    rows += [
+        ("koji_event as a fraction", source(koji_event=1.5), "koji_event should be an integer"),
+        ("label null", tag(label=None), "label should be a string"),
+        ("an object", tag(x={"a": 1}), "Only 'source' key is allowed to contain dict."),
+        ("a deep object", source(x={"a": 1}), "Only 'source' key is allowed to contain dict."),
+        ("null", tag(x=None), "Only dict, list, str, unicode, int, float and bool types are "
+         "allowed in ODCS input variables, but 'x' has '<class 'NoneType'>' type"),
+    ]
+    rows += [(f"character {text!r}", tag(x=text), BAD_CHARACTERS)
+             for text in ("a@b", "a=b", "a%b", "(a", "a*", "a&b", '"', "'", "a\nb")]
+    for name, body, message in rows:
+        answer = server.post(body.encode() if isinstance(body, str) else body)
+        refused(server, f"POST {name}", answer, 400, message)
+    for name, body in (("negative", tag(seconds_to_live=-1)),
+                       ("dashed word", tag(**{"seconds-to-live": "soon"}))):
+        answer = server.post(body)
+        case(f"POST lifetime {name}", (400, True),
+             (answer.status,
+              answer.json["message"].startswith("Invalid seconds_to_live specified in request: {")))
+    answer = server.post({"source": {"type": "module", "source": "platform:el8"}})
+    case("POST base module", (400, True), (answer.status, bool(re.fullmatch(
+        "ODCS currently cannot create compose with base modules, but platform(:el8)? was "
+        "requested.", answer.json["message"]))))
+    for name, body in (("a NUL", tag(x="a\x00b")), ("a list", [1]), ("a word", '"x"'), ("a number", "7"),
+                       ("source.source a number", {"source": {"type": "tag", "source": 7}}),
+                       ("arches a word", tag(arches="x86_64")), ("flags a word", tag(flags="x")),
+                       ("deep nesting", "[" * 5000 + "]" * 5000)):
+        answer = server.post(body)
+        case(f"POST {name}: 400, not 500", (400, "Bad Request", 400),
+             (answer.status, answer.json["error"], answer.json["status"]))
+    for name, body in (("allowed characters", tag(x="aZ09 -/_.:#+?$~^,é")),
+                       ("packages are free", source(packages=["a@b=c%d(*)&"])),
+                       ("true as a number", source(koji_event=True)),
+                       ("build without builds", {"source": {"type": "build"}}),
+                       ("module with scratch_modules",
+                        {"source": {"type": "module", "source": "",
+                                    "scratch_modules": ["a:b"]}})):
+        case(f"POST {name}: accepted", 200, server.post(body).status)
+    for path in ("/api/1/composes", "/api/1/composes/"):
+        answer = server.ask("POST", path, tag(), {"Content-Type": "text/html"})
+        case(f"POST {path}: served directly", 200, answer.status)
+    if server.process:
+        answer = server.post({"source": {"type": "repo", "source": "/forbidden"}})
+        refused(server, "POST not allowed", answer, 403, "/forbidden: not allowed")
+        answer = server.post({"source": {"type": "raw_config", "source": "pungi_cfg#abc"}})
+        case("POST raw_config known", 200, answer.status)
+        local = {"source": {"type": "repo", "source": "/local"}}
+        case("POST local", 200, server.post(local).status)
+        for header, value in (("X-Forwarded-For", "192.0.2.1"), ("Origin", "http://evil.example"),
+                              ("Via", "1.1 proxy"), ("Host", "evil.example")):
+            answer = server.ask("POST", "/api/1/composes/", local, {header: value})
+            case(f"POST local with {header} is not local", 403, answer.status)
+
+
+# ---- 2.4: the list ------------------------------------------------------------------------------
+
+def check_list(server):
+    for number in range(25):
+        server.tell("row " + json.dumps({"source": {"type": "tag" if number % 2 else "build",
+                                                    "source": f"s{number % 5}",
+                                                    "builds": ["a-1-1"]},
+                                         "label": "RC-1.0" if number < 3 else "RC-2.0",
+                                         "seconds_to_live": 1000 - number}))
+    total = server.get("/api/1/composes/?per_page=1").json["meta"]["total"]
+
+    def page(query):
+        return server.get("/api/1/composes/" + query)
+
+    base = f"{server.url}/api/1/composes/"
+    answer = page("")
+    body = answer.json
+    pages = -(-total // 10)
+    case("list: members", ["items", "meta"], list(body))
+    case("list: items", [total - i for i in range(10)], [i["id"] for i in body["items"]])
+    case("list: 42 members", {42}, {len(item) for item in body["items"]})
+    case("list: meta", {"first": base + "?page=1&per_page=10",
+                        "last": base + f"?page={pages}&per_page=10",
+                        "next": base + "?page=2&per_page=10", "page": 1, "pages": pages,
+                        "per_page": 10, "prev": None, "total": total}, body["meta"])
+    case("list: exact bytes", dump(body), answer.body)
+    case("list: CORS", "*", answer["Access-Control-Allow-Origin"])
+    case("list: type", "application/json", answer["Content-Type"])
+    case("list: again", answer.body, page("").body)
+    record = server.get(f"/api/1/composes/{total}").json
+    record.pop("pungi_config_dump")
+    case("list: item as GET", record, body["items"][0])
+
+    for query, want in (("?page=2", (2, 10)), ("?page=0", (1, 10)), ("?page=-3", (1, 10)),
+                        ("?page=x", (1, 10)), ("?page=", (1, 10)), ("?page=+2", (2, 10)),
+                        ("?per_page=3", (1, 3)), ("?per_page=x", (1, 10)),
+                        ("?per_page=-1", (1, 20)), ("?per_page=100000", (1, 500)),
+                        ("?per_page=501", (1, 500)), ("?per_page=500", (1, 500)),
+                        ("?page=2&page=3", (2, 10)), ("?per_page=0", (1, 0)),
+                        ("?page=99999999999999999999", (1, 10)),
+                        ("?page=9223372036854775807", (9223372036854775807, 10))):
+        meta = page(query).json["meta"]
+        case(f"list {query}: page, per_page", want, (meta["page"], meta["per_page"]))
+        if want[1]:
+            case(f"list {query}: pages", -(-total // want[1]), meta["pages"])
+    body = page("?per_page=0").json
+    case("per_page=0", ([], 0, total, base + "?page=0&per_page=0"),
+         (body["items"], body["meta"]["pages"], body["meta"]["total"], body["meta"]["last"]))
+    body = page(f"?page={pages}").json
+    case("last page", (total - 10 * (pages - 1), None, base + f"?page={pages - 1}&per_page=10"),
+         (len(body["items"]), body["meta"]["next"], body["meta"]["prev"]))
+    body = page("?page=1000").json
+    case("beyond the end", ([], base + "?page=999&per_page=10", None),
+         (body["items"], body["meta"]["prev"], body["meta"]["next"]))
+    body = page("?owner=nobody").json
+    case("nothing found", ([], 0, 0, base + "?page=0&per_page=10&owner=nobody"),
+         (body["items"], body["meta"]["pages"], body["meta"]["total"], body["meta"]["last"]))
+    meta = page("?page=2&owner=unknown&x=a%20b%26%2Fc&_y=1&endpoint=z&label=&x=2").json["meta"]
+    case("links keep the filters",
+         base + "?page=3&per_page=10&owner=unknown&x=a%20b%26/c&label=&x=2",
+         meta["next"].replace("+", "%20"))
+
+    everything = page("?per_page=500").json["items"]
+    for query, key, want in (("state=0", "state", 0), ("state=4", "state", 4),
+                             ("source_type=6", "source_type", 6), ("source=s1", "source", "s1"),
+                             ("owner=unknown", "owner", "unknown"), ("label=RC-1.0", "label",
+                                                                     "RC-1.0"),
+                             ("compose_type=production", "compose_type", "production")):
+        items = page(f"?{query}&per_page=500").json["items"]
+        case(f"filter {query}", [i["id"] for i in everything if i[key] == want],
+             [i["id"] for i in items])
+    body = page("?state=0&source_type=1&source=s1&per_page=500").json
+    case("filters together", [i["id"] for i in everything if (i["state"], i["source_type"],
+                                                             i["source"]) == (0, 1, "s1")],
+         [i["id"] for i in body["items"]])
+    for query in ("state=wait", "source_type=tag", "koji_task_id=7", "koji_task_id=x",
+                  "pungi_compose_id=x", "state=-1", "source_type=-1", "koji_task_id=-1",
+                  "state=99999999999999999999", "source=", "state=", "order_desc_by=id"):
+        empty = query.endswith("=") or query.startswith("order_desc")
+        case(f"filter {query}", total if empty else 0, page(f"?{query}").json["meta"]["total"])
+
+    def times(name):
+        return lambda i: (i[name] is not None, i[name] or "", i["id"])
+
+    for key, order in (("id", lambda i: i["id"]), ("time_to_expire", times("time_to_expire")),
+                       ("time_submitted", times("time_submitted"))):
+        ids = [i["id"] for i in sorted(everything, key=order)]
+        seen = [i["id"] for i in page(f"?order_by={key}&per_page=500").json["items"]]
+        case(f"order_by={key}", [sorted(everything, key=order)[n][key] for n in range(len(ids))],
+             [next(i for i in everything if i["id"] == n)[key] for n in seen])
+        case(f"order_by={key}: each once", sorted(ids), sorted(seen))
+    for key in ("owner", "koji_event", "state", "time_done", "time_removed", "-state"):
+        case(f"order_by={key}", 200, page(f"?order_by={key}").status)
+    for key in ("source_type", "source_Type", "", "-", "--id", "x", "id "):
+        answer = page("?order_by=" + urllib.parse.quote(key))
+        refused(server, f"order_by={key!r}", answer, 400, BAD_ORDER)
+    refused(server, "a NUL in the query", page("?owner=a%00b"), 400,
+            "The query of the requested URL is malformed or has more than 128 members.")
+    case("too many members", 400, page("?" + "&".join("a" for _ in range(200))).status)
+
+    answer = server.get("/api/1/composes/?page=2", X_Script_Name="/prefix", X_Scheme="https",
+                        X_Forwarded_Host="front.example:8443")
+    case("links behind a proxy", "https://front.example:8443/prefix/api/1/composes/"
+         "?page=1&per_page=10", answer.json["meta"]["first"])
+    answer = server.get("/prefix/api/1/composes", X_Script_Name="/prefix", X_Scheme="https",
+                        Host="front.example")
+    case("308 behind a proxy", "https://front.example/prefix/api/1/composes/", answer["Location"])
+    for header, value in (("Host", 'x"><script>'), ("X-Forwarded-Host", "a b"),
+                          ("X-Scheme", "javascript"), ("X-Script-Name", "/a/../b"),
+                          ("X-Script-Name", '/"x'), ("X-Script-Name", "//evil.example")):
+        answer = server.ask("GET", "/api/1/composes/", headers={header: value})
+        first = answer.json["meta"]["first"]
+        case(f"{header}: {value} does not get into links", base + "?page=1&per_page=10", first)
+
+
+# ---- 2.8, 2.9: renew, regenerate, cancel, delete ------------------------------------------------
+
+def make(server, state, **members):
+    """The id of a new compose in that state."""
+    number = server.post({"source": {"type": "tag", "source": "f26", "koji_event": 55,
+                                     "packages": ["a"], **members}}).json["id"]
+    while state not in ("wait", None):
+        claimed = server.tell("claim")
+        if claimed == number or not claimed:
+            break
+    if state in ("done", "removed"):
+        server.tell(f"finish {number}")
+    if state == "failed":
+        server.tell(f"fail {number} some words")
+    if state == "removed":
+        server.ask("DELETE", f"/api/1/composes/{number}")
+        server.tell("clock 5")
+        server.tell("expire")
+        server.tell("clock 0")
+    case(f"a {state} compose", state, server.get(f"/api/1/composes/{number}").json["state_name"])
+    return number
+
+
+def check_patch(server):
+    def patch(number, body=None, path="/api/1/composes/{}"):
+        return server.ask("PATCH", path.format(number), body)
+
+    for state in ("wait", "generating"):
+        number = make(server, state)
+        refused(server, f"PATCH {state}", patch(number), 404, f"No compose with id {number} found")
+    refused(server, "PATCH unknown", patch(987654), 404, "No compose with id 987654 found")
+    refused(server, "PATCH bad JSON", patch(987654, "{"), 400, BAD_BODY)
+    refused(server, "PATCH value before existence", patch(987654, {"label": 1}), 400,
+            "label should be a string")
+    number = make(server, "done")
+    refused(server, "PATCH bad builds", patch(number, {"source": {"builds": "x"}}), 400,
+            "builds should be a list")
+    case("PATCH bad lifetime", 400, patch(number, {"seconds-to-live": "x"}).status)
+    old = server.get(f"/api/1/composes/{number}").json
+    for name, body, seconds in (("no body", None, 86400), ("{}", {}, 86400),
+                                ("shorter", {"seconds_to_live": 10}, 86400),
+                                ("longer", {"seconds_to_live": 100000}, 100000),
+                                ("dashed", {"seconds-to-live": "120000"}, 120000),
+                                ("above the maximum", {"seconds_to_live": 10**7}, 259200)):
+        now = time.time()
+        answer = patch(number, body)
+        record = answer.json
+        case(f"PATCH done, {name}", (200, number, "done"),
+             (answer.status, record["id"], record["state_name"]))
+        left = stamp(record["time_to_expire"]) - now
+        case(f"PATCH done, {name}: lifetime", True, abs(left - seconds) < 5)
+        case(f"PATCH done, {name}: seen by GET", record["time_to_expire"],
+             server.get(f"/api/1/composes/{number}").json["time_to_expire"])
+    answer = patch(number, {"seconds_to_live": 1}, "/api/1/composes/{}/")
+    case("PATCH with a slash", (200, number), (answer.status, answer.json["id"]))
+    for name, body, member, want in (
+            ("label", {"label": "RC-1.0"}, "label", "RC-1.0"),
+            ("sigkeys", {"sigkeys": ["AA", "BB"]}, "sigkeys", "AA BB"),
+            ("builds", {"source": {"builds": ["x-1-1"]}}, "builds", "x-1-1"),
+            ("empty builds", {"source": {"builds": []}}, "builds", ""),
+            ("modules", {"source": {"modules": ["m:1"]}}, "modules", "m:1")):
+        record = patch(number, {"seconds_to_live": 500, **body}).json
+        case(f"PATCH {name} makes a new one", True, record["id"] > number)
+        want_record = {**old, "id": record["id"], "state": 0, "state_name": "wait",
+                       "state_reason": None, "time_done": None, "time_started": None,
+                       "pungi_compose_id": None, "respin_of": old["pungi_compose_id"],
+                       member: want}
+        want_record.pop("pungi_config_dump")
+        for changing in ("time_submitted", "time_to_expire", "result_repo", "result_repofile",
+                         "toplevel_url"):
+            want_record[changing] = record[changing]
+        case(f"PATCH {name}: the record", want_record, record)
+        case(f"PATCH {name}: lifetime", 500,
+             stamp(record["time_to_expire"]) - stamp(record["time_submitted"]))
+    labelled = make(server, "done")
+    renewed = patch(labelled, {"sigkeys": []})
+    case("PATCH with equal sigkeys renews", labelled, renewed.json["id"])
+    for state in ("failed", "removed"):
+        number = make(server, state)
+        record = patch(number).json
+        case(f"PATCH {state} makes a new one", (True, "wait", 55, "a"),
+             (record["id"] > number, record["state_name"], record["koji_event"],
+              record["packages"]))
+
+
+def check_delete(server):
+    def delete(number, path="/api/1/composes/{}"):
+        return server.ask("DELETE", path.format(number))
+
+    refused(server, "DELETE unknown", delete(987654), 404, NO_COMPOSE)
+    number = make(server, "wait")
+    answer = delete(number)
+    case("DELETE wait", (202, b'{"message":"Compose (id=%d) has been canceled","status":202}\n'
+                         % number), (answer.status, answer.body))
+    case("DELETE wait: no CORS", None, answer["Access-Control-Allow-Origin"])
+    record = server.get(f"/api/1/composes/{number}").json
+    case("DELETE wait: record", ("failed", "Canceled by anonymous", None),
+         (record["state_name"], record["state_reason"], record["removed_by"]))
+    for state in ("generating", "removed"):
+        number = make(server, state)
+        refused(server, f"DELETE {state}", delete(number), 400,
+                f"Compose (id={number}) can not be removed, its state need to be in "
+                "['done', 'failed'].")
+    for state in ("done", "failed"):
+        number = make(server, state)
+        for round in ("first", "second"):
+            answer = delete(number, "/api/1/composes/{}/" if round == "second" else
+                            "/api/1/composes/{}")
+            case(f"DELETE {state}, {round}",
+                 (202, b'{"message":"The delete request for compose (id=%d) has been accepted '
+                  b'and will be processed by backend later.","status":202}\n' % number),
+                 (answer.status, answer.body))
+        record = server.get(f"/api/1/composes/{number}").json
+        case(f"DELETE {state}: record", (state, "anonymous", True),
+             (record["state_name"], record["removed_by"],
+              stamp(record["time_to_expire"]) <= time.time()))
+        server.tell("clock 5")
+        server.tell("expire")
+        server.tell("clock 0")
+        record = server.get(f"/api/1/composes/{number}").json
+        case(f"DELETE {state}: after the next clean-up", ("removed", True),
+             (record["state_name"], record["state_reason"].endswith("Removed by anonymous.")))
+
+
+# ---- 1.1: the seed ------------------------------------------------------------------------------
+
+def check_seed(server):
+    for path in ("/odcs/1/composes", "/odcs/1/composes/"):
+        for name, body in (("flat", {"source_type": "tag", "source": "f26",
+                                     "packages": ["httpd"]}),
+                           ("nested", {"source": {"type": "tag", "source": "f26",
+                                                  "packages": ["httpd"]},
+                                       "seconds-to-live": 100, "flags": ["no_deps"]})):
+            answer = server.post(body, path)
+            record = answer.json
+            case(f"seed POST {path} {name}", 200, answer.status)
+            for member, want in (("owner", "Unknown"), ("source", "f26"), ("source_type", 1),
+                                 ("state", 0), ("state_name", "wait"), ("result_repo", None),
+                                 ("time_done", None), ("time_removed", None),
+                                 ("packages", "httpd")):
+                case(f"seed {name}: {member}", want, record.get(member))
+    number = make(server, "done")
+    record = server.get(f"/odcs/1/composes/{number}").json
+    case("seed GET done", ("Unknown", "done", f"{server.url}/composes/odcs-{number}"
+                           "/compose/Temporary"),
+         (record["owner"], record["state_name"], record["result_repo"]))
+    answer = server.post({"id": number, "seconds-to-live": 100000}, "/odcs/1/composes")
+    case("seed {id} renews", (200, number), (answer.status, answer.json.get("id")))
+    failed = make(server, "failed")
+    answer = server.post({"id": failed}, "/odcs/1/composes")
+    case("seed {id} regenerates", (200, True), (answer.status, answer.json["id"] > failed))
+    case("seed {id} unknown", 404, server.post({"id": 987654}, "/odcs/1/composes").status)
+    case("no {id} at /api/1", 400, server.post({"id": number}).status)
+    for path in ("/odcs/1/composes", "/odcs/1/composes/"):
+        answer = server.get(path + "?per_page=2")
+        case(f"seed list {path}", (200, 2, "Unknown", f"{server.url}/odcs/1/composes/"
+                                   "?page=1&per_page=2"),
+             (answer.status, len(answer.json["items"]), answer.json["items"][0]["owner"],
+              answer.json["meta"]["first"]))
+    case("seed DELETE", 202, server.ask("DELETE", f"/odcs/1/composes/{number}").status)
+
+
+# ---- the tree -----------------------------------------------------------------------------------
+
+PACKAGE = bytes((i * 31 + i // 251) & 0xFF for i in range(300007))
+OS = "compose/Temporary/x86_64/os"
+RPM = f"{OS}/Packages/f/foo-1.0-1.noarch.rpm"
+
+
+def check_tree(server):
+    number = make(server, "done")
+    tree = f"/composes/odcs-{number}"
+    for name in (f"{number}", f"odcs-{number}", f"latest-unknown-{number}",
+                 f"latest-Unknown-{number}", f"latest-odcs-{number}-1"):
+        answer = server.get(f"/composes/{name}/{OS}/repodata/repomd.xml")
+        case(f"name {name}", (200, b"<repomd/>\n"), (answer.status, answer.body))
+        answer = server.get(f"/composes/{name}")
+        case(f"name {name} without slash", (301, f"./{name}/"),
+             (answer.status, answer["Location"]))
+    for path in (f"/composes/latest-somebody-{number}/", "/composes/odcs-999999/",
+                 "/composes/odcs-/", "/composes/x/", "/composes/-1/", "/composes/odcs-1x/",
+                 f"{tree}/nope", f"{tree}/STATUS/", f"{tree}/STATUS/x", f"{tree}/compose/nope/",
+                 f"{tree}/../odcs-{number}/STATUS", f"{tree}/%2e%2e/odcs-{number}/STATUS",
+                 f"{tree}/compose/../STATUS", f"{tree}/./STATUS", f"{tree}/compose%2fmetadata/",
+                 f"{tree}/compose%2Fmetadata/rpms.json", f"/composes/..%2f..%2fetc/passwd",
+                 f"{tree}/%252e%252e/STATUS", f"{tree}/..", "/composes/../", "/composes/.",
+                 f"{tree}/" + "a" * 300, f"{tree}/%ff%fe"):
+        refused(server, f"no {path[:60]}", server.get(path), 404,
+                "There is no such file or directory.")
+    for path in (f"{tree}/a%00b", f"{tree}/%", f"{tree}/%4", f"{tree}/%zz", "/composes/%00/"):
+        refused(server, f"malformed {path}", server.get(path), 400,
+                "The requested URL is malformed.")
+    case("slashes too many", 200, server.get(f"{tree}//compose///metadata//rpms.json").status)
+    case("encoded letters", 200, server.get(f"{tree}/%53TATUS").status)
+    for path, location in (("/composes", "./composes/"), (f"{tree}/compose", "./compose/"),
+                           (f"{tree}/{OS}", "./os/"), (f"{tree}/compose?a=b", "./compose/?a=b")):
+        answer = server.get(path)
+        case(f"{path} without slash", (301, location), (answer.status, answer["Location"]))
+
+    for path, kind, body in (
+            ("STATUS", "text/plain", b"FINISHED\n"),
+            (f"{OS}/repodata/repomd.xml", "application/xml", b"<repomd/>\n"),
+            (f"{OS}/repodata/empty", "text/plain", b""),
+            (f"{OS}/repodata/a%26b%20%3Cc%3E%22d'%2541.txt", "text/plain", b"odd\n"),
+            (RPM, "application/x-rpm", PACKAGE)):
+        answer = server.get(f"{tree}/{path}")
+        case(f"file {path[-30:]}", (200, kind, str(len(body)), body),
+             (answer.status, answer["Content-Type"], answer["Content-Length"], answer.body))
+        head = server.ask("HEAD", f"{tree}/{path}")
+        case(f"file {path[-30:]}: HEAD", (200, str(len(body)), b"", answer["ETag"]),
+             (head.status, head["Content-Length"], head.body, head["ETag"]))
+        case(f"file {path[-30:]}: headers", (True, True, "bytes"),
+             (bool(re.fullmatch(r'"[^"]+"', answer["ETag"] or "")),
+              bool(re.fullmatch(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT",
+                                answer["Last-Modified"] or "")), answer["Accept-Ranges"]))
+    case("package time", "Sun, 13 Sep 2020 12:26:40 GMT",
+         server.get(f"{tree}/{RPM}")["Last-Modified"])
+    answer = server.get(f"{tree}/compose/Temporary/odcs-{number}.repo")
+    case(".repo", (200, "text/plain", True), (answer.status, answer["Content-Type"],
+         answer.body.startswith(b"[odcs-%d]\nname=ODCS repository for compose odcs-%d\n"
+                                % (number, number))))
+    answer = server.get(f"{tree}/compose/metadata/composeinfo.json")
+    case("composeinfo.json", (200, "application/json", "productmd.composeinfo"),
+         (answer.status, answer["Content-Type"], answer.json["header"]["type"]))
+    answer = server.get(f"{tree}/compose/metadata/rpms.json")
+    case("rpms.json", (200, "productmd.rpms", str(len(answer.body))),
+         (answer.status, answer.json["header"]["type"], answer["Content-Length"]))
+    for start in (0, 3, len(answer.body) - 13, len(answer.body) - 1):
+        part = server.get(f"{tree}/compose/metadata/rpms.json", Range=f"bytes={start}-")
+        case(f"rpms.json from {start}", (206, answer.body[start:]), (part.status, part.body))
+    check_ranges(server, f"{tree}/{RPM}")
+    check_conditions(server, f"{tree}/{RPM}")
+    check_listing(server, number, tree)
+    check_log(server)
+    check_life(server)
+
+
+def check_ranges(server, path):
+    size = len(PACKAGE)
+    for text, first, last in (("0-0", 0, 0), ("0-", 0, size - 1), ("5-9", 5, 9),
+                              (f"{size - 1}-", size - 1, size - 1), ("-1", size - 1, size - 1),
+                              ("-100", size - 100, size - 1), (f"-{size * 2}", 0, size - 1),
+                              (f"10-{size * 9}", 10, size - 1),
+                              ("100-99999999999999999999999", 100, size - 1)):
+        answer = server.get(path, Range=f"bytes={text}")
+        case(f"range {text}", (206, f"bytes {first}-{last}/{size}", PACKAGE[first:last + 1]),
+             (answer.status, answer["Content-Range"], answer.body))
+        case(f"range {text}: length", str(last - first + 1), answer["Content-Length"])
+    for text in (f"{size}-", f"{size}-{size + 5}", "-0", "99999999999999999999999-"):
+        answer = server.get(path, Range=f"bytes={text}")
+        case(f"range {text}", (416, f"bytes */{size}", b""),
+             (answer.status, answer["Content-Range"], answer.body))
+    for text in ("bytes=5-3", "bytes=a-b", "bytes=-", "bytes=", "bytes=0-1,3-4", "lines=0-1",
+                 "bytes=1", "bytes=0x1-2", "bytes= 0-1", "bytes=0-1;", "bytes=--1"):
+        answer = server.get(path, Range=text)
+        case(f"range {text} is none", (200, size), (answer.status, len(answer.body)))
+    answer = server.get(path.rsplit("/Packages", 1)[0] + "/repodata/empty", Range="bytes=0-")
+    case("range of an empty file", (416, "bytes */0"), (answer.status, answer["Content-Range"]))
+    head = server.ask("HEAD", path, headers={"Range": "bytes=0-1"})
+    case("HEAD knows no ranges", (200, str(size)), (head.status, head["Content-Length"]))
+
+
+def check_conditions(server, path):
+    full = server.get(path)
+    etag, date = full["ETag"], full["Last-Modified"]
+    early, late = "Sat, 12 Sep 2020 12:26:40 GMT", "Mon, 14 Sep 2020 12:26:40 GMT"
+    for headers, want in (
+            ({"If_None_Match": etag}, 304), ({"If_None_Match": f'"x", W/{etag}'}, 304),
+            ({"If_None_Match": "*"}, 304), ({"If_None_Match": '"x"'}, 200),
+            ({"If_None_Match": "garbage"}, 200), ({"If_None_Match": '"unterminated'}, 200),
+            ({"If_Modified_Since": date}, 304), ({"If_Modified_Since": late}, 304),
+            ({"If_Modified_Since": early}, 200), ({"If_Modified_Since": "garbage"}, 200),
+            ({"If_None_Match": '"x"', "If_Modified_Since": late}, 200),
+            ({"If_Match": etag}, 200), ({"If_Match": '"x"'}, 412), ({"If_Match": "*"}, 200),
+            ({"If_Unmodified_Since": early}, 412), ({"If_Unmodified_Since": date}, 200),
+            ({"Range": "bytes=0-4", "If_Range": etag}, 206),
+            ({"Range": "bytes=0-4", "If_Range": '"x"'}, 200),
+            ({"Range": "bytes=0-4", "If_Range": f"W/{etag}"}, 200),
+            ({"Range": "bytes=0-4", "If_Range": date}, 206),
+            ({"Range": "bytes=0-4", "If_Range": late}, 200),
+            ({"Range": "bytes=0-4", "If_None_Match": etag}, 304)):
+        answer = server.get(path, **headers)
+        case(f"condition {headers}", (want, {304: 0, 412: 0, 206: 5}.get(want, len(PACKAGE))),
+             (answer.status, len(answer.body)))
+        if want == 304:
+            case(f"condition {headers}: ETag", etag, answer["ETag"])
+
+
+def check_listing(server, number, tree):
+    def links(path):
+        answer = server.get(path)
+        case(f"listing {path}", (200, "text/html; charset=utf-8"),
+             (answer.status, answer["Content-Type"]))
+        return re.findall(r'<a href="([^"]*)">([^<]*)</a>', answer.body.decode())
+
+    case("listing of the top", ["../", "COMPOSE_ID", "STATUS", "compose/", "logs/",
+                                "pungi-stderr.log"], [text for _, text in links(f"{tree}/")])
+    rows = links(f"{tree}/{OS}/repodata/")
+    case("listing escapes names", ("./a%26b%20%3Cc%3E%22d%27%2541.txt",
+                                   "a&#38;b &#60;c&#62;&#34;d&#39;%41.txt"), rows[1])
+    case("listing: sorted", [row[0] for row in sorted(rows[1:])], [row[0] for row in rows[1:]])
+    for link, _ in rows[1:]:
+        case(f"listing: {link} leads somewhere", 200,
+             server.get(f"{tree}/{OS}/repodata/{link[2:]}").status)
+    body = server.get(f"{tree}/{OS}/Packages/f/").body
+    case("listing: size", True, b">300007<" in body)
+    case("listing of composes", True,
+         f"odcs-{number}/" in [text for _, text in links("/composes/")])
+    case("listing: HEAD", (200, b""),
+         (lambda a: (a.status, a.body))(server.ask("HEAD", f"{tree}/")))
+
+
+def check_log(server):
+    number = make(server, "generating")
+    path = f"/composes/odcs-{number}/pungi-stderr.log"
+    case("compose/ before it is done", 404,
+         server.get(f"/composes/odcs-{number}/compose/").status)
+    answer = server.get(path)
+    case("empty log", (200, "text/plain", b""), (answer.status, answer["Content-Type"],
+                                                 answer.body))
+    case("empty log from 0", 416, server.get(path, Range="bytes=0-").status)
+    server.tell(f"log {number} first line é")
+    answer = server.get(path, Range="bytes=0-")
+    case("log from 0", (206, "first line é".encode(), "text/plain"),
+         (answer.status, answer.body, answer["Content-Type"]))
+    case("log: not kept by caches", (None, None, "no-store"),
+         (answer["ETag"], answer["Last-Modified"], answer["Cache-Control"]))
+    length = len(answer.body)
+    case("log: nothing new", 416, server.get(path, Range=f"bytes={length}-").status)
+    server.tell(f"log {number}  and more")
+    answer = server.get(path, Range=f"bytes={length}-")
+    case("log: what is new", (206, b" and more"), (answer.status, answer.body))
+    case("log under its other name", length + 9,
+         len(server.get(f"/composes/{number}/logs/global/odcsfs.log").body))
+    server.tell(f"finish {number}")
+    case("compose/ when it is done", 200, server.get(f"/composes/odcs-{number}/compose/").status)
+
+
+def check_life(server):
+    """A tree goes with its compose; a compose that reuses it keeps it."""
+    old = make(server, "done")
+    new = make(server, "generating")
+    server.tell(f"reuse {new} {old}")
+    path = f"/composes/odcs-{new}/{OS}/repodata/repomd.xml"
+    case("reused tree", 200, server.get(path).status)
+    record = server.get(f"/api/1/composes/{new}").json
+    case("reused: URLs point to the other", f"{server.url}/composes/odcs-{old}",
+         record["toplevel_url"])
+    case("reused: .repo is the other's", 200,
+         server.get(f"/composes/odcs-{new}/compose/Temporary/odcs-{old}.repo").status)
+    number = make(server, "done")
+    path = f"/composes/odcs-{number}/STATUS"
+    case("tree while it lives", 200, server.get(path).status)
+    server.ask("DELETE", f"/api/1/composes/{number}")
+    server.tell("clock 5")
+    server.tell("expire")
+    server.tell("clock 0")
+    case("tree of a removed compose", 404, server.get(path).status)
+    case("listing without it", False,
+         f"odcs-{number}/" in server.get("/composes/").body.decode())
+    failed = make(server, "failed")
+    case("tree of a failed compose", b"DOOMED\n", server.get(f"/composes/{failed}/STATUS").body)
+
+
+# ---- hostile bytes ------------------------------------------------------------------------------
+
+def status_of(data):
+    match = re.match(rb"HTTP/1\.\d (\d{3}) ", data)
+    return int(match[1]) if match else None
+
+
+def check_hostile(server):
+    refused(server, "a long URL", server.get("/" + "a" * 9000), 414,
+            "The requested URL is too long.")
+    case("a URL of 100 KB", 414, status_of(server.raw(b"GET /" + b"a" * 100000 +
+                                                      b" HTTP/1.1\r\nHost: x\r\n\r\n")))
+    case("a header of 100 KB", True, status_of(server.raw(
+        b"GET / HTTP/1.1\r\nX: " + b"a" * 100000 + b"\r\n\r\n")) in (413, 431))
+    for name, head in (("negative", b"Content-Length: -1"), ("a word", b"Content-Length: abc"),
+                       ("huge", b"Content-Length: 99999999999999999999999999")):
+        data = server.raw(b"POST /api/1/composes/ HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n\r\n{}")
+        case(f"Content-Length {name}", True, status_of(data) in (400, 413))
+    data = server.raw(b"POST /api/1/composes/ HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n"
+                      b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /nope HTTP/1.1\r\n\r\n")
+    case("two lengths", (400, 1), (status_of(data), data.count(b"HTTP/1.1 ")))
+    data = server.raw(b"GARBAGE\r\n\r\n")
+    case("garbage", True, status_of(data) in (None, 400, 404, 405))
+    data = server.raw(b"GET /composes/odcs-1/\x00/../../etc/passwd HTTP/1.1\r\nHost: x\r\n"
+                      b"Connection: close\r\n\r\n")
+    case("a raw NUL", False, b"root:" in data)
+    data = server.raw(b"GET /api/1/about/ HTTP/1.0\r\n\r\n")
+    case("HTTP/1.0 without Host", 200, status_of(data))
+    body = json.dumps(tag()).encode()
+    data = server.raw(b"POST /api/1/composes/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+                      b"Connection: close\r\n\r\n" +
+                      b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n")
+    case("a body in chunks of one", 200, status_of(data))
+    data = server.raw(b"GET /api/1/about/ HTTP/1.1\r\nHost: x\r\n\r\nGET /nope HTTP/1.1\r\nHost: x\r\n"
+                      b"Connection: close\r\n\r\n")
+    case("two requests at once", (2, True), (data.count(b"HTTP/1.1 "), b"404" in data))
+    data = server.raw(b"GET /api/1/about/ HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n"
+                      b"Connection: close\r\n\r\n12345")
+    case("GET with a body", 200, status_of(data))
+    with socket.create_connection((server.host, server.port)) as connection:
+        connection.sendall(b"POST /api/1/composes/ HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n"
+                           b"\r\n{")  # and gone
+    case("still there", 200, server.get("/api/1/about/").status)
+
+
+def check_bodies(driver):
+    """A small limit and few connections, in a driver of their own."""
+    with started(driver, "127.0.0.1:0", "1000", "8") as server:
+        large = json.dumps(tag(x="a" * 1500))
+        answer = server.post(large)
+        refused(server, "a body over the limit", answer, 413, "The request body is too large.")
+        data = server.raw(b"POST /api/1/composes/ HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+                          b"Content-Length: 1001\r\n\r\n")
+        case("asked first, refused at once", (413, 1), (status_of(data), data.count(b"HTTP/1.1 ")))
+        data = server.raw(b"POST /api/1/composes/ HTTP/1.1\r\nHost: x\r\n"
+                          b"Content-Length: 1000000000\r\n\r\n", 3)
+        case("a body far over the limit", 413, status_of(data))
+        chunk = b"1f4\r\n" + b"a" * 500 + b"\r\n"
+        data = server.raw(b"POST /api/1/composes/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked"
+                          b"\r\nConnection: close\r\n\r\n" + chunk * 4 + b"0\r\n\r\n")
+        case("chunks over the limit", 413, status_of(data))
+        with contextlib.suppress(ConnectionError):
+            data = server.raw(b"POST /api/1/composes/ HTTP/1.1\r\nHost: x\r\n"
+                              b"Transfer-Encoding: chunked\r\n\r\n" + chunk * 100)
+            case("chunks far over the limit", None, status_of(data))
+        case("within the limit", 200, server.post(tag()).status)
+        held = [socket.create_connection((server.host, server.port), 3) for _ in range(8)]
+        time.sleep(0.3)
+        extra = socket.create_connection((server.host, server.port), 3)
+        with contextlib.suppress(ConnectionError):
+            extra.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        try:
+            seen = extra.recv(10)
+        except (ConnectionError, socket.timeout):
+            seen = b""
+        case("one connection too many from one address", b"", seen)
+        for connection in held + [extra]:
+            connection.close()
+        time.sleep(0.3)
+        case("after they left", 200, server.get("/").status)
+
+
+# ---- waiting ------------------------------------------------------------------------------------
+
+def check_wait(server):
+    number = make(server, "wait")
+    path = f"/api/1/composes/{number}"
+    start = time.monotonic()
+    record = server.get(path + "?wait=1").json
+    case("wait=1 ends by itself", ("wait", True),
+         (record["state_name"], 0.8 < time.monotonic() - start < 3))
+    for value in ("0", "x", "", "-5"):
+        start = time.monotonic()
+        server.get(path + f"?wait={value}")
+        case(f"wait={value} does not wait", True, time.monotonic() - start < 0.5)
+    answers = []
+    threads = [threading.Thread(target=lambda: answers.append(
+        server.get(path + "?wait=20").json["state_name"])) for _ in range(5)]
+    start = time.monotonic()
+    for thread in threads:
+        thread.start()
+    time.sleep(0.3)
+    case("nobody came back early", [], answers)
+    while server.tell("claim") != number:
+        pass
+    time.sleep(0.2)
+    case("generating is not final", [], answers)
+    server.tell(f"finish {number}")
+    for thread in threads:
+        thread.join()
+    case("all woke at done", (["done"] * 5, True), (answers, time.monotonic() - start < 5))
+    start = time.monotonic()
+    server.get(path + "?wait=20")
+    case("a final state is told at once", True, time.monotonic() - start < 0.5)
+    case("wait for an unknown compose", 404, server.get("/api/1/composes/987654?wait=5").status)
+
+
+def read_events(answer, count):
+    events = []
+    while len(events) < count:
+        event = {}
+        while (line := answer.readline().decode().rstrip("\n")):
+            name, _, value = line.partition(": ")
+            event[name] = value
+        if "data" in event:
+            events.append(event)
+    return events
+
+
+def check_events(server):
+    connection = http.client.HTTPConnection(server.host, server.port, timeout=10)
+    connection.request("GET", "/api/1/events")
+    answer = connection.getresponse()
+    case("events", (200, "text/event-stream"), (answer.status, answer.getheader("Content-Type")))
+    number = make(server, "done")
+    events = read_events(answer, 3)
+    records = [json.loads(event["data"]) for event in events]
+    case("events: kind", ["state-changed"] * 3, [event["event"] for event in events])
+    case("events: body", ["compose", "event"], list(records[0]))
+    case("events: states", [(number, "wait"), (number, "generating"), (number, "done")],
+         [(r["compose"]["id"], r["compose"]["state_name"]) for r in records])
+    case("events: 42 members", 42, len(records[0]["compose"]))
+    ids = [int(event["id"]) for event in events]
+    case("events: serials", [ids[0], ids[0] + 1, ids[0] + 2], ids)
+    connection.close()
+    again = http.client.HTTPConnection(server.host, server.port, timeout=10)
+    again.request("GET", "/api/1/events/", headers={"Last-Event-ID": str(ids[0])})
+    answer = again.getresponse()
+    case("events: taken up again", ids[1:], [int(e["id"]) for e in read_events(answer, 2)])
+    again.close()
+    lost = http.client.HTTPConnection(server.host, server.port, timeout=10)
+    lost.request("GET", "/api/1/events", headers={"Last-Event-ID": "7"})
+    case("events: too old", "lost", read_events(lost.getresponse(), 1)[0].get("event"))
+    lost.close()
+    other = make(server, "wait")
+    one = http.client.HTTPConnection(server.host, server.port, timeout=10)
+    one.request("GET", f"/api/1/events?id={other}")
+    answer = one.getresponse()
+    make(server, "done")
+    server.ask("DELETE", f"/api/1/composes/{other}")
+    record = json.loads(read_events(answer, 1)[0]["data"])
+    case("events of one compose", other, record["compose"]["id"])
+    one.close()
+
+
+def check_listeners(driver):
+    for listen, host in (("localhost:0", "localhost"), ("[::1]:0", "[::1]"),
+                         ("127.0.0.1:0", "127.0.0.1")):
+        try:
+            with started(driver, listen) as server:
+                case(f"listen {listen}", True,
+                     bool(re.fullmatch(rf"http://{re.escape(host)}:\d+", server.url)))
+                addresses = ["127.0.0.1", "::1"] if host == "localhost" else [host.strip("[]")]
+                for address in addresses:
+                    other = Server(server.url)
+                    other.host = address
+                    case(f"listen {listen}: {address}", 200, other.get("/api/1/about/").status)
+                taken = subprocess.run([driver, f"{host}:{server.port}"], capture_output=True,
+                                       text=True)
+                case(f"listen {listen} twice", (1, True),
+                     (taken.returncode, f"cannot listen on {host}:{server.port}: Address already "
+                      "in use" in taken.stderr))
+        except OSError as problem:
+            print(f"note: {listen}: {problem}")
+    for listen in ("5005", "x:1", "127.0.0.1:", "127.0.0.1:65536", "[::1:5", ""):
+        wrong = subprocess.run([driver, listen], capture_output=True, text=True)
+        case(f"listen {listen!r} is refused", 1, wrong.returncode)
+
+
+def check_stop(driver):
+    """A stop ends long polls and followers at once, and takes no longer than it says."""
+    with started(driver, "127.0.0.1:0") as server:
+        number = server.post(tag()).json["id"]
+        seen = []
+        thread = threading.Thread(target=lambda: seen.append(
+            server.get(f"/api/1/composes/{number}?wait=60").status))
+        thread.start()
+        follower = http.client.HTTPConnection(server.host, server.port, timeout=10)
+        follower.request("GET", "/api/1/events")
+        answer = follower.getresponse()
+        slow = socket.create_connection((server.host, server.port))
+        slow.sendall(b"GET / HTTP/1.1\r\nX")
+        time.sleep(0.3)
+        start = time.monotonic()
+        server.process.stdin.write("quit\n")
+        server.process.stdin.flush()
+        code = server.process.wait(10)
+        case("stop", (0, True), (code, time.monotonic() - start < 3))
+        thread.join()
+        case("stop answers a long poll", [200], seen)
+        case("stop ends a follower", True, answer.read().startswith(b"retry:"))
+        slow.close()
+
+
+# ---- main ---------------------------------------------------------------------------------------
+
+@contextlib.contextmanager
+def started(driver, *arguments):
+    process = subprocess.Popen([driver, *arguments], stdin=subprocess.PIPE, text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    noise = []
+    reader = threading.Thread(target=lambda: noise.extend(process.stderr))
+    reader.start()
+    url = process.stdout.readline().strip()
+    if not url:
+        process.wait()
+        reader.join()
+        raise OSError("".join(noise))
+    try:
+        yield Server(url, process)
+    finally:
+        if process.poll() is None:
+            process.stdin.write("quit\n")
+            process.stdin.close()
+            process.wait(15)
+        reader.join()
+        case(f"driver {' '.join(arguments)}: exit", 0, process.returncode)
+        bad = [line for line in noise if "Sanitizer" in line or "runtime error" in line]
+        case(f"driver {' '.join(arguments)}: sanitizers", [], bad)
+        if bad:
+            print("".join(noise))
+
+
+def main():
+    global verbose
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--driver")
+    parser.add_argument("--url")
+    parser.add_argument("--quiet", action="store_true", help="print failures only")
+    options = parser.parse_args()
+    verbose = not options.quiet
+    if options.url:
+        server = Server(options.url)
+        for check in (check_paths, check_about, check_object, check_wishes, check_refusals,
+                      check_hostile):
+            check(server)
+    elif options.driver:
+        with started(options.driver, "127.0.0.1:0") as server:
+            for check in (check_paths, check_about, check_object, check_wishes, check_refusals,
+                          check_list, check_patch, check_delete, check_seed, check_tree,
+                          check_hostile, check_wait, check_events):
+                check(server)
+        check_bodies(options.driver)
+        check_listeners(options.driver)
+        check_stop(options.driver)
+    else:
+        parser.error("--driver or --url")
+    print(f"{cases} cases, {failures} failed")
+    sys.exit(1 if failures or not cases else 0)
+
+
+if __name__ == "__main__":
+    main()
