@@ -376,8 +376,11 @@ static void give(struct scheduler *scheduler, struct slot *slot, struct compose 
 
 static void hand_out(struct scheduler *scheduler)
 {
-	while (idle_slot(scheduler, NULL) && atomic_exchange(&scheduler->work, false)) {
+	struct slot *slot;
+
+	while ((slot = idle_slot(scheduler, NULL)) && atomic_exchange(&scheduler->work, false)) {
 		_cleanup_(compose_freep) struct compose *compose = NULL;
+		struct slot *loaded;
 		struct error err = { 0 };
 		int r = catalogue_claim(scheduler->options->store->catalogue, &compose, &err);
 
@@ -386,7 +389,8 @@ static void hand_out(struct scheduler *scheduler)
 		if (r <= 0)
 			return;
 		atomic_store(&scheduler->work, true); /* until a claim says there is no more */
-		give(scheduler, idle_slot(scheduler, compose->source), compose);
+		loaded = idle_slot(scheduler, compose->source);
+		give(scheduler, loaded ? loaded : slot, compose);
 	}
 }
 
