@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+/* tests/unit/sources/worker.c: the worker as a process: results, failures, its end, its sandbox. */
+#include "tests/unit/sources/drive.h"
+#include "tests/unit/sources/made.h"
+#include "tests/unit/test.h"
+
+#include "resolver/worker/sandbox.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const struct made packages[] = {
+	{ .name = "a",
+	  .version = "1",
+	  .arch = "x86_64",
+	  .source = "a",
+	  .words = "r:b",
+	  .size = 10 },
+	{ .name = "b", .version = "1", .arch = "noarch", .source = "a", .size = 11 },
+	{ .name = "a", .version = "1", .arch = "src", .size = 12 },
+};
+
+static char top[] = "/tmp/odcsfs-worker-XXXXXX";
+
+static const char *below(const char *name)
+{
+	static char path[2][128];
+	static int which;
+
+	which = !which;
+	(void)snprintf(path[which], sizeof(path[which]), "%s/%s", top, name);
+	return path[which];
+}
+
+/* Wait for the end of job @id; true: a result */
+static bool finish(struct drive *drive, int64_t id, struct message *ret)
+{
+	int r;
+
+	while ((r = drive_next(drive, ret)) == 1) {
+		CHECK_INT(ret->id, id);
+		if (ret->type == PIPE_RESULT || ret->type == PIPE_FAILED)
+			return ret->type == PIPE_RESULT;
+		CHECK(ret->type == PIPE_LOG || ret->type == PIPE_PROGRESS);
+		message_done(ret);
+	}
+	CHECK_INT(r, 1);
+	return false;
+}
+
+static size_t count_files(int dirfd, const char *name, const struct strings *want)
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < want->count; i++) {
+		char path[128];
+
+		(void)snprintf(path, sizeof(path), "%s/%s", name, want->item[i]);
+		found += faccessat(dirfd, path, F_OK, 0) == 0;
+	}
+	return found;
+}
+
+static char *request(const char *packages_json)
+{
+	_cleanup_(text_done) struct text text = { 0 };
+
+	text_addf(&text, "{\"source\":{\"type\":\"repo\",\"source\":\"%s\",\"packages\":%s}}",
+		  below("r"), packages_json);
+	return text_steal(&text);
+}
+
+static void test_jobs(void)
+{
+	_cleanup_(freep) char *good = request("[\"a\"]"), *bad = request("[\"x\"]");
+	struct message message = { 0 };
+	struct drive drive;
+	char first[DIGEST_HEX_SIZE] = "";
+	int status;
+
+	made_repository(below("r"), packages, ARRAY_SIZE(packages), "3", 4, NULL);
+	CHECK_INT(drive_start(&drive, below("state"), below("work")), 0);
+	for (int64_t id = 7; id < 10; id++) {
+		CHECK_INT(drive_send(&drive, id, good, true), 0);
+		CHECK(finish(&drive, id, &message));
+		if (!message.outcome)
+			break;
+		CHECK_INT(message.outcome->packages_count, 3);
+		CHECK_INT(message.outcome->koji_event, 3);
+		CHECK(message.outcome->manifest_new);
+		CHECK(message.outcome->source == NULL);
+		CHECK(message.outcome->blobs.count > 0);
+		CHECK_INT(count_files(drive.work_dirfd, "blobs", &message.outcome->blobs),
+			  message.outcome->blobs.count);
+		if (id == 7)
+			strcpy(first, message.outcome->manifest);
+		CHECK_STR(message.outcome->manifest, first);
+		message_done(&message);
+
+		CHECK_INT(drive_send(&drive, id, bad, true), 0);
+		CHECK(!finish(&drive, id, &message));
+		CHECK_STR(message.text, "The following requested packages are not present in the "
+					"generated compose: x.");
+		CHECK_INT(message.blame, BLAME_REQUEST);
+		CHECK(message.field == NULL);
+		message_done(&message);
+	}
+	CHECK_INT(
+		drive_send(&drive, 11, "{\"source\":{\"type\":\"tag\",\"source\":\"f26\"}}", true),
+		0);
+	CHECK(!finish(&drive, 11, &message));
+	CHECK_STR(message.text, "Source type \"tag\" is not supported by this service");
+	message_done(&message);
+	status = drive_stop(&drive);
+	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+}
+
+/* What the service has already is not written again */
+static void test_known(void)
+{
+	_cleanup_(freep) char *good = request("[\"a\"]");
+	struct message message = { 0 };
+	struct drive drive;
+
+	CHECK_INT(drive_start(&drive, below("state"), below("work")), 0);
+	CHECK_INT(drive_send(&drive, 1, good, true), 0);
+	CHECK(finish(&drive, 1, &message));
+	CHECK_INT(renameat(drive.work_dirfd, "blobs", drive.state_dirfd, "blobs"), 0);
+	CHECK_INT(renameat(drive.work_dirfd, "manifests", drive.state_dirfd, "manifests"), 0);
+	message_done(&message);
+	CHECK_INT(drive_send(&drive, 2, good, true), 0);
+	CHECK(finish(&drive, 2, &message));
+	CHECK(message.outcome && message.outcome->blobs.count == 0);
+	CHECK(message.outcome && !message.outcome->manifest_new);
+	CHECK(message.outcome && message.outcome->bytes_written == 0);
+	message_done(&message);
+	CHECK_INT(drive_stop(&drive), 0);
+}
+
+static void test_nonsense(void)
+{
+	static const char *const lines[] = { "{\"type\":\"ready\"}\n", "nonsense\n", "\n" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+		struct message message = { 0 };
+		struct drive drive;
+		int status;
+
+		CHECK_INT(drive_start(&drive, below("state"), below("work")), 0);
+		CHECK_INT(drive_send_bytes(&drive, lines[i], strlen(lines[i])), 0);
+		CHECK_INT(drive_next(&drive, &message), 0);
+		status = drive_stop(&drive);
+		CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+	}
+}
+
+/* ---- in a child: exit code = number of the first thing that should have failed, or 0 ---- */
+
+static int try_escapes(const char *inside)
+{
+	char *const argv[] = { (char[]){ "true" }, NULL };
+	struct rlimit core;
+	struct error err = { 0 };
+	int dirfd = open(inside, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int good;
+
+	if (dirfd < 0 || sandbox_enter(&dirfd, 1, UINT64_C(1) << 30, &err) < 0) {
+		fprintf(stderr, "%s\n", err.message);
+		return 1;
+	}
+	good = openat(dirfd, "file", O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	if (good < 0 || write(good, "x", 1) != 1 || renameat(dirfd, "file", dirfd, "other") < 0 ||
+	    unlinkat(dirfd, "other", 0) < 0)
+		return 2;
+	if (getrlimit(RLIMIT_CORE, &core) < 0 || core.rlim_max != 0)
+		return 3;
+	if (read(STDIN_FILENO, argv[0], 1) != 0)
+		return 4;
+	(void)execv("/bin/true", argv);
+	if (syscall(SYS_landlock_create_ruleset, NULL, 0, 1) > 0 && /* else: not in this kernel */
+	    open(below("outside"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600) >= 0)
+		return 5;
+	if (open(below("r/repodata/repomd.xml"), O_RDONLY | O_CLOEXEC) < 0)
+		return 6;
+#if !defined(__SANITIZE_ADDRESS__)
+	if (socket(AF_INET, SOCK_STREAM, 0) >= 0 || kill(getppid(), 0) == 0)
+		return 7;
+	if (calloc(1, (size_t)2 << 30) != NULL)
+		return 8;
+#endif
+	return 0;
+}
+
+static void test_sandbox(void)
+{
+	pid_t pid;
+	int status = 0;
+
+	CHECK(directory_open(AT_FDCWD, below("inside")) >= 0);
+	pid = fork();
+	if (pid == 0)
+		_exit(try_escapes(below("inside")));
+	CHECK_INT(waitpid(pid, &status, 0), pid);
+	CHECK(WIFEXITED(status));
+	CHECK_INT(WEXITSTATUS(status), 0);
+}
+
+int main(void)
+{
+	CHECK(mkdtemp(top) != NULL);
+	test_jobs();
+	test_known();
+	test_nonsense();
+	test_sandbox();
+	CHECK_INT(directory_remove(AT_FDCWD, top), 0);
+	TEST_END();
+}
