@@ -155,7 +155,7 @@ static int writer_open(struct catalogue *catalogue, struct error *err)
 		if (r < 0)
 			return r;
 	}
-	catalogue->restart_frames = RESTART_FRAMES;
+	catalogue->copy_back_at = LOG_FRAMES;
 	(void)sqlite3_wal_hook(catalogue->writer->db, log_grown, catalogue);
 	return tables_check(catalogue->writer, err);
 }

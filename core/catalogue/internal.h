@@ -14,19 +14,19 @@
 #include <pthread.h>
 #include <sqlite3.h>
 
-#define READERS_MAX 32			 /* connections for reading; more callers wait for one */
-#define STATEMENTS_MAX 96		 /* prepared statements kept per connection */
-#define BATCH_VERBS_MAX 128		 /* verbs that share one commit */
-#define PAGE_ROWS_MAX 128		 /* rows fetched before the visits begin */
-#define PAGE_BYTES_MAX (4 * 1024 * 1024) /* spec text fetched before the visits begin */
-#define BUSY_MS 30000			 /* patience with another program's lock, milliseconds */
-#define SWEEP_ROWS_MAX 100		 /* rows per transaction of expire, history and reap */
-#define RESTART_FRAMES 8000 /* pages in the log from which on readers are waited for (32 MiB) */
+#define READERS_MAX 32		 /* connections for reading; more callers wait for one */
+#define STATEMENTS_MAX 96	 /* prepared statements kept per connection */
+#define BATCH_VERBS_MAX 128	 /* verbs that share one commit */
+#define PAGE_ROWS_MAX 128	 /* rows fetched before the visits begin */
+#define PAGE_BYTES_MAX (4 << 20) /* spec text fetched before the visits begin */
+#define SWEEP_ROWS_MAX 100	 /* rows per transaction of expire, history and reap */
+#define BUSY_MS 30000		 /* patience with another program's lock */
+#define LOG_FRAMES 1000		 /* pages in the log from which on it is copied back */
+#define RESTART_FRAMES 4000	 /* ... and readers are waited for: 16 MiB */
+#define RESTART_MS 100		 /* ... for how long */
 #define WATCHERS_MAX 8
-#define PROGRESS_MAX 256 /* composes whose progress is remembered, the latest ones */
-#define TIME_LAST                                                                                  \
-	253402300799 /* 9999-12-31T23:59:59Z, the last time with four digits of a year             \
-		      */
+#define PROGRESS_MAX 256       /* composes whose progress is remembered, the latest ones */
+#define TIME_LAST 253402300799 /* 9999-12-31T23:59:59Z */
 
 /* ---- connection.c ------------------------------------------------------ */
 
@@ -213,8 +213,8 @@ struct catalogue {
 	/* the leader's */
 	struct connection *writer;
 	bool synchronous_full;
-	int wal_frames;	    /* in the log after the last commit */
-	int restart_frames; /* log length at which to ask for a fresh log again */
+	int log_frames;	  /* pages in the log after the last commit */
+	int copy_back_at; /* log_frames at which to copy the log back next */
 
 	pthread_mutex_t pool_lock;
 	pthread_cond_t pool_free;

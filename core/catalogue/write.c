@@ -13,12 +13,6 @@
  * caller's thread when it is the first of the list. */
 #include "core/catalogue/internal.h"
 
-#define LOG_FRAMES                                                                                 \
-	1000 /* pages in the log from which on it is copied back, as SQLite's default              \
-	      */
-
-#define RESTART_MS 50 /* for how long */
-
 /* ---- changes ----------------------------------------------------------- */
 
 static struct change *change_new(struct verb *verb, struct error *err)
@@ -188,30 +182,27 @@ int log_grown(void *data, sqlite3 *db _unused_, const char *name _unused_, int f
 {
 	struct catalogue *catalogue = data;
 
-	catalogue->wal_frames = frames;
+	catalogue->log_frames = frames;
 	if (frames < LOG_FRAMES) /* a fresh one */
-		catalogue->restart_frames = RESTART_FRAMES;
+		catalogue->copy_back_at = LOG_FRAMES;
 	return SQLITE_OK;
 }
 
 /* Copy the log back into the database when it has grown, after the callers have been answered.
- * Readers that overlap without a gap would keep SQLite from ever starting a fresh log; beyond
- * RESTART_FRAMES new ones are held up for a moment. A foreign reader that stays costs one such
- * moment per LOG_FRAMES. */
+ * SQLite starts the log afresh when all of it was copied and nobody reads from it; readers that
+ * overlap without a gap can keep it from that, so beyond RESTART_FRAMES they are waited for, a
+ * moment. What cannot be had now is tried again when the log has grown by a quarter of LOG_FRAMES:
+ * a guest that reads for an hour costs us one such moment per quarter. */
 static void log_copy_back(struct catalogue *catalogue)
 {
 	sqlite3 *db = catalogue->writer->db;
-	int frames = catalogue->wal_frames;
+	bool restart = catalogue->log_frames >= RESTART_FRAMES;
 
-	if (frames < catalogue->restart_frames) {
-		(void)sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_PASSIVE, NULL, NULL);
-		return;
-	}
+	catalogue->copy_back_at = catalogue->log_frames + LOG_FRAMES / 4;
 	(void)sqlite3_busy_timeout(db, RESTART_MS);
-	if (sqlite3_wal_checkpoint_v2(db, NULL, SQLITE_CHECKPOINT_RESTART, NULL, NULL) == SQLITE_OK)
-		catalogue->restart_frames = RESTART_FRAMES;
-	else
-		catalogue->restart_frames = frames + LOG_FRAMES;
+	(void)sqlite3_wal_checkpoint_v2(
+		db, NULL, restart ? SQLITE_CHECKPOINT_RESTART : SQLITE_CHECKPOINT_PASSIVE, NULL,
+		NULL);
 	(void)sqlite3_busy_timeout(db, BUSY_MS);
 }
 
@@ -262,7 +253,7 @@ static void lead(struct catalogue *catalogue)
 	batch(catalogue, first);
 	pthread_mutex_lock(&catalogue->lock);
 	batch_hand_out(catalogue, first);
-	if (catalogue->wal_frames >= LOG_FRAMES) {
+	if (catalogue->log_frames >= catalogue->copy_back_at) {
 		pthread_mutex_unlock(&catalogue->lock);
 		log_copy_back(catalogue);
 		pthread_mutex_lock(&catalogue->lock);
