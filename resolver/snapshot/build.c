@@ -35,7 +35,7 @@ struct stream {
 	int from, to;
 	struct frames_writer frames;
 	struct scan *scan;
-	bool plain;
+	bool plain, open_differs;
 	int r;
 	struct error err;
 };
@@ -129,6 +129,7 @@ static int read_stream(struct stream *stream, struct error *err)
 		.record = stream->record,
 		.field = index_stream_field[stream->number],
 		.limit = SNAPSHOT_MAX_OPEN_BYTES,
+		.open_differs = &stream->open_differs,
 	};
 	int r = frames_start(&stream->frames, stream->to, err);
 
@@ -376,11 +377,17 @@ static void say(const struct build *build, const char *format, ...)
 	build->reader->log(build->reader->data, words);
 }
 
+static void say_open_differs(const struct build *build, const struct repomd_record *record)
+{
+	say(build, "%s: the open-checksum in repomd.xml is not that of its content", record->href);
+}
+
 static int open_stream(struct build *build, enum snapshot_stream number, const char *type,
 		       struct error *err)
 {
 	struct stream *stream = &build->stream[number];
 	const struct snapshot_reader *reader = build->reader;
+	struct error trouble = { 0 };
 
 	stream->record = repomd_find(build->repomd, type);
 	if (!stream->record && number == SNAPSHOT_PRIMARY)
@@ -390,13 +397,15 @@ static int open_stream(struct build *build, enum snapshot_stream number, const c
 		say(build, "the repository has no %s", index_stream_field[number]);
 		return 0;
 	}
-	stream->from = reader->open(reader->data, stream->record, err);
+	stream->from = reader->open(reader->data, stream->record, &trouble);
 	if (stream->from == -ENOENT && number == SNAPSHOT_OTHER) {
 		say(build, "%s is named by repomd.xml but is not there: changelogs stay empty",
 		    stream->record->href);
 		stream->record = NULL;
 		return 0;
 	}
+	if (stream->from < 0 && err)
+		*err = trouble;
 	if (stream->from < 0)
 		return stream->from;
 	stream->to = openat(build->dirfd, index_stream_file[number],
@@ -419,9 +428,11 @@ static int keep_modules(struct build *build, struct error *err)
 	const struct repomd_record *record = repomd_find(build->repomd, "modules");
 	_cleanup_(closep) int from = -1;
 	_cleanup_(closep) int to = -1;
+	bool differs = false;
 	struct inflate_source source = { .record = record,
 					 .field = "modules.yaml",
-					 .limit = SNAPSHOT_MAX_MODULES };
+					 .limit = SNAPSHOT_MAX_MODULES,
+					 .open_differs = &differs };
 	int r;
 
 	if (!record)
@@ -436,6 +447,8 @@ static int keep_modules(struct build *build, struct error *err)
 	r = inflate_run(&source, write_bytes, &to, err);
 	if (r < 0)
 		return r;
+	if (differs)
+		say_open_differs(build, record);
 	r = index_file_sum(to, &build->header.modules_bytes, &build->header.modules_sum);
 	if (r < 0)
 		return error_errno(err, r, "reading modules");
@@ -458,6 +471,9 @@ static void say_findings(struct build *build)
 			say(build, "%s: %" PRIu32 " packages of primary.xml have no element",
 			    index_stream_field[i], build->without[i]);
 	}
+	for (int i = 0; i < SNAPSHOT_STREAMS; i++)
+		if (build->stream[i].open_differs)
+			say_open_differs(build, build->stream[i].record);
 	if (build->index.paths.full)
 		say(build, "too many required file paths: filelists are searched when needed");
 }

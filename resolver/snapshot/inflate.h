@@ -11,12 +11,15 @@
  * @record: size, checksum, open-size and open-checksum that repomd.xml states; NULL: nothing is
  * known
  * @field:  what messages are about, "primary.xml"
- * @limit:  most decompressed bytes, whatever the record says */
+ * @limit:  most decompressed bytes, whatever the record says
+ * @open_differs: set when only the open-checksum is wrong: the bytes are those that were published,
+ * as the checksum shows, and dnf(8) takes them, too. NULL: then that is an error */
 struct inflate_source {
 	int fd;
 	const struct repomd_record *record;
 	const char *field;
 	uint64_t limit;
+	bool *open_differs;
 };
 
 typedef int inflate_sink(void *data, const char *bytes, size_t length, struct error *err);
