@@ -179,7 +179,7 @@ check() # FOLDER
 		done
 		# no folder: awk reads nothing and says so
 		# shellcheck disable=SC2086
-		{ [ -z "$folders" ] || find $folders -name '*.[ch]' -type f; } | sort >"$list"
+		{ [ -z "$folders" ] || find -L $folders -name '*.[ch]' -type f; } | sort >"$list"
 		set --
 		while IFS= read -r file; do
 			set -- "$@" "./$file"

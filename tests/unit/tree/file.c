@@ -53,12 +53,17 @@ static void record(struct place *place, const char *path)
 
 static void place_open(struct place *place)
 {
+	_cleanup_(freep) char *real = NULL;
+
 	*place = (struct place){ 0 };
 	place->dirfd = test_folder(place->path);
 	CHECK_INT(tree_store_open(place->dirfd, "http://host/composes", "/odcs/composes",
 				  &place->store, NULL),
 		  0);
-	(void)snprintf(place->base, sizeof(place->base), "%s/base", place->path);
+	real = realpath(place->path, NULL); /* what a worker records */
+	if (!real)
+		abort();
+	(void)snprintf(place->base, sizeof(place->base), "%s/base", real);
 }
 
 static void place_done(struct place *place)

@@ -325,7 +325,7 @@ static int64_t sweep(struct place *place, const char *live, int64_t age)
 
 static void test_sweep(struct place *place)
 {
-	struct work live, dead, held, fresh, back;
+	struct work live, dead, held, fresh, back, half;
 	struct sample memory;
 	struct tree *tree;
 
@@ -337,12 +337,19 @@ static void test_sweep(struct place *place)
 	make_work_old(place, &dead);
 	make_work_old(place, &held);
 	make_work_old(place, &back);
+	CHECK_INT(publish(place, worked(place, &half, "half back"), NULL), 0);
+	make_work_old(place, &half);
+	CHECK_INT(unlinkat(place->dirfd, in_work("manifests", half.manifest), 0), 0);
 	CHECK_INT(publish(place, worked(place, &fresh, "fresh"), NULL), 0);
 	/* the orphan's files are needed again: a compose equal to it is published, nothing new
 	 * written */
 	back.outcome.manifest_new = false;
 	back.outcome.blobs.count = 0;
 	CHECK_INT(publish(place, &back.outcome, NULL), 0);
+	/* or a new manifest is, for blobs that were there already */
+	(void)worked(place, &half, "half back");
+	half.outcome.blobs.count = 0;
+	CHECK_INT(publish(place, &half.outcome, NULL), 0);
 	/* a tree that somebody holds open keeps its files though the compose is gone */
 	CHECK_INT(
 		tree_open(place->store, sample(&memory, 3, STATE_DONE, held.manifest), &tree, NULL),
@@ -361,7 +368,7 @@ static void test_sweep(struct place *place)
 	CHECK(!exists(place, "blobs", ".new-left-1") && !exists(place, "manifests", ".new-left-2"));
 	CHECK(exists(place, "blobs", "README"));
 	for (const struct work *const *work =
-		     (const struct work *[]){ &live, &held, &fresh, &back, NULL };
+		     (const struct work *[]){ &live, &held, &fresh, &back, &half, NULL };
 	     *work; work++)
 		CHECK(exists(place, "manifests", (*work)->manifest) &&
 		      exists(place, "blobs", (*work)->repomd) &&

@@ -490,10 +490,10 @@ static void test_threads(struct place *place)
 		CHECK_INT(pthread_join(thread[i], NULL), 0);
 }
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define HAVE_SANITIZER 1
 #elif defined(__has_feature)
-#if __has_feature(address_sanitizer)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
 #define HAVE_SANITIZER 1
 #endif
 #endif
