@@ -9,6 +9,7 @@
 #include "core/model/model.h"
 
 #include <ctype.h>
+#include <strings.h>
 
 void index_done(struct index_build *index)
 {
@@ -65,6 +66,21 @@ static int check_words(const struct scan_package *package, struct error *err)
 	return 0;
 }
 
+/* Digits of the types that rpm knows; what others need is left to libsolv. */
+static bool checksum_fits(const char *type, const char *checksum)
+{
+	static const struct {
+		const char *type;
+		size_t digits;
+	} known[] = { { "md5", 32 },	{ "sha", 40 },	  { "sha1", 40 },   { "sha224", 56 },
+		      { "sha256", 64 }, { "sha384", 96 }, { "sha512", 128 } };
+
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (strcasecmp(type, known[i].type) == 0)
+			return strlen(checksum) == known[i].digits;
+	return true;
+}
+
 static int check_places(const struct scan_package *package, struct error *err)
 {
 	const char *checksum = package->field[SCAN_CHECKSUM].data;
@@ -77,6 +93,8 @@ static int check_places(const struct scan_package *package, struct error *err)
 	if (!package->given[SCAN_CHECKSUM_TYPE] || !*type || strlen(type) > 16 ||
 	    type[strspn(type, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-")])
 		return refuse(package, err, "its checksum has no type");
+	if (!checksum_fits(type, checksum))
+		return refuse(package, err, "its checksum is not one of its type");
 	if (!package->given[SCAN_HREF] || !package->location_end)
 		return refuse(package, err, "it has no location");
 	if (package->given[SCAN_BASE] && has_control(package->field[SCAN_BASE].data))

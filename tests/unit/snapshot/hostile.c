@@ -1,0 +1,573 @@
+/* SPDX-License-Identifier: MIT */
+/* tests/unit/snapshot/hostile.c: repositories that lie, overflow or break off; snapshots that were
+ * damaged. */
+#include "tests/unit/snapshot/repository.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define METADATA                                                                                   \
+	"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"                                             \
+	"<metadata xmlns=\"http://linux.duke.edu/metadata/common\" "                               \
+	"xmlns:rpm=\"http://linux.duke.edu/metadata/rpm\" packages=\"2\">\n"
+#define ZEROS "000000000000000000000000000000" /* with two digits an MD5 */
+#define PACKAGE_WITH(name, location, inside, requires)                                             \
+	"<package type=\"rpm\">\n  <name>" name "</name>\n  <arch>x86_64</arch>\n"                 \
+	"  <version epoch=\"0\" ver=\"1\" rel=\"2\"/>\n"                                           \
+	"  <checksum type=\"md5\" pkgid=\"YES\">" ZEROS name "</checksum>\n" inside                \
+	"  <size package=\"100\"/>\n  <time file=\"7\"/>\n  " location "\n  <format>\n"            \
+	"    <rpm:sourcerpm>x-1-2.src.rpm</rpm:sourcerpm>\n    <rpm:provides><rpm:entry "          \
+	"name=\"" name "\"/></rpm:provides>" requires "\n  </format>\n</package>\n"
+#define PACKAGE(name) PACKAGE_WITH(name, "<location href=\"" name ".rpm\"/>", "", "")
+#define REQUIRES(path) "<rpm:requires><rpm:entry name=\"" path "\"/></rpm:requires>"
+#define FILELISTS "<filelists xmlns=\"http://linux.duke.edu/metadata/filelists\" packages=\"2\">\n"
+#define FILES(pkgid, files)                                                                        \
+	"<package pkgid=\"" ZEROS pkgid "\" name=\"n\" arch=\"a\"><version epoch=\"0\" ver=\"1\" " \
+	"rel=\"2\"/>" files "</package>\n"
+
+/* Build from texts; @filelists may be NULL. Returns the result, and the log in repository->log. */
+static int build(struct repository *repository, const char *primary, const char *filelists,
+		 struct snapshot **ret, struct error *err)
+{
+	repository_start(repository, NULL);
+	*err = (struct error){ 0 };
+	CHECK(repository_add(repository, "primary", primary, strlen(primary), NULL, NULL));
+	if (filelists)
+		CHECK(repository_add(repository, "filelists", filelists, strlen(filelists), NULL,
+				     NULL));
+	return repository_build(repository, ret, err);
+}
+
+/* Nothing may be left of a build that failed. */
+static void check_empty(const struct repository *repository)
+{
+	DIR *list = opendir(repository->path);
+	struct dirent *entry;
+
+	CHECK(list);
+	while (list && (entry = readdir(list)))
+		CHECK(!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."));
+	if (list)
+		(void)closedir(list);
+}
+
+static void expect_refused(const char *primary, const char *filelists, const char *field,
+			   const char *words)
+{
+	struct repository repository;
+	struct snapshot *snapshot = NULL;
+	struct error err;
+	int r = build(&repository, primary, filelists, &snapshot, &err);
+
+	CHECK(r < 0 && !snapshot);
+	CHECK_INT(err.blame, BLAME_SOURCE);
+	CHECK_STR(err.field, field);
+	if (!strstr(err.message, words))
+		CHECK_STR(err.message, words);
+	check_empty(&repository);
+	snapshot_free(snapshot);
+	repository_done(&repository);
+}
+
+static void test_primary(void)
+{
+	static const struct {
+		const char *text, *words;
+	} cases[] = {
+		{ "", "no element found" },
+		{ METADATA PACKAGE("aa"), "no element found" }, /* truncated */
+		{ METADATA "<package><name>a</metadata>", "mismatched tag" },
+		{ "<html></html>", "the root element is <html>" },
+		{ "<m:metadata xmlns:m=\"http://linux.duke.edu/metadata/common\"/>",
+		  "the root element is <m:metadata>" },
+		{ "<metadata xmlns=\"urn:other\"/>", "the default namespace is urn:other" },
+		{ "<metadata xmlns:rpm=\"urn:other\"/>", "the prefix rpm means urn:other" },
+		{ "<metadata xml:base=\"http://x/\"/>", "xml:base" },
+		{ METADATA "<package xml:base=\"x\"/></metadata>", "xml:base" },
+		{ "<?xml version=\"1.0\" encoding=\"ISO-8859-1\"?><metadata/>",
+		  "its encoding is ISO-8859-1" },
+		{ "<!DOCTYPE metadata [<!ENTITY a \"aaaaaaaaaa\"><!ENTITY b \"&a;&a;&a;&a;\">"
+		  "<!ENTITY c \"&b;&b;&b;&b;&b;\">]><metadata>&c;</metadata>",
+		  "a document type is not accepted" },
+		{ METADATA "&lol;</metadata>", "undefined entity" },
+		{ METADATA "<package>\xff</package></metadata>", "not well-formed" },
+		{ METADATA PACKAGE_WITH("aa", "<location href=\"a.rpm\"/>", PACKAGE("bb"),
+					"") "</metadata>",
+		  "package 1 (aa), line 8: <package> inside another element" },
+		{ METADATA PACKAGE_WITH("aa", "<location href=\"a.rpm\"/>",
+					"<location href=\"b.rpm\"/>", "") "</metadata>",
+		  "package 1 (aa), line 10: <location> is given twice" },
+		{ METADATA PACKAGE_WITH("aa", "", "", "") "</metadata>",
+		  "package 1 (aa): it has no location" },
+		{ METADATA PACKAGE_WITH("aa", "<location/>", "", "") "</metadata>",
+		  "without href" },
+		{ METADATA PACKAGE("zz") "</metadata>", "it has no checksum" },
+		{ METADATA PACKAGE("abc") "</metadata>", "its checksum is not one of its type" },
+		{ METADATA PACKAGE("a/b") "</metadata>", "its name is not one" },
+		{ METADATA PACKAGE("a<b/>") "</metadata>", "<b> inside a text" },
+		{ METADATA PACKAGE("a&#10;b") "</metadata>", "its name is not one" },
+		{ METADATA "<package type=\"rpm\"/></metadata>", "package 1 (): it has no name" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		expect_refused(cases[i].text, NULL, "primary.xml", cases[i].words);
+}
+
+static void test_locations(void)
+{
+	static const char *const bad[] = { "../a.rpm",	 "a/../../b.rpm",  "/etc/passwd",
+					   "",		 "http://h/a.rpm", "file:///a.rpm",
+					   "a&#0;b.rpm", "a&#10;b.rpm",	   "./a.rpm",
+					   "a//b.rpm",	 "a\\b.rpm",	   "a/" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct text text = { 0 };
+
+		(void)text_addf(&text,
+				METADATA "%s<package type=\"rpm\"><name>bb</name><arch>noarch"
+					 "</arch><version epoch=\"0\" ver=\"1\" rel=\"1\"/>"
+					 "<checksum type=\"md5\" pkgid=\"YES\">" ZEROS
+					 "00</checksum>"
+					 "<location href=\"%s\"/></package></metadata>",
+				PACKAGE("aa"), bad[i]);
+		expect_refused(text.data, NULL, "primary.xml",
+			       strstr(bad[i], "&#0;") ? "reference to invalid character number"
+						      : "package 2 (bb)");
+		text_done(&text);
+	}
+}
+
+static void test_sizes(void)
+{
+	struct text text = { 0 }, element = { 0 };
+	struct repository repository;
+	struct snapshot *snapshot = NULL;
+	struct error err;
+
+	/* a name of 1 MB */
+	(void)text_adds(&text, METADATA "<package type=\"rpm\"><name>");
+	for (int i = 0; i < 1 << 20; i++)
+		(void)text_add(&text, "n", 1);
+	(void)text_adds(&text, "</name></package></metadata>");
+	expect_refused(text.data, NULL, "primary.xml", "a text of more than 4096 bytes");
+
+	/* a location of 1 MB */
+	text_clear(&text);
+	(void)text_adds(&text, METADATA "<package type=\"rpm\"><name>aa</name><location href=\"");
+	for (int i = 0; i < 1 << 20; i++)
+		(void)text_add(&text, "n", 1);
+	(void)text_adds(&text, "\"/></package></metadata>");
+	expect_refused(text.data, NULL, "primary.xml", "more than 4096 bytes");
+
+	/* a tag of 5 MB */
+	text_clear(&text);
+	(void)text_adds(&text, METADATA "<package type=\"");
+	for (int i = 0; i < 5 << 20; i++)
+		(void)text_add(&text, "n", 1);
+	(void)text_adds(&text, "\"/></metadata>");
+	expect_refused(text.data, NULL, "primary.xml", "a tag of more than");
+
+	/* elements inside each other */
+	text_clear(&text);
+	(void)text_adds(&text, METADATA);
+	for (int i = 0; i < 100000; i++)
+		(void)text_adds(&text, "<a>");
+	expect_refused(text.data, NULL, "primary.xml", "deep");
+
+	/* a description of 3 MB is allowed, and comes back over several frames */
+	text_clear(&text);
+	(void)text_adds(&text, METADATA PACKAGE("bb") "<package type=\"rpm\"><description>");
+	for (int i = 0; i < 3 << 18; i++)
+		(void)text_addf(&text, "%c%d\n", 'a' + i * 7 % 26, i % 10);
+	(void)text_adds(&text, "</description>");
+	(void)text_adds(&text, PACKAGE("aa") + strlen("<package type=\"rpm\">"));
+	(void)text_adds(&text, PACKAGE("cc") "</metadata>");
+	CHECK_INT(build(&repository, text.data, NULL, &snapshot, &err), 0);
+	CHECK_STR(err.message, "");
+	for (uint32_t i = 3; i-- > 0;) {
+		const char *start = text.data;
+
+		for (uint32_t k = 0; k <= i; k++)
+			start = strstr(start + 1, "<package");
+		text_clear(&element);
+		CHECK_INT(snapshot_element(snapshot, SNAPSHOT_PRIMARY, i, &element, NULL, &err), 0);
+		CHECK(element.length > 300 && !strncmp(element.data, start, element.length));
+		CHECK_STR(element.data + element.length - 10, "</package>");
+	}
+	snapshot_free(snapshot);
+	repository_done(&repository);
+	text_done(&text);
+	text_done(&element);
+}
+
+static void test_lies(void)
+{
+	static const struct {
+		struct lies lies;
+		const char *words;
+	} cases[] = {
+		{ { .checksum = "00" }, "checksum is" },
+		{ { .checksum_type = "crc32" }, "checksum type \"crc32\" is not known" },
+		{ { .size = 10 }, "more than the 10 bytes" },
+		{ { .size = 100000 }, "repomd.xml says 100000" },
+		{ { .open_size = 10 }, "more than the 10 bytes" },
+		{ { .open_size = 100000 }, "repomd.xml says 100000" },
+	};
+	static const char primary[] = METADATA PACKAGE("aa") "</metadata>";
+	static const char filelists[] = FILELISTS FILES("aa", "") "</filelists>";
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases) * 2; i++) {
+		const struct lies *lies = &cases[i / 2].lies;
+		struct repository repository;
+		struct snapshot *snapshot = NULL;
+		struct error err = { 0 };
+
+		repository_start(&repository, NULL);
+		CHECK(repository_add(&repository, "primary", primary, strlen(primary), "gzip -c",
+				     i % 2 ? NULL : lies));
+		CHECK(repository_add(&repository, "filelists", filelists, strlen(filelists),
+				     "gzip -c", i % 2 ? lies : NULL));
+		CHECK_INT(repository_build(&repository, &snapshot, &err), -EBADMSG);
+		CHECK_STR(err.field, i % 2 ? "filelists.xml" : "primary.xml");
+		CHECK_INT(err.blame, BLAME_SOURCE);
+		CHECK(strstr(err.message, cases[i / 2].words));
+		CHECK(strstr(err.message, i % 2 ? "repodata/filelists-1" : "repodata/primary-0"));
+		check_empty(&repository);
+		repository_done(&repository);
+	}
+}
+
+/* 100 MB of zeros behind a repomd that says nothing of sizes: stopped by the ratio. */
+static void test_bomb(void)
+{
+	struct lies silent = { .silent = true };
+	struct repository repository;
+	struct snapshot *snapshot = NULL;
+	struct error err = { 0 };
+
+	repository_start(&repository, NULL);
+	if (repository_add(&repository, "primary", "", 0,
+			   "(printf '<metadata>'; head -c 100000000 /dev/zero | tr '\\0' ' ') | "
+			   "gzip -c",
+			   &silent)) {
+		CHECK_INT(repository_build(&repository, &snapshot, &err), -EBADMSG);
+		CHECK(strstr(err.message, "times its size"));
+		check_empty(&repository);
+	}
+	repository_done(&repository);
+}
+
+static void test_missing(void)
+{
+	struct repository repository;
+	struct snapshot *snapshot = NULL;
+	struct error err = { 0 };
+
+	repository_start(&repository, NULL);
+	CHECK_INT(repository_build(&repository, &snapshot, &err), -EBADMSG);
+	CHECK(strstr(err.message, "no record \"primary\""));
+	check_empty(&repository);
+	repository_done(&repository);
+
+	/* a record whose file is not there; other.xml may be missing, filelists.xml may not */
+	for (int i = 0; i < 2; i++) {
+		repository_start(&repository, NULL);
+		CHECK(repository_add(&repository, "primary", METADATA "</metadata>",
+				     strlen(METADATA "</metadata>"), NULL, NULL));
+		CHECK(repository_add(&repository, i ? "other" : "filelists", "", 0, NULL, NULL));
+		repository.file[1].href[0] = 'X';
+		CHECK_INT(repository_build(&repository, &snapshot, &err), i ? 0 : -ENOENT);
+		CHECK(!i || snapshot_count(snapshot) == 0);
+		CHECK(!i || strstr(repository.log.data, "changelogs stay empty"));
+		snapshot_free(snapshot);
+		snapshot = NULL;
+		repository_done(&repository);
+	}
+}
+
+/* ---- filelists and other ---- */
+
+static int add_found(void *data, uint32_t index, const char *path)
+{
+	return text_addf(data, "%" PRIu32 " %s\n", index, path);
+}
+
+static void find(struct snapshot *snapshot, const char *path, const char *want)
+{
+	struct strings paths = { 0 };
+	struct text found = { 0 };
+	struct error err = { 0 };
+
+	(void)text_reserve(&found, 0);
+	CHECK_INT(strings_add(&paths, path), 0);
+	CHECK_INT(snapshot_find_paths(snapshot, &paths, add_found, &found, &err), 0);
+	CHECK_STR(found.data, want);
+	text_done(&found);
+	/* the same among so many that everything is parsed */
+	for (int i = 0; i < 20; i++)
+		CHECK_INT(strings_add(&paths, path[0] == '/' ? "/~~~" : ""), 0);
+	(void)text_reserve(&found, 0);
+	CHECK_INT(snapshot_find_paths(snapshot, &paths, add_found, &found, &err), 0);
+	CHECK_STR(found.data, want);
+	text_done(&found);
+	strings_done(&paths);
+}
+
+static void test_filelists(void)
+{
+	static const char primary[] = METADATA PACKAGE_WITH("aa", "<location href=\"aa.rpm\"/>", "",
+							    REQUIRES("/usr/share/known"))
+		PACKAGE("bb") PACKAGE("aa") PACKAGE_WITH("cc", "<location href=\"cc.rpm\"/>", "",
+							 REQUIRES("/usr/bin/in-primary"))
+			PACKAGE_WITH("dd",
+				     "<location xml:base=\"http://h/?a&amp;b\" href=\"dd.rpm\" />",
+				     "", REQUIRES("(/usr/lib/rich or /no/owner)")) "</metadata>";
+	/* another order, one of no package, aa once for two, bb not at all, signs written in all
+	 * ways */
+	static const char filelists[] = FILELISTS FILES(
+		"dd", "<file>/usr/share/known</file><file type=\"dir\">/usr/lib/rich</file>"
+		      "<file>/a&amp;b/&lt;c&gt;</file>")
+		FILES("ff", "<file>/usr/share/known</file>")
+			FILES("AA", "<file>/usr/share/known</file><file>/x&#47;numb&#x65;r</file>"
+				    "<file>/usr/bin/in-primary</file>")
+				FILES("cc", "<file>/plain/file</file>") "</filelists>";
+	struct repository repository;
+	struct snapshot *snapshot = NULL;
+	struct snapshot_package package;
+	struct text text = { 0 };
+	struct error err;
+
+	CHECK_INT(build(&repository, primary, filelists, &snapshot, &err), 0);
+	CHECK_STR(err.message, "");
+	CHECK_STR(repository.log.data,
+		  "the repository has no other.xml\n"
+		  "1 packages are listed again with a checksum seen before\n"
+		  "filelists.xml: 1 elements belong to no package of primary.xml\n"
+		  "filelists.xml: 1 packages of primary.xml have no element\n");
+	CHECK_INT(snapshot_count(snapshot), 5);
+	snapshot_package_get(snapshot, 4, &package);
+	CHECK_STR(package.base, "http://h/?a&b");
+	find(snapshot, "/usr/share/known",
+	     "0 /usr/share/known\n2 /usr/share/known\n"
+	     "4 /usr/share/known\n");
+	find(snapshot, "/usr/lib/rich", "4 /usr/lib/rich\n");
+	find(snapshot, "/no/owner", "");
+	find(snapshot, "/plain/file", "3 /plain/file\n");
+	find(snapshot, "/a&b/<c>", "4 /a&b/<c>\n");
+	find(snapshot, "/x/number", "0 /x/number\n2 /x/number\n");
+	find(snapshot, "/x&#47;number", "");
+	find(snapshot, "/usr/bin/in-primary", "0 /usr/bin/in-primary\n2 /usr/bin/in-primary\n");
+	find(snapshot, "", "");
+	(void)text_reserve(&text, 0);
+	CHECK_INT(snapshot_paths(snapshot, add_found, &text), 0);
+	CHECK_STR(text.data, "4 /usr/lib/rich\n0 /usr/share/known\n2 /usr/share/known\n"
+			     "4 /usr/share/known\n");
+	for (uint32_t i = 0; i < 3; i += 2) { /* both get the one element */
+		text_clear(&text);
+		CHECK_INT(snapshot_element(snapshot, SNAPSHOT_FILELISTS, i, &text, NULL, &err), 0);
+		CHECK(strncmp(text.data, "<package pkgid=\"" ZEROS "AA\"", 49) == 0);
+	}
+	text_clear(&text);
+	CHECK_INT(snapshot_element(snapshot, SNAPSHOT_OTHER, 1, &text, NULL, &err), 0);
+	CHECK_STR(text.data, "<package pkgid=\"" ZEROS "bb\" name=\"bb\" arch=\"x86_64\">\n"
+			     "  <version epoch=\"0\" ver=\"1\" rel=\"2\"/>\n</package>");
+	text_done(&text);
+	snapshot_free(snapshot);
+	repository_done(&repository);
+}
+
+/* Comments and CDATA may stand inside a path: nothing can be told from the bytes alone. */
+static void test_odd_filelists(void)
+{
+	static const char filelists[] = FILELISTS FILES(
+		"aa", "<file>/usr<!-- x -->/odd</file><file><![CDATA[/c&d]]></file>")
+		FILES("bb", "<file>/usr<?x y?>/odd</file>") "</filelists>";
+	struct repository repository;
+	struct snapshot *snapshot = NULL;
+	struct error err;
+
+	CHECK_INT(build(&repository, METADATA PACKAGE("aa") PACKAGE("bb") "</metadata>", filelists,
+			&snapshot, &err),
+		  0);
+	find(snapshot, "/usr/odd", "0 /usr/odd\n1 /usr/odd\n");
+	find(snapshot, "/c&d", "0 /c&d\n");
+	snapshot_free(snapshot);
+	repository_done(&repository);
+
+	expect_refused(METADATA PACKAGE("aa") "</metadata>", FILELISTS FILES("aa", "<file>"),
+		       "filelists.xml", "mismatched tag");
+	expect_refused(METADATA PACKAGE("aa") "</metadata>",
+		       "<!DOCTYPE x []>" FILELISTS "</filelists>", "filelists.xml",
+		       "document type");
+	expect_refused(METADATA PACKAGE("aa") "</metadata>", METADATA "</metadata>",
+		       "filelists.xml", "<filelists> is wanted");
+}
+
+/* Prefixes: what the package says itself is fine, what only the root says is not. */
+static void test_prefixes(void)
+{
+	static const char root[] = "<metadata xmlns=\"http://linux.duke.edu/metadata/common\" "
+				   "xmlns:rpm=\"http://linux.duke.edu/metadata/rpm\" "
+				   "xmlns:s=\"urn:s\">";
+	static const struct {
+		const char *inside;
+		bool fine;
+	} cases[] = {
+		{ "", true },
+		{ "<s:x/>", false },
+		{ "<x s:y=\"1\"/>", false },
+		{ "<s:x xmlns:s=\"urn:t\"/>", true },
+		{ "<x xmlns:s=\"urn:t\"><s:y s:z=\"1\" xml:lang=\"en\"/></x>", true },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct repository repository;
+		struct snapshot *snapshot = NULL;
+		struct text text = { 0 };
+		struct error err;
+		int r;
+
+		(void)text_addf(&text, "%s<package type=\"rpm\">%s%s</metadata>", root,
+				cases[i].inside, PACKAGE("aa") + strlen("<package type=\"rpm\">"));
+		r = build(&repository, text.data, NULL, &snapshot, &err);
+		CHECK_INT(r, cases[i].fine ? 0 : -EBADMSG);
+		CHECK(cases[i].fine || strstr(err.message, "declared outside the package"));
+		snapshot_free(snapshot);
+		repository_done(&repository);
+		text_done(&text);
+	}
+}
+
+/* ---- damage ---- */
+
+static void spoil(const struct repository *repository, const char *digest, const char *file,
+		  off_t offset, size_t zeros, off_t cut)
+{
+	char path[256], nothing[4096] = { 0 };
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/%s/%s", repository->path, digest, file);
+	fd = open(path, O_RDWR | O_CLOEXEC);
+	CHECK(fd >= 0);
+	if (zeros)
+		CHECK(pwrite(fd, nothing, zeros, offset) == (ssize_t)zeros);
+	if (cut >= 0)
+		CHECK(ftruncate(fd, cut) == 0);
+	(void)close(fd);
+}
+
+static void test_damage(void)
+{
+	static const struct {
+		const char *file;
+		off_t offset;
+		size_t zeros;
+		off_t cut;
+	} cases[] = {
+		{ "packages.idx", 0, 0, 0 },	   { "packages.idx", 0, 0, 100 },
+		{ "packages.idx", 0, 8, -1 },	   { "packages.idx", 40, 8, -1 },
+		{ "packages.idx", 600, 64, -1 },   { "packages.idx", 4096, 4096, -1 },
+		{ "packages.idx", 0, 4096, 8192 }, { "primary.zst", 0, 0, 1000 },
+		{ "filelists.zst", 0, 0, 0 },	   { "solv", 0, 0, 99 },
+	};
+	static const char folder[] = SOURCE_ROOT "/tests/data/universe-small/base";
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct repository repository;
+		struct snapshot *snapshot = NULL, *again = NULL;
+		struct error err = { 0 };
+		char digest[DIGEST_HEX_SIZE];
+
+		repository_start(&repository, folder);
+		CHECK_INT(repository_build(&repository, &snapshot, &err), 0);
+		memcpy(digest, snapshot_digest(snapshot), sizeof(digest));
+		snapshot_free(snapshot);
+		spoil(&repository, digest, cases[i].file, cases[i].offset, cases[i].zeros,
+		      cases[i].cut);
+		CHECK_INT(snapshot_open(repository.snapshots, digest, &again, &err), -ENOENT);
+		CHECK(!again);
+		check_empty(&repository);
+		CHECK_INT(repository_build(&repository, &again, &err), 0);
+		snapshot_free(again);
+		repository_done(&repository);
+	}
+}
+
+/* Pages that were never written are met only later: said then, and gone at the next open. */
+static void test_late_damage(void)
+{
+	static const char *const files[] = { "primary.zst", "other.zst", "solv" };
+	static const char folder[] = SOURCE_ROOT "/tests/data/universe-small/base";
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		struct repository repository;
+		struct snapshot *snapshot = NULL, *again = NULL;
+		struct text text = { 0 };
+		struct error err = { 0 };
+		char digest[DIGEST_HEX_SIZE];
+		FILE *solv = NULL;
+		int r = 0;
+
+		repository_start(&repository, folder);
+		CHECK_INT(repository_build(&repository, &snapshot, &err), 0);
+		memcpy(digest, snapshot_digest(snapshot), sizeof(digest));
+		spoil(&repository, digest, files[i], 4096, 4096, -1);
+		for (uint32_t k = 0; r == 0 && i < 2 && k < snapshot_count(snapshot); k++)
+			r = snapshot_element(snapshot, i ? SNAPSHOT_OTHER : SNAPSHOT_PRIMARY, k,
+					     &text, NULL, &err);
+		if (i == 2)
+			r = snapshot_solv(snapshot, &solv, &err);
+		CHECK_INT(r, -EIO);
+		CHECK_INT(err.blame, BLAME_US);
+		CHECK(strstr(err.message, "damaged") && strstr(err.message, digest));
+		snapshot_free(snapshot);
+		CHECK_INT(snapshot_open(repository.snapshots, digest, &again, &err), -ENOENT);
+		check_empty(&repository);
+		text_done(&text);
+		repository_done(&repository);
+	}
+}
+
+static void test_twice(void)
+{
+	static const char folder[] = SOURCE_ROOT "/tests/data/universe-small/updates";
+	struct repository repository;
+	struct snapshot *first = NULL, *second = NULL;
+	struct error err = { 0 };
+	char leftover[DIGEST_HEX_SIZE + 32];
+	struct stat st;
+
+	repository_start(&repository, folder);
+	CHECK_INT(snapshot_open(repository.snapshots, "no digest", &first, &err), -EINVAL);
+	CHECK_INT(repository_build(&repository, &first, &err), 0);
+	/* what a killed worker with our number left behind does not disturb */
+	(void)snprintf(leftover, sizeof(leftover), ".%s.%ld", snapshot_digest(first),
+		       (long)getpid());
+	CHECK_INT(mkdirat(repository.snapshots, leftover, 0755), 0);
+	CHECK_INT(mkdirat(repository.snapshots, "x", 0755), 0);
+	CHECK_INT(directory_remove(repository.snapshots, snapshot_digest(first)), 0);
+	CHECK_INT(repository_build(&repository, &second, &err), 0);
+	CHECK_INT(fstatat(repository.snapshots, leftover, &st, 0), -1);
+	snapshot_free(first);
+	snapshot_free(second);
+	repository_done(&repository);
+}
+
+int main(void)
+{
+	test_primary();
+	test_locations();
+	test_sizes();
+	test_lies();
+	test_bomb();
+	test_missing();
+	test_filelists();
+	test_odd_filelists();
+	test_prefixes();
+	test_damage();
+	test_late_damage();
+	test_twice();
+	TEST_END();
+}
