@@ -52,13 +52,11 @@ int current_read(struct catalogue *catalogue, int64_t id, unsigned int allowed, 
 	return 0;
 }
 
-static int64_t time_after(int64_t time, int64_t seconds)
+int64_t time_after(int64_t time, int64_t seconds)
 {
 	int64_t sum;
 
-	if (__builtin_add_overflow(time, seconds, &sum) || sum > TIME_LAST)
-		return TIME_LAST;
-	return sum < 0 ? 0 : sum;
+	return __builtin_add_overflow(time, seconds, &sum) ? TIME_LAST : time_kept(sum);
 }
 
 /* odcs-api.md 3.2: the time in the queue and the build does not eat the lifetime */
@@ -152,7 +150,7 @@ static int submit_insert(struct catalogue *catalogue, struct submit *submit, str
 {
 	const struct submission *submission = submit->submission;
 	const struct spec *spec = submission->spec;
-	int64_t now = catalogue->now();
+	int64_t now = now_of(catalogue);
 	int r;
 
 	r = sql_run(
@@ -200,7 +198,7 @@ static int submit_directory(struct catalogue *catalogue, const struct submit *su
 		    "INSERT INTO requests (name, owner, uid, gid, mode, time_created, compose_id) "
 		    "VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
 		    VALUES(TEXT(name), TEXT(submit->owner), INTEGER(submission->uid),
-			   INTEGER(submission->gid), INTEGER(0755), INTEGER(catalogue->now()),
+			   INTEGER(submission->gid), INTEGER(0755), INTEGER(now_of(catalogue)),
 			   INTEGER(submit->id)),
 		    err);
 	if (r < 0)
@@ -298,13 +296,13 @@ static int claim_damaged(struct catalogue *catalogue, int64_t id, const char *wo
 	return sql_run(catalogue->writer,
 		       "UPDATE composes SET state = 4, state_reason = ?2, time_to_expire = ?3 "
 		       "WHERE id = ?1",
-		       VALUES(INTEGER(id), TEXT(reason), INTEGER(catalogue->now())), err);
+		       VALUES(INTEGER(id), TEXT(reason), INTEGER(now_of(catalogue))), err);
 }
 
 static int claim_start(struct catalogue *catalogue, const struct compose *compose,
 		       struct error *err)
 {
-	int64_t now = catalogue->now();
+	int64_t now = now_of(catalogue);
 	_cleanup_(freep) char *text =
 		compose_id_text(compose->id, now, compose->spec->compose_type);
 	int r;
@@ -370,7 +368,7 @@ static int finish_run(struct catalogue *catalogue, struct verb *verb, struct err
 {
 	const struct step *step = verb->arguments;
 	const struct outcome *outcome = step->outcome;
-	int64_t now = catalogue->now();
+	int64_t now = now_of(catalogue);
 	struct current current;
 	int r = current_read(catalogue, step->id, 1u << STATE_GENERATING, &current, err);
 
@@ -412,7 +410,7 @@ int catalogue_finish(struct catalogue *catalogue, int64_t id, const struct outco
 static int reuse_run(struct catalogue *catalogue, struct verb *verb, struct error *err)
 {
 	const struct step *step = verb->arguments;
-	int64_t now = catalogue->now(), expires;
+	int64_t now = now_of(catalogue), expires;
 	struct current current, reused;
 	int r = current_read(catalogue, step->id, 1u << STATE_GENERATING, &current, err);
 
@@ -469,7 +467,7 @@ static int fail_run(struct catalogue *catalogue, struct verb *verb, struct error
 		    "UPDATE composes SET state = 4, state_reason = ?2, time_to_expire = ?3 "
 		    "WHERE id = ?1",
 		    VALUES(INTEGER(step->id), TEXT(step->words),
-			   INTEGER(moved_expiry(&current, catalogue->now()))),
+			   INTEGER(moved_expiry(&current, now_of(catalogue)))),
 		    err);
 	return r < 0 ? r : change_compose(catalogue, verb, step->id, current.state, err);
 }
@@ -537,7 +535,7 @@ static int delete_run(struct catalogue *catalogue, struct verb *verb, struct err
 		return r;
 	r = sql_run(catalogue->writer,
 		    "UPDATE composes SET time_to_expire = ?2, removed_by = ?3 WHERE id = ?1",
-		    VALUES(INTEGER(step->id), INTEGER(catalogue->now()), TEXT(step->words)), err);
+		    VALUES(INTEGER(step->id), INTEGER(now_of(catalogue)), TEXT(step->words)), err);
 	return r < 0 ? r : change_compose(catalogue, verb, step->id, current.state, err);
 }
 

@@ -45,7 +45,7 @@ static int renew_kin(struct catalogue *catalogue, struct verb *verb, const struc
 static int renew_run(struct catalogue *catalogue, struct verb *verb, struct error *err)
 {
 	struct renew *renew = verb->arguments;
-	int64_t now = catalogue->now();
+	int64_t now = now_of(catalogue);
 	struct current current;
 	int64_t deleted = 0, expires;
 	int r = current_read(catalogue, renew->id, 1u << STATE_DONE, &current, err);
@@ -60,9 +60,7 @@ static int renew_run(struct catalogue *catalogue, struct verb *verb, struct erro
 	if (r < 0)
 		return r;
 	expires = current.expires;
-	if (__builtin_add_overflow(now, renew->seconds, &renew->expires) ||
-	    renew->expires > TIME_LAST)
-		renew->expires = TIME_LAST;
+	renew->expires = time_after(now, renew->seconds);
 	if (renew->rule == RENEW_EXTEND && renew->expires < expires)
 		renew->expires = expires;
 	if (renew->expires != expires) {
@@ -146,7 +144,7 @@ static int expire_run(struct catalogue *catalogue, struct verb *verb, struct err
 int catalogue_expire(struct catalogue *catalogue, int64_t now, int64_t *ret_count,
 		     struct error *err)
 {
-	struct expire expire = { .now = now };
+	struct expire expire = { .now = time_kept(now) };
 	struct verb verb = { .run = expire_run, .arguments = &expire };
 	int r = verb_write(catalogue, &verb, err);
 

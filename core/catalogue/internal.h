@@ -188,6 +188,8 @@ struct current {
 int current_read(struct catalogue *catalogue, int64_t id, unsigned int allowed, struct current *ret,
 		 struct error *err);
 
+int64_t time_after(int64_t time, int64_t seconds); /* within what can be kept */
+
 /* ---- the catalogue ----------------------------------------------------- */
 
 struct watcher {
@@ -225,3 +227,14 @@ struct catalogue {
 	int64_t progress_serial;		     /* under progress_lock */
 	struct progress_slot progress[PROGRESS_MAX]; /* under progress_lock */
 };
+
+/* A time that can be kept: not "never", and with a year of four digits, whatever the clock says. */
+static inline int64_t time_kept(int64_t time)
+{
+	return time < 1 ? 1 : time > TIME_LAST ? TIME_LAST : time;
+}
+
+static inline int64_t now_of(const struct catalogue *catalogue)
+{
+	return time_kept(catalogue->now());
+}

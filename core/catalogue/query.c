@@ -196,8 +196,10 @@ static int list_count(struct list *list, struct connection *reader, int64_t *ret
 		       !query->compose_type && !query->label && query->koji_task_id == -1 &&
 		       query->after_id <= 0;
 
-	begin_sql(list, counted ? "SELECT coalesce(sum(c.count), 0) FROM tallies c"
-				: "SELECT count(*) FROM composes c");
+	/* a hurt tally must not make the sum overflow, which would be an error of the whole list */
+	begin_sql(list,
+		  counted ? "SELECT coalesce(sum(max(0, min(c.count, 1 << 40))), 0) FROM tallies c"
+			  : "SELECT count(*) FROM composes c");
 	if (list->sql.failed)
 		return error_oom(err);
 	return sql_number(reader, list->sql.data, list->values, list->value_count, ret, err);

@@ -194,7 +194,7 @@ static int new_run(struct catalogue *catalogue, struct verb *verb, struct error 
 		    "VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
 		    VALUES(TEXT(arguments->name), TEXT(arguments->owner), INTEGER(arguments->uid),
 			   INTEGER(arguments->gid), INTEGER(arguments->mode),
-			   INTEGER(catalogue->now())),
+			   INTEGER(now_of(catalogue))),
 		    err);
 	if (r < 0)
 		return r;
@@ -244,7 +244,7 @@ static int rename_run(struct catalogue *catalogue, struct verb *verb, struct err
 	r = sql_run(catalogue->writer,
 		    "UPDATE requests SET name = ?2, time_created = ?3 WHERE number = ?1",
 		    VALUES(INTEGER(arguments->number), TEXT(arguments->name),
-			   INTEGER(catalogue->now())),
+			   INTEGER(now_of(catalogue))),
 		    err);
 	return r < 0 ? r : change_request(catalogue, verb, arguments->number, err);
 }
@@ -266,7 +266,7 @@ static int chmod_run(struct catalogue *catalogue, struct verb *verb, struct erro
 	int r = sql_run(catalogue->writer,
 			"UPDATE requests SET mode = ?2, time_created = ?3 WHERE number = ?1",
 			VALUES(INTEGER(arguments->number), INTEGER(arguments->mode),
-			       INTEGER(catalogue->now())),
+			       INTEGER(now_of(catalogue))),
 			err);
 
 	return r ? r : request_missing(arguments->number, err);
