@@ -7,6 +7,7 @@
  * libsolv lets them decide between equal providers, as dnf does. Called while a snapshot is built.
  * Reads and writes the streams it is handed, nothing else. */
 #include "resolver/solve/solve.h"
+#include "resolver/solve/strip.h"
 
 #include <solv/pool.h>
 #include <solv/repo.h>
@@ -103,14 +104,17 @@ static int check_row(Pool *pool, Repo *repo, struct error *err)
 int solve_index(FILE *primary, const struct solve_path *paths, size_t path_count, FILE *solv,
 		uint32_t *ret_count, struct error *err)
 {
+	_cleanup_(fclosep) FILE *stripped = strip_open(primary);
 	_cleanup_(pool_freep) Pool *pool = pool_create();
 	Repo *repo = repo_create(pool, "r");
 	Repowriter *writer;
 	Repodata *data;
 	int r;
 
+	if (!stripped)
+		return error_oom(err);
 	pool_setdisttype(pool, DISTTYPE_RPM);
-	if (repo_add_rpmmd(repo, primary, NULL, REPO_NO_INTERNALIZE) != 0)
+	if (repo_add_rpmmd(repo, stripped, NULL, REPO_NO_INTERNALIZE) != 0)
 		return error_set(err, -EBADMSG, BLAME_SOURCE, "primary", "%s", pool_errstr(pool));
 	r = check_row(pool, repo, err);
 	if (r < 0)

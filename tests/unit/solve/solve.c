@@ -449,8 +449,7 @@ static void test_refusals(void)
 		"<metadata><package type=\"rpm\"><name>a</name>",
 		"no XML",
 		"",
-		"<metadata xmlns=\"http://linux.duke.edu/metadata/common\"><package type=\"rpm\">"
-		"<arch>noarch</arch></package></metadata>",
+		"<metadata><package type=\"rpm\"><arch>noarch</arch></package></metadata>",
 	};
 	struct solve_pool *pool = NULL;
 	struct solve_answer *answer = NULL;
