@@ -199,8 +199,10 @@ int repository_open(struct load *load, struct repository *repository, struct err
 	if (!repository->base)
 		return error_oom(err);
 	r = read_metadata(load, repository, err);
-	if (r < 0)
-		return error_prefix(err, "%s", repository->word);
+	if (r < 0) /* words of the transport name the whole path already */
+		return strstr(err->message, repository->base)
+			       ? r
+			       : error_prefix(err, "%s", repository->word);
 	if (package_set_hold(load->set, repository->held) < 0)
 		return error_oom(err);
 	load_say(load, "%s: %" PRIu32 " packages, repomd revision %" PRId64 "%s", repository->word,

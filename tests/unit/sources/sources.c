@@ -6,6 +6,7 @@
 #include "resolver/sources/source.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct fixture {
@@ -45,6 +46,17 @@ static void make(struct fixture *fixture, const char *name, const struct made *p
 
 	(void)snprintf(path, sizeof(path), "%s/%s", fixture->top, name);
 	made_repository(path, package, count, "1234", 5678, NULL);
+}
+
+static void make_repomd(struct fixture *fixture, const char *name, const char *bytes)
+{
+	char path[64];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/repodata", name);
+	fd = directory_open(fixture->state_dirfd, path);
+	CHECK_INT(file_publish(fd, "repomd.xml", bytes, strlen(bytes)), 0);
+	(void)close(fd);
 }
 
 static void on_log(void *data, const char *text)
@@ -242,6 +254,13 @@ static void test_refusals(void)
 		"x86_64: broken dependencies:\na-1-1.x86_64 requires gone: nothing provides it");
 	expect_failure(&fixture, "r", "[\"a\"]", ",\"arches\":[\"vax\"]", -EINVAL, BLAME_REQUEST,
 		       "Unknown arch \"vax\"");
+	CHECK_INT(mkdirat(fixture.state_dirfd, "empty", 0755), 0);
+	expect_failure(&fixture, "empty", "[\"a\"]", "", -ENOENT, BLAME_SOURCE,
+		       "/empty/repodata/repomd.xml: No such file or directory");
+	make_repomd(&fixture, "empty", "<repomd/>");
+	CHECK(load(&fixture, "empty", "[\"a\"]", "") == NULL);
+	CHECK_INT(fixture.err.blame, BLAME_SOURCE);
+	CHECK(strstr(fixture.err.message, "/empty: ") != NULL);
 	expect(&fixture, "r", "[\"a\"]", "", "os:x86_64:a-1-1.x86_64.rpm");
 	CHECK(strstr(fixture.log.data,
 		     "x86_64: unresolved: a-1-1.x86_64 requires gone: nothing provides it\n"));
