@@ -96,6 +96,8 @@ int connection_open(const char *path, int flags, struct connection **ret, struct
 	(void)sqlite3_limit(connection->db, SQLITE_LIMIT_LENGTH, 32 * 1024 * 1024);
 	r = connection_exec(connection, "PRAGMA cell_size_check = ON; PRAGMA temp_store = MEMORY;",
 			    err);
+	if (r >= 0 && flags & SQLITE_OPEN_READONLY) /* there are many; the kernel keeps the file */
+		r = connection_exec(connection, "PRAGMA cache_size = -512", err);
 	if (r < 0)
 		return r;
 	*ret = steal(connection);

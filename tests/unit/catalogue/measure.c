@@ -7,6 +7,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <stdatomic.h>
+#include <time.h>
 #include <unistd.h>
 
 static const char written[] =
@@ -92,6 +93,7 @@ static void measure(struct bench *bench, const char *what, int threads, double s
 {
 	struct runner runners[64] = { 0 };
 	int64_t start, count = 0;
+	clock_t used = clock();
 	int r = 0;
 
 	bench->step = step;
@@ -108,9 +110,10 @@ static void measure(struct bench *bench, const char *what, int threads, double s
 		count += runners[i].count;
 		r = runners[i].result < 0 ? runners[i].result : r;
 	}
-	printf("%-28s %2d threads %9.0f /s%s\n", what, threads,
+	used = clock() - used;
+	printf("%-28s %2d threads %9.0f /s, %7.1f us of processor each%s\n", what, threads,
 	       (double)count * 1000 / (double)(time_monotonic_ms() - start),
-	       r < 0 ? " FAILED" : "");
+	       (double)used * 1e6 / CLOCKS_PER_SEC / (double)count, r < 0 ? " FAILED" : "");
 }
 
 static int spec_make(struct spec **ret)
