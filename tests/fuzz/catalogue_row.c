@@ -2,7 +2,7 @@
 /* tests/fuzz/catalogue_row.c: a row of composes with any values in its columns.
  *
  * The input changes columns of a sound row; each change is: column ('a' for the first), type (n
- * null, i integer, f real, t text, b blob), length (one byte, times two for 'T': 64 KiB at most),
+ * null, i integer, f real, t text, T text of 257 times the length, b blob), length in one byte,
  * bytes. Beyond not crashing: a row that is believed can be shown, and its spec survives being kept
  * again. */
 #include "core/catalogue/internal.h"
