@@ -207,7 +207,7 @@ static int caches_start(struct rest *rest, struct error *err)
 
 	if (cache_new(4096, 12 * mib, &rest->records) < 0 ||
 	    cache_new(4096, 12 * mib, &rest->items) < 0 ||
-	    cache_new(128, 8 * mib, &rest->pages) < 0 || cache_new(64, mib, &rest->trees) < 0 ||
+	    cache_new(512, 12 * mib, &rest->pages) < 0 || cache_new(64, mib, &rest->trees) < 0 ||
 	    waits_new(&rest->waits) < 0)
 		return error_oom(err);
 	return 0;
