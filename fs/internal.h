@@ -453,7 +453,9 @@ struct fs {
 	pthread_cond_t idle;
 	struct fuse_session *session; /* NULL: not mounted */
 	unsigned int session_users;   /* threads outside the loop that use it */
-	bool quiet;		      /* no notification any more: the mount ends */
+	pthread_t loop_thread;	      /* valid while looping */
+	bool looping;
+	bool quiet; /* no notification any more: the mount ends */
 
 	int wake_fd; /* eventfd: something for fs_notify_run() */
 	atomic_bool mounted, stop_wanted, notify_stop;

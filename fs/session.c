@@ -3,8 +3,8 @@
  *
  *   fs_mount ─► fs_run ═ threads of libfuse answer the kernel ═► unmounted by hand ─► returns
  *                 ▲                                                       ▲
- *   fs_stop ─► eventfd ─► fs_notify_run: waiters get EINTR, the loop is told to end, a notice to
- * the kernel makes it send one more request, whose thread then sees that
+ *   fs_stop ─► eventfd ─► fs_notify_run: waiters get EINTR, the loop is told to end and woken by a
+ * signal
  *
  * Only the thread of fs_notify_run() speaks to the kernel unasked; it ends the loop too, so no
  * notification can be under way when the loop is gone (it would wait for an answer for ever). */
@@ -12,12 +12,17 @@
 
 #include <fcntl.h>
 #include <mntent.h>
+#include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/mount.h>
+#include <sys/vfs.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #define MOUNT_TYPE "fuse.odcsfs"
+#define LOOP_SIGNAL (SIGRTMIN + 3) /* does nothing but interrupt the loop's sleep */
+#define LOOP_WAKE_MS 5
 
 int fs_new(const struct fs_options *options, struct fs **ret, struct error *err)
 {
@@ -154,10 +159,11 @@ static int unmount(const char *path)
 static int prepare(const char *path, struct error *err)
 {
 	_cleanup_(freep) char *real = NULL;
-	struct stat st;
+	struct statfs st;
 	int fd, r;
 
-	if (stat(path, &st) < 0 && (errno == ENOTCONN || errno == ECONNABORTED)) {
+	/* Not stat(): the kernel may remember the root's attributes. */
+	if (statfs(path, &st) < 0 && (errno == ENOTCONN || errno == ECONNABORTED)) {
 		r = unmount(path);
 		if (r < 0)
 			return error_errno(err, r, "%s: stale mount", path);
@@ -219,9 +225,24 @@ int fs_mount(struct fs *fs, struct error *err)
 
 /* ---- the loop ------------------------------------------------------------------- */
 
-static int loop(struct fuse_session *session, struct error *err)
+static void nothing(int number _unused_)
 {
+}
+
+static void looping_set(struct fs *fs, bool looping)
+{
+	pthread_mutex_lock(&fs->lock);
+	fs->loop_thread = pthread_self();
+	fs->looping = looping;
+	pthread_mutex_unlock(&fs->lock);
+}
+
+static int loop(struct fs *fs, struct error *err)
+{
+	const struct sigaction action = { .sa_handler = nothing };
 	struct fuse_loop_config *config = fuse_loop_cfg_create();
+	struct sigaction old_action;
+	sigset_t set, old_set;
 	int r;
 
 	if (!config)
@@ -231,7 +252,15 @@ static int loop(struct fuse_session *session, struct error *err)
 	fuse_loop_cfg_set_clone_fd(config, 0);
 	fuse_loop_cfg_set_max_threads(config, LOOP_THREADS);
 	fuse_loop_cfg_set_idle_threads(config, LOOP_THREADS);
-	r = fuse_session_loop_mt(session, config);
+	sigemptyset(&set);
+	sigaddset(&set, LOOP_SIGNAL);
+	(void)sigaction(LOOP_SIGNAL, &action, &old_action);
+	(void)pthread_sigmask(SIG_UNBLOCK, &set, &old_set);
+	looping_set(fs, true);
+	r = fuse_session_loop_mt(fs->session, config);
+	looping_set(fs, false);
+	(void)pthread_sigmask(SIG_SETMASK, &old_set, NULL);
+	(void)sigaction(LOOP_SIGNAL, &old_action, NULL);
 	fuse_loop_cfg_destroy(config);
 	return r < 0 ? error_errno(err, r, "reading from the kernel") : 0;
 }
@@ -261,7 +290,7 @@ int fs_run(struct fs *fs, struct error *err)
 
 	if (!fs->mounted)
 		return error_set(err, -EINVAL, BLAME_US, "mountpoint", "not mounted");
-	r = loop(fs->session, err);
+	r = loop(fs, err);
 	session_close(fs);
 	return r;
 }
@@ -283,6 +312,24 @@ void fs_stop(struct fs *fs)
 	notify_wake(fs);
 }
 
+/* libfuse's loop sleeps until one of its threads ends, and those sleep in read(): a signal to the
+ * loop's own thread makes it look. It may come just before the sleep, hence again. */
+static void loop_wake(struct fs *fs)
+{
+	const struct timespec pause = { .tv_nsec = LOOP_WAKE_MS * 1000000 };
+	bool looping = true;
+
+	while (looping) {
+		pthread_mutex_lock(&fs->lock);
+		looping = fs->looping;
+		if (looping)
+			(void)pthread_kill(fs->loop_thread, LOOP_SIGNAL);
+		pthread_mutex_unlock(&fs->lock);
+		if (looping)
+			(void)nanosleep(&pause, NULL);
+	}
+}
+
 static void stop(struct fs *fs)
 {
 	struct fuse_session *session = session_enter(fs, false);
@@ -294,10 +341,8 @@ static void stop(struct fs *fs)
 	pthread_mutex_unlock(&fs->lock);
 	news_close(fs);
 	fuse_session_exit(session);
-	/* The threads sleep in read(). Asking for the root's cached pages makes the kernel send an
-	 * answer as a request, without a path and without a process that could hang. */
-	(void)fuse_lowlevel_notify_retrieve(session, FUSE_ROOT_ID, 1, 0, NULL);
 	session_leave(fs);
+	loop_wake(fs);
 }
 
 void fs_notify_run(struct fs *fs)

@@ -33,6 +33,11 @@ int submit_text(struct fs *fs, const struct submitter *who, const struct text *t
 		text_adds(words, "request: the service takes no requests at the moment\n");
 		return -EROFS;
 	}
+	if (!who->request && fs->options.admit &&
+	    fs->options.admit(fs->options.admit_data, who->uid, who->gid) < 0) {
+		text_adds(words, "request: this user may not make requests\n");
+		return -EACCES;
+	}
 	r = spec_parse(text->data ? text->data : "", text->length, fs->options.rules, &spec, NULL,
 		       words, &err);
 	if (r == -EAGAIN)
@@ -100,7 +105,7 @@ static int judged(struct fs *fs, int64_t request, int r, const struct text *word
 	if (!r || r == -EBUSY || r == -ENOENT)
 		draft_drop(fs, request); /* accepted, now or by somebody else, or gone */
 	else
-		draft_judge_end(fs, request, words->data);
+		draft_judge_end(fs, request, r == -EAGAIN ? NULL : words->data);
 	return r;
 }
 
@@ -138,6 +143,7 @@ int submit_renamed(struct fs *fs, int64_t request, const char *temporary)
 	if (!r) {
 		r = judge_draft(fs, request, &text, &words);
 		if (r == -EAGAIN) {
+			text_clear(&words);
 			incomplete(&text, &words);
 			r = -EINVAL;
 		}

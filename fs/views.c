@@ -302,7 +302,7 @@ static int directory_time(struct fs *fs, const struct inode *node, int64_t *ret)
 	struct groups groups = { .view = node->part, .wanted_key = node->id };
 	int r;
 
-	*ret = fs->composes_count.changed;
+	*ret = fs->composes_count.changed ? fs->composes_count.changed : fs->time_started;
 	if (node->part == VIEW_TYPE)
 		return type_shown(fs, (int)node->id) ? 0 : -ENOENT;
 	if (node->part == VIEW_STATE)
