@@ -42,8 +42,10 @@ struct catalogue_event {
 /**
  * catalogue_watch() - @function is called after each commit that changed a state or an expiry time
  *
- * Called in the thread of the verb, with no lock held, in commit order per compose. It must not
- * block and must not call a writing verb. Register before the first verb; at most 8. */
+ * Called in the thread of the verb, with no lock held, in commit order; other verbs wait for their turn
+ * to tell, so it must not block and must not call a writing verb, and a lock that it takes must not
+ * be held over a writing verb. Reading verbs see the change. Register before the first verb; at most 8
+ * (-E2BIG). */
 int catalogue_watch(struct catalogue *catalogue,
 		    void (*function)(void *data, const struct catalogue_event *event), void *data);
 

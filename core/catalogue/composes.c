@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* core/catalogue/composes.c: the life of a compose, one transaction per step.
  *
- *  catalogue_submit ─► wait ─catalogue_claim─► generating ─catalogue_finish─► done ───┐
- *                       │ ▲                      │  │  └──catalogue_reuse────► ├─catalogue_expire─►
- * removed │ └──catalogue_requeue───┘  │                                 │ └─────catalogue_cancel,
- * catalogue_fail───► failed ────────────┘
+ *   catalogue_submit
+ *          ▼
+ *        wait ──catalogue_claim──► generating ──catalogue_finish, _reuse──► done ──┐
+ *        │  ▲                        │   │                                         │
+ *        │  └───catalogue_requeue────┘   │                                         │
+ *        └─catalogue_cancel, _fail───────┴──► failed ───────catalogue_expire───────┴──► removed
  *
  * Reasons and times are those of ODCS 0.9.2 (odcs-api.md 3, 4). */
 #include "core/catalogue/internal.h"
@@ -80,6 +82,7 @@ static int step_write(struct catalogue *catalogue, struct verb *verb, struct err
 struct submit {
 	const struct submission *submission;
 	char *owner, *spec, *source, *sigkeys, *arches;
+	struct spec *read_back; /* from what is kept, for the record */
 	int64_t id;
 };
 
@@ -90,6 +93,7 @@ static void submit_done(struct submit *submit)
 	free(submit->source);
 	free(submit->sigkeys);
 	free(submit->arches);
+	spec_free(submit->read_back);
 }
 
 /* What costs time is made before the queue, in the caller's own thread. */
@@ -97,10 +101,13 @@ static int submit_prepare(struct submit *submit, struct error *err)
 {
 	const struct submission *submission = submit->submission;
 	json_t *json = spec_to_json(submission->spec);
+	int r = json ? spec_from_json(json, &submit->read_back, err) : error_oom(err);
 
 	submit->owner = text_clean(submission->owner);
 	submit->spec = json ? json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
 	json_decref(json);
+	if (r < 0) /* nothing is accepted that could not be read again */
+		return error_prefix(err, "the request cannot be kept");
 	submit->source = strings_join(&submission->spec->source, " ");
 	submit->sigkeys = strings_join(&submission->spec->sigkeys, " ");
 	submit->arches = strings_join(&submission->spec->arches, " ");
@@ -228,7 +235,11 @@ static int submit_run(struct catalogue *catalogue, struct verb *verb, struct err
 		if (r >= 0)
 			r = change_request(catalogue, verb, number, err);
 	}
-	return r < 0 ? r : change_compose(catalogue, verb, submit->id, STATE_DRAFT, err);
+	if (r >= 0)
+		r = change_compose(catalogue, verb, submit->id, STATE_DRAFT, err);
+	if (r >= 0 && verb->change_count && verb->changes[verb->change_count - 1].row.compose)
+		verb->changes[verb->change_count - 1].row.compose->spec = steal(submit->read_back);
+	return r;
 }
 
 /* The record that the verb has loaded, as the caller's own. */

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* core/catalogue/write.c: the one writer.
  *
- *   verb_write ─► queue ─► leader: BEGIN, each verb in its SAVEPOINT, COMMIT ─► news, in order ─►
- * verb returns
+ *   verb_write ─► queue ─► leader: BEGIN, each verb in its SAVEPOINT, COMMIT ─► news ─► returns
  *
  * A commit costs a write to the disk however many rows it holds. So the first caller in becomes
  * the leader and runs, in one transaction, what all who came meanwhile want; they sleep until it is
@@ -139,7 +138,7 @@ static int verb_run(struct catalogue *catalogue, struct verb *verb, struct error
 	return command(catalogue, "RELEASE verb", err);
 }
 
-/* Jobs from @first to before @end in one commit; an error means that nothing was committed.
+/* Verbs from @first to before @end in one commit; an error means that nothing was committed.
  * @ret_begun: whether anything was tried at all */
 static int transaction(struct catalogue *catalogue, struct verb *first, const struct verb *end,
 		       bool *ret_begun, struct error *err)
