@@ -155,22 +155,17 @@ static void on_change(void *data, const struct catalogue_event *event)
 
 /* ---- start ---------------------------------------------------------------------- */
 
-/* http://HOST:PORT/composes from the configuration; a port of 0 is known only to rest, later */
+/* the URL of the tree as configured; "" until rest knows its port */
 static int make_texts(struct daemon *daemon, struct error *err)
 {
 	const struct config *config = daemon->config;
-	int r;
 
-	if (config->public_url[0]) {
-		daemon->public_url = strdup(config->public_url);
-		for (size_t n = daemon->public_url ? strlen(daemon->public_url) : 0;
-		     n && daemon->public_url[n - 1] == '/'; n--)
-			daemon->public_url[n - 1] = '\0';
-		r = daemon->public_url ? 0 : -1;
-	} else {
-		r = asprintf(&daemon->public_url, "http://%s/composes", config->listen);
-	}
-	if (r < 0 || asprintf(&daemon->local_path, "%s/composes", config->mountpoint) < 0 ||
+	daemon->public_url = strdup(config->public_url);
+	for (size_t n = daemon->public_url ? strlen(daemon->public_url) : 0;
+	     n && daemon->public_url[n - 1] == '/'; n--)
+		daemon->public_url[n - 1] = '\0';
+	if (!daemon->public_url ||
+	    asprintf(&daemon->local_path, "%s/composes", config->mountpoint) < 0 ||
 	    asprintf(&daemon->version, "odcsfs %s\n", ODCSFS_VERSION) < 0)
 		return error_oom(err);
 	if (strings_add(&daemon->base_modules, "platform") < 0 ||
@@ -193,28 +188,26 @@ static int make_texts(struct daemon *daemon, struct error *err)
 
 static int start_workers(struct daemon *daemon, struct error *err)
 {
-	int r;
-
 	daemon->scheduler_options = (struct scheduler_options){
 		.config = daemon->config,
 		.store = &daemon->store,
 		.progressed = on_progress,
 		.progressed_data = daemon,
 	};
-	r = scheduler_new(&daemon->scheduler_options, &daemon->scheduler, err);
-	return r;
+	return scheduler_new(&daemon->scheduler_options, &daemon->scheduler, err);
 }
 
 static int start_http(struct daemon *daemon, struct error *err)
 {
 	const struct config *config = daemon->config;
+	int r;
 
 	daemon->rest_options = (struct rest_options){
 		.catalogue = daemon->store.catalogue,
 		.trees = daemon->store.trees,
 		.rules = &daemon->rest_rules,
 		.listen = config->listen,
-		.public_url = daemon->public_url,
+		.public_url = daemon->public_url[0] ? daemon->public_url : NULL,
 		.auth_backend = config->auth_backend,
 		.default_sigkeys = &daemon->none,
 		.body_limit = (size_t)config->limit_body,
@@ -222,7 +215,15 @@ static int start_http(struct daemon *daemon, struct error *err)
 		.authorise = authorise_rest,
 		.authorise_data = daemon,
 	};
-	return rest_start(&daemon->rest_options, &daemon->rest, err);
+	r = rest_start(&daemon->rest_options, &daemon->rest, err);
+	if (r < 0 || daemon->public_url[0])
+		return r;
+	free(steal(daemon->public_url));
+	if (asprintf(&daemon->public_url, "%s/composes", rest_url(daemon->rest)) < 0) {
+		daemon->public_url = NULL;
+		return error_oom(err);
+	}
+	return tree_store_public_url(daemon->store.trees, daemon->public_url, err);
 }
 
 static void *run_notify(void *data)

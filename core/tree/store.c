@@ -63,6 +63,18 @@ int tree_store_open(int state_dirfd, const char *public_url, const char *local_p
 	return 0;
 }
 
+int tree_store_public_url(struct tree_store *store, const char *public_url, struct error *err)
+{
+	char *copy = strdup(public_url);
+
+	if (!copy)
+		return error_oom(err);
+	trim_slashes(copy);
+	free(store->public_url);
+	store->public_url = copy;
+	return 0;
+}
+
 /* Every tree has been given back before: each holds the store. */
 void tree_store_close(struct tree_store *store)
 {

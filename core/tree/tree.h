@@ -27,6 +27,9 @@ struct tree;
  * @local_path: path of composes/ as clients see it, for odcs-ID.local.repo ("/odcs/composes") */
 int tree_store_open(int state_dirfd, const char *public_url, const char *local_path,
 		    struct tree_store **ret, struct error *err);
+/** tree_store_public_url() - another base URL; before the first tree_open(). A listener that picks its
+ * own port knows it only then */
+int tree_store_public_url(struct tree_store *store, const char *public_url, struct error *err);
 void tree_store_close(struct tree_store *store);
 DEFINE_FREEP(struct tree_store, tree_store_close)
 
