@@ -8,14 +8,25 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* strstr() for tags; under AddressSanitizer strstr() itself measures the whole document each time.
+ */
+static const char *find_tag(const char *at, const char *tag)
+{
+	size_t length = strlen(tag);
+
+	while ((at = strchr(at, '<')) && strncmp(at, tag, length) != 0)
+		at++;
+	return at;
+}
+
 /* The next <package>…</package> at or behind *@at, as createrepo_c writes them; NULL: no more. */
 static const char *next_element(const char **at, size_t *ret_length)
 {
-	const char *start = strstr(*at, "<package "), *end;
+	const char *start = find_tag(*at, "<package "), *end;
 
 	if (!start)
 		return NULL;
-	end = strstr(start, "</package>");
+	end = find_tag(start, "</package>");
 	if (!end)
 		return NULL;
 	*at = end + strlen("</package>");
