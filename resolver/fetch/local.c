@@ -251,6 +251,11 @@ static int resolve_directory(const struct local *local, const char *path, char *
 		return r;
 	real = realpath(path, NULL);
 	fd = real ? open_base(real) : -errno;
+	if (fd >= 0) { /* one that must not be entered is told now, not file by file */
+		r = open_how(fd, ".", O_PATH | O_DIRECTORY, RESOLVE_BENEATH);
+		closep(&fd);
+		fd = r;
+	}
 	rights_leave(&local->rights);
 	if (fd < 0)
 		return fd;
