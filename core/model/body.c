@@ -28,14 +28,13 @@ static locale_t judge_locale(struct judge *judge)
 	return judge->locale;
 }
 
-/* One line per problem, whatever the user's words hold. */
+/* One line per problem, whatever the user's words hold. A text that is wrong as a whole has no
+ * member to name: then the line names the file that holds it. */
 static void add_line(struct text *problems, const char *field, const char *message)
 {
 	size_t start = problems->length;
 
-	if (*field)
-		(void)text_addf(problems, "%s: ", field);
-	(void)text_adds(problems, message);
+	(void)text_addf(problems, "%s: %s", *field ? field : "spec.json", message);
 	if (problems->failed)
 		return;
 	for (size_t i = start; i < problems->length; i++)

@@ -114,22 +114,15 @@ static int publish_blob(struct tree_store *store, int work_dirfd, const char *di
 	return r;
 }
 
-/* One of the touched may be an orphan that a sweep is about to remove: it looks again under the
- * lock. */
-static int check_blob(struct tree_store *store, const struct manifest_record *record, bool touch,
+static int check_blob(struct tree_store *store, const struct manifest_record *record,
 		      struct error *err)
 {
-	const struct timespec now[] = { { .tv_nsec = UTIME_OMIT }, { .tv_nsec = UTIME_NOW } };
 	char name[DIGEST_HEX_SIZE];
 	struct stat st;
 	int r;
 
 	hex_print(record->digest, DIGEST_SIZE, name);
-	(void)pthread_mutex_lock(&store->lock);
 	r = fstatat(store->blobs, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
-	if (r == 0 && touch)
-		(void)utimensat(store->blobs, name, now, AT_SYMLINK_NOFOLLOW);
-	(void)pthread_mutex_unlock(&store->lock);
 	if (r < 0 && r != -ENOENT)
 		return error_errno(err, r, "blob %s", name);
 	if (r < 0)
@@ -141,8 +134,7 @@ static int check_blob(struct tree_store *store, const struct manifest_record *re
 	return 0;
 }
 
-int store_blobs_check(struct tree_store *store, const struct manifest *manifest, bool touch,
-		      struct error *err)
+int store_blobs_check(struct tree_store *store, const struct manifest *manifest, struct error *err)
 {
 	uint32_t blobs = 0;
 	int r = 0;
@@ -153,24 +145,24 @@ int store_blobs_check(struct tree_store *store, const struct manifest *manifest,
 		if (++blobs > MANIFEST_MAX_BLOBS)
 			return error_set(err, -EBADMSG, BLAME_US, NULL,
 					 "manifest: more than %d blobs", MANIFEST_MAX_BLOBS);
-		r = check_blob(store, &manifest->record[i], touch, err);
+		r = check_blob(store, &manifest->record[i], err);
 	}
 	return r;
 }
 
 /* ---- the manifest ------------------------------------------------------ */
 
-static int check_store(struct tree_store *store, int fd, bool touch, struct error *err)
+static int check_store(struct tree_store *store, int fd, struct error *err)
 {
 	_cleanup_(manifest_freep) struct manifest *manifest = NULL;
 	int r = manifest_map(fd, &manifest, err);
 
-	return r < 0 ? r : store_blobs_check(store, manifest, touch, err);
+	return r < 0 ? r : store_blobs_check(store, manifest, err);
 }
 
 int tree_store_check(struct tree_store *store, int fd, struct error *err)
 {
-	return check_store(store, fd, false, err);
+	return check_store(store, fd, err);
 }
 
 static int copy_bytes(int from, int to, struct error *err)
@@ -210,7 +202,7 @@ static int judge_manifest(struct tree_store *store, int from, int fd, const char
 		return error_errno(err, r, "cannot be read");
 	if (strcmp(hex, digest) != 0)
 		return error_set(err, -EBADMSG, BLAME_US, NULL, "holds other bytes");
-	return check_store(store, fd, true, err);
+	return check_store(store, fd, err);
 }
 
 static int publish_manifest(struct tree_store *store, int work_dirfd, const char *digest,
@@ -238,23 +230,19 @@ static int publish_manifest(struct tree_store *store, int work_dirfd, const char
 	return r;
 }
 
-/* The worker says that the service has this manifest already: then it must be sound and complete,
- * and young enough for the next sweep, which may not know of this compose yet. */
+/* The worker says that the service has this manifest already: then it must be sound and complete.
+ */
 static int republish_manifest(struct tree_store *store, const char *digest, struct error *err)
 {
-	const struct timespec now[] = { { .tv_nsec = UTIME_OMIT }, { .tv_nsec = UTIME_NOW } };
 	struct manifest *manifest;
 	int r;
 
-	(void)pthread_mutex_lock(&store->lock);
-	(void)utimensat(store->manifests, digest, now, AT_SYMLINK_NOFOLLOW);
-	(void)pthread_mutex_unlock(&store->lock);
 	r = store_manifest_get(store, digest, &manifest, err);
 	if (r == -EIO)
 		return lie(err, "manifest", digest, "is not there, or damaged");
 	if (r < 0)
 		return r;
-	r = store_blobs_check(store, manifest, true, err);
+	r = store_blobs_check(store, manifest, err);
 	store_manifest_put(store, manifest);
 	return r;
 }

@@ -2,9 +2,7 @@
 /* core/tree/sweep.c: removing manifests, blobs and logs that belong to nothing any more.
  *
  * A file goes when no live manifest leads to it, no tree that somebody holds shows it, and it is
- * old enough not to belong to a compose that is being published at this moment: publishing makes
- * what it relies on young again, and age is judged and the file unlinked under one lock with that.
- */
+ * old enough. That no sweep runs between a publication and its row is the caller's to see to. */
 #include "core/tree/private.h"
 
 #include <dirent.h>

@@ -47,7 +47,9 @@ int tree_store_publish(struct tree_store *store, int work_dirfd, const struct ou
 		       struct error *err);
 
 /** tree_store_sweep() - remove manifests and blobs that no digest of @live (sorted, hex) leads to, and that
- * are older than @min_age_seconds; counts returned. Logs of ids for which @log_live says false go too. */
+ * are older than @min_age_seconds; counts returned. Logs of ids for which @log_live says false go too.
+ * Must not run between tree_store_publish() and the commit of the row that names the manifest: a result may
+ * rely on files that were orphans until then. */
 int tree_store_sweep(struct tree_store *store, const struct strings *live,
 		     bool (*log_live)(void *data, int64_t id), void *data, int64_t min_age_seconds,
 		     int64_t *ret_files, int64_t *ret_bytes, struct error *err);

@@ -28,7 +28,7 @@ def test_worker_killed(service):
                   f"reason: {(request / 'error').read_text()!r}")
             number = (request / "id").read_text().strip()
             same((service.mnt / "composes" / number / "STATUS").read_text(), "DOOMED\n", "STATUS")
-    check(wait_for(lambda: len(service.workers()) == 2 and not before & set(service.workers())), "replaced")
+    check(wait_for(lambda: len(service.children()) == 2 and not before & set(service.children())), "replaced")
 
 
 def test_tree_answers_while_workers_hang(service):
@@ -46,14 +46,14 @@ def test_tree_answers_while_workers_hang(service):
     (requests[0] / "ctl").write_text("cancel")
     same((requests[0] / "status").read_text(), "failed\n", "cancel of a hung compose")
     check("Canceled by" in (requests[0] / "error").read_text(), "its reason")
-    for worker in service.workers():
+    for worker in service.children():
         os.kill(worker, signal.SIGCONT)
     same([(r / "wait").read_text().strip() for r in requests[1:]], ["done"] * 3, "the others")
 
 
 def test_memory_and_time():
-    with Service(f"repo.allowed={UNIVERSE}", "limits.worker_seconds=1") as service:
-        for worker in service.workers():
+    with Service(f"repo.allowed={UNIVERSE}", "limits.worker_seconds=1", "odcsfs.workers=1") as service:
+        for worker in service.workers(1):
             os.kill(worker, signal.SIGSTOP)
         request = service.submit("slow", repo_spec(BASE, packages=["nginx"]))
         same((request / "wait").read_text(), "failed\n", "a compose that takes too long")
@@ -89,7 +89,7 @@ def test_service_killed():
         for thread in threads:
             thread.start()
         time.sleep(0.1 + random.random() * 0.7)
-        workers = service.workers()
+        workers = service.children()
         service.stop(signal.SIGKILL)
         stop.set()
         for thread in threads:

@@ -149,7 +149,9 @@ class Service:
         text = spec if isinstance(spec, (str, bytes)) else json.dumps(spec)
         fd = os.open(request / "spec.json", os.O_WRONLY | os.O_TRUNC)
         try:
-            os.write(fd, text.encode() if isinstance(text, str) else text)
+            rest = text.encode() if isinstance(text, str) else text
+            while rest:
+                rest = rest[os.write(fd, rest):]
         finally:
             os.close(fd)
 
@@ -183,13 +185,23 @@ class Service:
         return wait_for(lambda: (r := self.record(number))["state_name"] not in
                         ("wait", "generating") and r, seconds)
 
-    def workers(self):
-        """pids of the worker processes"""
+    def children(self):
+        """pids of the worker processes, started by whichever thread"""
         pids = set()
         for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
             with contextlib.suppress(OSError):
                 pids.update(int(p) for p in (task / "children").read_text().split())
         return sorted(pids)
+
+    def workers(self, count=2):
+        """the same, once there are @count of them and they wait for work in their pipe"""
+        def ready():
+            pids = self.children()
+            names = [pathlib.Path(f"/proc/{p}/wchan").read_text() for p in pids]
+            return len(pids) == count and all("unix_stream" in n or n == "0" for n in names) and pids
+        found = wait_for(ready, 10)
+        time.sleep(0.2)
+        return found or self.children()
 
 
 def repo_spec(*paths, packages=None, **more):

@@ -67,8 +67,8 @@ def test_specs(service):
     good = json.dumps(GOOD)
     source = GOOD["source"]
     for label, text, number, field in (
-            ("incomplete", good[:-2], errno.EINVAL, "spec"),
-            ("broken", good + "}", errno.EINVAL, "spec"),
+            ("incomplete", good[:-2], errno.EINVAL, "spec.json"),
+            ("broken", good + "}", errno.EINVAL, "spec.json"),
             ("array", "[]", errno.EINVAL, ""),
             ("unknown", {**GOOD, "arche": ["x86_64"]}, errno.EINVAL, "arches"),
             ("unknown-source", {"source": {**source, "packges": []}}, errno.EINVAL, "packages"),
@@ -193,7 +193,7 @@ def test_changed_source(service, folder):
     except OSError as error:
         seen = error.errno
     same(seen, errno.EIO, "read of a package whose source changed")
-    same(service.call("GET", f"/composes/{number}/compose/Temporary/x86_64/os/Packages/p/p.rpm").status, 500,
+    same(service.call("GET", f"/composes/{number}/compose/Temporary/x86_64/os/Packages/p/p.rpm").status, 502,
          "the same over HTTP")
 
 

@@ -23,6 +23,7 @@ REPO = "{http://linux.duke.edu/metadata/repo}"
 def dnf_base(folder, repos, arch="x86_64"):
     """A dnf base over [(name, url, priority)] and an empty root."""
     base = dnf.Base()
+    os.makedirs(folder / "log", exist_ok=True)
     conf = base.conf
     conf.installroot = str(folder / "root")
     conf.cachedir, conf.persistdir = str(folder / "cache"), str(folder / "persist")

@@ -393,12 +393,12 @@ static const struct {
 		       "{'type': "
 		       "'repo', 'source': '/a', 'packages': ['a/b', '', None]}, 'label': 7, "
 		       "'seconds_to_live': -5}\n" },
-	{ "{\"a\":1", "line 1, column 7: the text ends before the JSON object does\n" },
-	{ "{\"a\":1}\n}", "line 2, column 1: something follows the JSON value\n" },
-	{ "{\"a\":\n  tru}", "line 2, column 6: this is not JSON\n" },
-	{ "{\"a\":1,\"a\":2}", "line 1, column 10: a member is given twice\n" },
+	{ "{\"a\":1", "spec.json: line 1, column 7: the text ends before the JSON object does\n" },
+	{ "{\"a\":1}\n}", "spec.json: line 2, column 1: something follows the JSON value\n" },
+	{ "{\"a\":\n  tru}", "spec.json: line 2, column 6: this is not JSON\n" },
+	{ "{\"a\":1,\"a\":2}", "spec.json: line 1, column 10: a member is given twice\n" },
 	{ "{\"a\":[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]}",
-	  "line 1, column 21: objects and lists are nested too deeply\n" },
+	  "spec.json: line 1, column 21: objects and lists are nested too deeply\n" },
 };
 
 static void test_tree_refused(void)
