@@ -149,11 +149,12 @@ void draft_error_set(struct fs *fs, int64_t request, const char *words)
 /* Wait until no writer stands between its FLUSH and its RELEASE; under the lock. The kernel sends
  * RELEASE by itself after close() has returned, so the next open or read of `error` may overtake
  * it. Who cannot have a place to wait in goes on at once: the threads are for everybody. */
-static void settle(struct drafts *drafts, int64_t request)
+static void settle(struct fs *fs, int64_t request)
 {
+	struct drafts *drafts = &fs->drafts;
 	struct timespec until;
 
-	if (drafts->settlers >= SETTLERS_MAX)
+	if (drafts->settlers >= fs->options.threads / 2)
 		return;
 	clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_nsec += SETTLE_MS * INT64_C(1000000);
@@ -174,7 +175,7 @@ static void settle(struct drafts *drafts, int64_t request)
 void draft_settle(struct fs *fs, int64_t request)
 {
 	pthread_mutex_lock(&fs->drafts.lock);
-	settle(&fs->drafts, request);
+	settle(fs, request);
 	pthread_mutex_unlock(&fs->drafts.lock);
 }
 
@@ -184,7 +185,7 @@ int draft_open(struct fs *fs, int64_t request, uint64_t writer, bool truncate)
 	int r = 0;
 
 	pthread_mutex_lock(&drafts->lock);
-	settle(drafts, request);
+	settle(fs, request);
 	struct draft *draft = draft_make(drafts, request);
 	if (!draft) {
 		r = -ENOMEM;
@@ -235,7 +236,7 @@ int draft_truncate(struct fs *fs, int64_t request, uint64_t writer, uint64_t len
 
 	pthread_mutex_lock(&fs->drafts.lock);
 	if (!writer)
-		settle(&fs->drafts, request);
+		settle(fs, request);
 	struct draft *draft = draft_make(&fs->drafts, request);
 	if (!draft) {
 		r = -ENOMEM;

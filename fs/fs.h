@@ -40,6 +40,7 @@ struct fs_options {
 	/* bytes in the package cache, for statfs; NULL: 0 */
 	int64_t (*cache_used)(void *data);
 	void *cache_used_data;
+	unsigned int threads; /* that answer the kernel; 0: a sane number */
 	/* text of /metrics; NULL: the file is empty */
 	int (*metrics)(void *data, struct text *ret);
 	void *metrics_data;

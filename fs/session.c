@@ -31,6 +31,8 @@ int fs_new(const struct fs_options *options, struct fs **ret, struct error *err)
 	if (!fs)
 		return error_oom(err);
 	fs->options = *options;
+	if (!fs->options.threads)
+		fs->options.threads = LOOP_THREADS;
 	fs->time_started = time_now();
 	pthread_mutex_init(&fs->lock, NULL);
 	pthread_cond_init(&fs->idle, NULL);
@@ -250,8 +252,8 @@ static int loop(struct fs *fs, struct error *err)
 	/* One descriptor for all threads: a cloned one loses requests when the process is replaced.
 	 */
 	fuse_loop_cfg_set_clone_fd(config, 0);
-	fuse_loop_cfg_set_max_threads(config, LOOP_THREADS);
-	fuse_loop_cfg_set_idle_threads(config, LOOP_THREADS);
+	fuse_loop_cfg_set_max_threads(config, fs->options.threads);
+	fuse_loop_cfg_set_idle_threads(config, fs->options.threads);
 	sigemptyset(&set);
 	sigaddset(&set, LOOP_SIGNAL);
 	(void)sigaction(LOOP_SIGNAL, &action, &old_action);

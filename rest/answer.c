@@ -19,6 +19,11 @@ int answer_queue(struct exchange *ex, unsigned int status, struct MHD_Response *
 
 	if (!response)
 		return -ENOMEM;
+	if (ex->work) {
+		ex->answer = response;
+		ex->answer_status = status;
+		return 0;
+	}
 	queued = MHD_queue_response(ex->connection, status, response);
 	MHD_destroy_response(response);
 	return queued == MHD_YES ? 0 : -EIO;

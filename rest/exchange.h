@@ -38,6 +38,7 @@ enum method {
 };
 
 struct exchange;
+typedef int exchange_handler(struct exchange *ex);
 
 /** struct route - one row of the table in routes.c */
 struct route {
@@ -50,8 +51,7 @@ struct route {
 		ROUTE_TREE,   /* path + anything; without the slash: 301 */
 	} form;
 	bool seed; /* answers in JSON_SEED, {"id": N} renews */
-	int (*get)(struct exchange *ex), (*post)(struct exchange *ex);
-	int (*patch)(struct exchange *ex), (*remove)(struct exchange *ex);
+	exchange_handler *get, *post, *patch, *remove;
 };
 
 /** struct account - who is asking */
@@ -92,6 +92,13 @@ struct exchange {
 	char *argument_text;
 	struct waiter *waiter; /* rest/wait.c */
 	bool waited;
+	/* rest/work.c: while @work is set, an answer is kept here and not queued */
+	exchange_handler *work;
+	struct exchange *work_next;
+	int work_result;
+	bool worked;
+	unsigned int answer_status;
+	struct MHD_Response *answer;
 	size_t uri_length; /* REST_URL_MAX + 1 when it was longer */
 	char uri[];
 };
@@ -111,6 +118,7 @@ struct rest {
 	struct cache *records, *items, *pages, *trees;
 	_Atomic uint64_t generation; /* grows with each change that rest_changed() tells */
 	struct waits *waits;
+	struct works *works;
 };
 
 /* ---- request.c: reading what was asked --------------------------------- */
@@ -149,7 +157,8 @@ void route_allow(const struct exchange *ex, char *ret, size_t size); /* text of 
 
 /* ---- answer.c: sending ------------------------------------------------- */
 
-/** answer_queue() - queue and let go of @response (may be NULL: -ENOMEM) */
+/** answer_queue() - queue and let go of @response (may be NULL: -ENOMEM); in a lent thread: keep it
+ * for work_answer() */
 int answer_queue(struct exchange *ex, unsigned int status, struct MHD_Response *response);
 /** answer_bytes() - a response with @type out of malloc'ed @bytes, which it takes (NULL: NULL) */
 struct MHD_Response *answer_bytes(char *bytes, size_t length, const char *type);

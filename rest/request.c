@@ -27,6 +27,8 @@ void exchange_free(struct exchange *ex)
 {
 	if (!ex)
 		return;
+	if (ex->answer)
+		MHD_destroy_response(ex->answer);
 	text_done(&ex->body);
 	free(ex->arguments);
 	free(ex->argument_text);

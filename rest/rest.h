@@ -41,6 +41,10 @@ void rest_changed(void *rest, const struct catalogue_event *event);
 /** rest_tick() - about once a second, any thread: ends long polls whose time is over, keeps
  * followers of /api/1/events alive, drops clients that never finish their request's headers */
 void rest_tick(struct rest *rest);
+/** rest_work() - lend this thread to requests that write (POST, PATCH, DELETE), until rest_stop().
+ * They wait for a commit each; as many as threads are lent share one, and nobody who reads waits
+ * behind them. 8 are enough; with none everything works, slower */
+void rest_work(struct rest *rest);
 /** rest_stop() - no new connections, running answers end, at most 2 s; frees */
 void rest_stop(struct rest *rest);
 DEFINE_FREEP(struct rest, rest_stop)

@@ -2,6 +2,7 @@
 /* rest/routes.c: table of routes, and what is answered when nothing in it fits. */
 #include "rest/exchange.h"
 #include "rest/wait.h"
+#include "rest/work.h"
 
 static const struct route routes[] = {
 	{ "/", ROUTE_EXACT, .get = home_get },
@@ -95,8 +96,10 @@ static int slash_answer(struct exchange *ex)
 int route_run(struct exchange *ex)
 {
 	const struct route *route = ex->route;
-	int (*handler)(struct exchange * ex) = NULL;
+	exchange_handler *handler = NULL;
 
+	if (ex->worked)
+		return work_answer(ex);
 	if (ex->refused)
 		return answer_error(ex, ex->refused, "%s", ex->refused_message);
 	if (!route && !(ex->method == METHOD_OPTIONS && !strcmp(ex->path, "*")))
@@ -123,5 +126,7 @@ int route_run(struct exchange *ex)
 				    "The query of the requested URL is malformed or has more than "
 				    "%d members.",
 				    REST_ARGUMENTS_MAX);
+	if (ex->method != METHOD_GET && work_park(ex, handler))
+		return 0;
 	return handler(ex);
 }

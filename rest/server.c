@@ -3,11 +3,12 @@
  * start and stop.
  *
  * Threads are libmicrohttpd's: a pool per listening address, each thread with its own epoll set and
- * its own connections. A handler may wait for a commit (POST), so the pool is a little larger than
- * the number of processors; nothing here waits for a worker. */
+ * its own connections. What waits for the disk is done elsewhere (rest/work.c), what waits for a
+ * worker is parked (rest/wait.c): these threads only answer. */
 #include "rest/exchange.h"
 #include "rest/listen.h"
 #include "rest/wait.h"
+#include "rest/work.h"
 
 #include <netinet/in.h>
 #include <sys/resource.h>
@@ -208,7 +209,7 @@ static int caches_start(struct rest *rest, struct error *err)
 	if (cache_new(4096, 12 * mib, &rest->records) < 0 ||
 	    cache_new(4096, 12 * mib, &rest->items) < 0 ||
 	    cache_new(512, 12 * mib, &rest->pages) < 0 || cache_new(64, mib, &rest->trees) < 0 ||
-	    waits_new(&rest->waits) < 0)
+	    waits_new(&rest->waits) < 0 || works_new(&rest->works) < 0)
 		return error_oom(err);
 	return 0;
 }
@@ -301,6 +302,8 @@ void rest_stop(struct rest *rest)
 	}
 	if (rest->waits)
 		wait_end_all(rest);
+	if (rest->works)
+		works_end(rest->works);
 	while (atomic_load(&rest->running) && time_monotonic_ms() < until)
 		(void)nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
 	for (unsigned int i = 0; i < rest->daemon_count; i++)
@@ -310,6 +313,7 @@ void rest_stop(struct rest *rest)
 	cache_free(rest->pages);
 	cache_free(rest->trees);
 	waits_free(rest->waits);
+	works_free(rest->works);
 	free(rest->url);
 	free(rest->public_url);
 	free(rest);

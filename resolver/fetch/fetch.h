@@ -14,7 +14,11 @@ struct transport;
  * transport_local() - files of this machine
  * @allowed: prefixes that a trusted job may read below; NULL or empty: anywhere
  * @trusted: false: opens happen with the file-system rights of @uid and @gid (setfsuid(2), this
- * thread), so nobody reads through the service what he could not read himself */
+ *           thread), so nobody reads through the service what he could not read himself. Of his
+ *           groups only @gid counts; this thread gives up its own supplementary groups for good
+ *
+ * -EPERM, BLAME_US: this process may not take those rights (CAP_SETUID and CAP_SETGID are needed)
+ */
 int transport_local(const struct strings *allowed, bool trusted, uint32_t uid, uint32_t gid,
 		    struct transport **ret, struct error *err);
 void transport_free(struct transport *transport);

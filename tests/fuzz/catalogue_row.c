@@ -73,14 +73,16 @@ static void make_sql(const struct column *columns, struct text *sql)
 {
 	(void)text_adds(sql, "SELECT ");
 	for (int i = 0; i < COLUMNS; i++) {
-		const char *form = columns[i].type == 't'   ? "%sCAST(?%d AS TEXT) AS c%d"
-				   : columns[i].type == 'f' ? "%s(?%d + 0.0) AS c%d"
-							    : "%s?%d AS c%d";
+		const char *comma = i ? ", " : "";
 
-		if (columns[i].type || !sound[i])
-			(void)text_addf(sql, form, i ? ", " : "", i + 1, i);
+		if (columns[i].type == 't')
+			(void)text_addf(sql, "%sCAST(?%d AS TEXT) AS c%d", comma, i + 1, i);
+		else if (columns[i].type == 'f')
+			(void)text_addf(sql, "%s(?%d + 0.0) AS c%d", comma, i + 1, i);
+		else if (columns[i].type || !sound[i])
+			(void)text_addf(sql, "%s?%d AS c%d", comma, i + 1, i);
 		else
-			(void)text_addf(sql, "%s%s AS c%d", i ? ", " : "", sound[i], i);
+			(void)text_addf(sql, "%s%s AS c%d", comma, sound[i], i);
 	}
 }
 

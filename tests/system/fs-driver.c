@@ -358,6 +358,8 @@ static void set_option(struct driver *driver, const char *word)
 			*numbers[i].place = value;
 	if (!strncmp(word, "aliases=", 8))
 		options->list_aliases = value;
+	if (!strncmp(word, "threads=", 8))
+		options->threads = (unsigned int)value;
 	if (!strncmp(word, "may_expire=", 11))
 		options->owner_may_expire = value;
 }

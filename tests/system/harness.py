@@ -148,12 +148,15 @@ class Service:
     def write_spec(request, spec):
         text = spec if isinstance(spec, (str, bytes)) else json.dumps(spec)
         fd = os.open(request / "spec.json", os.O_WRONLY | os.O_TRUNC)
+        rest = text.encode() if isinstance(text, str) else text
         try:
-            rest = text.encode() if isinstance(text, str) else text
             while rest:
                 rest = rest[os.write(fd, rest):]
-        finally:
-            os.close(fd)
+        except OSError:
+            with contextlib.suppress(OSError): # the write's error is the one to report
+                os.close(fd)
+            raise
+        os.close(fd)
 
     def compose(self, name, spec, want="done"):
         """submit() and wait; the id. Checks the final state."""

@@ -5,15 +5,18 @@
  *   claim | fail ID WORDS | finish ID | reuse ID OLD | expire | clock SECONDS | log ID TEXT
  *   row TEXT | rows COUNT | quit
  *
- * usage: rest-driver LISTEN [BODY_LIMIT [CONNECTIONS_PER_ADDRESS]]; prints its URL first. */
+ * usage: rest-driver LISTEN [BODY_LIMIT [CONNECTIONS_PER_ADDRESS [WRITERS]]]; prints its URL first.
+ */
 #include "rest/rest.h"
 #include "tests/unit/tree/writer.h"
 
 #include <poll.h>
+#include <pthread.h>
 #include <stdatomic.h>
 
 #define PACKAGE_BYTES 300007
 #define TICK_MS 200
+#define WRITERS 8
 
 static _Atomic int64_t clock_offset; /* seconds; a test program may have a variable */
 
@@ -31,6 +34,8 @@ struct driver {
 	struct strings arches, base_modules, target_dirs, raw_configs, sigkeys;
 	struct spec_rules rules;
 	struct rest_options options;
+	pthread_t writers[WRITERS];
+	int writer_count;
 };
 
 static void on_change(void *data, const struct catalogue_event *event)
@@ -270,6 +275,12 @@ static void commands(struct driver *driver)
 
 /* ---- start ------------------------------------------------------------- */
 
+static void *lend(void *rest)
+{
+	rest_work(rest);
+	return NULL;
+}
+
 static int start(struct driver *driver, int argc, char **argv, struct error *err)
 {
 	char path[128], url[128];
@@ -314,6 +325,10 @@ static int start(struct driver *driver, int argc, char **argv, struct error *err
 	if (r >= 0) {
 		atomic_store(&driver->rest, rest);
 		rest_tick(rest);
+		for (int i = argc > 4 ? atoi(argv[4]) : WRITERS; i > 0 && i <= WRITERS; i--)
+			if (!pthread_create(&driver->writers[driver->writer_count], NULL, lend,
+					    rest))
+				driver->writer_count++;
 	}
 	return r;
 }
@@ -323,8 +338,8 @@ int main(int argc, char **argv)
 	struct driver driver = { 0 };
 	struct error err = { 0 };
 
-	if (argc < 2 || argc > 4) {
-		fprintf(stderr, "usage: rest-driver LISTEN [BODY_LIMIT [PER_ADDRESS]]\n");
+	if (argc < 2 || argc > 5) {
+		fprintf(stderr, "usage: rest-driver LISTEN [BODY_LIMIT [PER_ADDRESS [WRITERS]]]\n");
 		return 2;
 	}
 	driver.folder_fd = test_folder(driver.folder);
@@ -337,6 +352,8 @@ int main(int argc, char **argv)
 	(void)fflush(stdout);
 	commands(&driver);
 	rest_stop(atomic_exchange(&driver.rest, NULL));
+	for (int i = 0; i < driver.writer_count; i++)
+		(void)pthread_join(driver.writers[i], NULL);
 	tree_store_close(driver.trees);
 	catalogue_close(driver.catalogue);
 	test_folder_done(driver.folder, driver.folder_fd);

@@ -1287,6 +1287,7 @@ ALONE = ["limits", "restart"]
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--driver")
+    parser.add_argument("--threads", default="0", help="of the driver's loop; 1: in lock-step")
     parser.add_argument("words", nargs="*")
     options = parser.parse_args()
     if os.geteuid() or not os.path.exists("/dev/fuse"):
@@ -1294,7 +1295,7 @@ def main():
         sys.exit(77)
     if options.driver:
         groups = options.words or DRIVEN[:2] + ANY + DRIVEN[2:] + ALONE
-        service = Driver(options.driver, "drafts=1000")
+        service = Driver(options.driver, "drafts=1000", f"threads={options.threads}")
     else:
         mountpoint, repository = options.words[:2]
         service = Service(mountpoint, repository, (options.words + ["ed"])[2])
