@@ -31,8 +31,8 @@
 #define TREES_KEPT 512		/* mapped trees without an open file */
 #define FILE_ERRORS_KEPT 256	/* answers to user.odcs.error */
 #define SETTLE_MS 100		/* how long an open waits for a close that is on its way */
-#define TIMEOUT_FOREVER 3600.0 /* seconds; what is told to the kernel never changes sooner */
-#define BLOCK_SIZE 131072      /* st_blksize: cp then keeps its buffer */
+#define TIMEOUT_FOREVER 3600.0	/* seconds; what is told to the kernel never changes sooner */
+#define BLOCK_SIZE 131072	/* st_blksize: cp then keeps its buffer */
 
 struct caller {
 	uint32_t uid, gid;
