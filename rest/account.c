@@ -40,7 +40,7 @@ static bool host_is_local(const char *host)
 	return false;
 }
 
-/* Does this client speak for himself? Not a proxy, not a page in a browser. */
+/* Does this client speak for himself? A proxy does not. */
 static bool speaks_for_himself(const struct exchange *ex)
 {
 	static const char *const foreign[] = {

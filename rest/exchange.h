@@ -130,6 +130,8 @@ void exchange_refuse(struct exchange *ex, unsigned int status, const char *messa
 const char *exchange_header(const struct exchange *ex, const char *name); /* NULL when absent */
 /** exchange_base() - append "scheme://host/script", as the client knows this server */
 void exchange_base(const struct exchange *ex, struct text *ret);
+/** exchange_from_elsewhere() - did a browser send this for a page of another site? */
+bool exchange_from_elsewhere(const struct exchange *ex);
 /** exchange_split() - split the target into script, path, query; 400, 414 go to ex->refused */
 void exchange_split(struct exchange *ex);
 /** exchange_arguments() - decode the query once; -EINVAL: too many, or a NUL in one */
@@ -140,6 +142,12 @@ const char *exchange_argument(const struct exchange *ex, const char *name, bool 
 /** percent_decode() - @length bytes of @from into @to (as long, plus NUL); -EINVAL: malformed, NUL
  */
 int percent_decode(const char *from, size_t length, bool plus_is_space, char *to);
+/**
+ * path_decode() - decode "NAME/a/b/" piece by piece into @to (as long, plus NUL)
+ * @ret_slash: it ended in one
+ * -EINVAL: malformed, or a NUL; -ENOENT: a piece is "." or "..", or holds a slash, and names
+ * nothing. Empty pieces are skipped, as web servers do (base URLs often end in a slash too many) */
+int path_decode(const char *raw, char *to, bool *ret_slash);
 /** percent_encode() - append @string, all but unreserved characters and those of @safe encoded */
 void percent_encode(struct text *ret, const char *string, const char *safe);
 /** account_of() - by options.auth_backend; 0, or -EPERM → 401, -EACCES → 403 with words */

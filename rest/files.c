@@ -6,8 +6,6 @@
 #include "rest/exchange.h"
 #include "rest/listing.h"
 
-#include <time.h>
-
 /* ---- open trees, kept until their compose changes ---------------------- */
 
 struct shown {
@@ -84,28 +82,6 @@ static int shown_open(struct rest *rest, int64_t id, struct shown **ret, struct 
 }
 
 /* ---- paths ------------------------------------------------------------- */
-
-/* Decode "NAME/a/b/" piece by piece: a piece that is "." or "..", or holds a slash, names nothing.
- * Empty pieces are skipped, as web servers do (base URLs often end in a slash too many). */
-static int path_decode(const char *raw, char *to, bool *ret_slash)
-{
-	*ret_slash = true;
-	for (const char *at = raw, *end; *at; at = *end ? end + 1 : end) {
-		end = strchrnul(at, '/');
-		*ret_slash = *end == '/';
-		if (end == at)
-			continue;
-		if (percent_decode(at, (size_t)(end - at), false, to) < 0)
-			return -EINVAL;
-		if (strchr(to, '/') || !strcmp(to, ".") || !strcmp(to, ".."))
-			return -ENOENT;
-		to += strlen(to);
-		if (*end)
-			*to++ = '/';
-	}
-	*to = '\0';
-	return 0;
-}
 
 static int name_open(struct exchange *ex, const char *name, struct shown **ret, struct error *err)
 {

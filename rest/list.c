@@ -8,6 +8,7 @@
 #include <ctype.h>
 
 #define PAGE_KEPT_MAX ((size_t)60 * 1024)
+#define PAGE_BYTES_MAX ((size_t)64 << 20)
 
 /* What urllib leaves as it is in a query. */
 #define QUERY_SAFE "!$'()*,/:;?@"
@@ -212,7 +213,7 @@ static bool fill(void *data, const struct compose *compose)
 			filling->text.failed = true;
 		}
 	}
-	return filling->text.failed;
+	return filling->text.failed || filling->text.length > PAGE_BYTES_MAX;
 }
 
 static int list_print(struct exchange *ex, const struct list *list, uint64_t seen, struct text *ret,
@@ -226,6 +227,10 @@ static int list_print(struct exchange *ex, const struct list *list, uint64_t see
 	if (!list->nothing)
 		r = catalogue_query(ex->rest->options.catalogue, &list->query,
 				    list->query.limit ? fill : NULL, &filling, &total, err);
+	if (r >= 0 && filling.text.length > PAGE_BYTES_MAX)
+		r = error_set(err, -EINVAL, BLAME_REQUEST, "per_page",
+			      "The page would be longer than %zu bytes, ask for fewer per_page.",
+			      PAGE_BYTES_MAX);
 	if (r >= 0)
 		meta_print(ex, list, total, &filling.text);
 	if (r >= 0 && filling.text.failed)

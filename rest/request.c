@@ -117,6 +117,19 @@ void exchange_base(const struct exchange *ex, struct text *ret)
 	(void)text_adds(ret, ex->script);
 }
 
+bool exchange_from_elsewhere(const struct exchange *ex)
+{
+	const char *origin = exchange_header(ex, "Origin");
+	const char *host = exchange_header(ex, "X-Forwarded-Host");
+	const char *authority = origin ? strstr(origin, "://") : NULL;
+
+	if (!origin)
+		return false;
+	if (!host)
+		host = exchange_header(ex, MHD_HTTP_HEADER_HOST);
+	return !authority || !host || strcasecmp(authority + 3, host) != 0;
+}
+
 /* ---- percent encoding -------------------------------------------------- */
 
 static int hex_digit(char digit)
@@ -164,6 +177,28 @@ void percent_encode(struct text *ret, const char *string, const char *safe)
 			(void)text_add(ret, code, sizeof(code));
 		}
 	}
+}
+
+/* ---- paths of the tree ------------------------------------------------- */
+
+int path_decode(const char *raw, char *to, bool *ret_slash)
+{
+	*ret_slash = true;
+	for (const char *at = raw, *end; *at; at = *end ? end + 1 : end) {
+		end = strchrnul(at, '/');
+		*ret_slash = *end == '/';
+		if (end == at)
+			continue;
+		if (percent_decode(at, (size_t)(end - at), false, to) < 0)
+			return -EINVAL;
+		if (strchr(to, '/') || !strcmp(to, ".") || !strcmp(to, ".."))
+			return -ENOENT;
+		to += strlen(to);
+		if (*end)
+			*to++ = '/';
+	}
+	*to = '\0';
+	return 0;
 }
 
 /* ---- the query --------------------------------------------------------- */

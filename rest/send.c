@@ -5,12 +5,11 @@
  * Files that still grow (logs) have neither ETag nor Last-Modified, but ranges: that is how the
  * stock client follows them. */
 #include "rest/listing.h"
-
-#include <time.h>
+#include "rest/words.h"
 
 #define BLOCK ((size_t)64 * 1024)
 
-/* ---- types and dates --------------------------------------------------- */
+/* ---- types --------------------------------------------------- */
 
 static const char *content_type(const struct tree_node *node)
 {
@@ -34,57 +33,7 @@ static const char *content_type(const struct tree_node *node)
 			     : "text/plain";
 }
 
-#define HTTP_DATE_SIZE 40
-#define HTTP_DATE "%a, %d %b %Y %H:%M:%S GMT"
-
-static void date_print(int64_t when, char ret[static HTTP_DATE_SIZE])
-{
-	time_t seconds = (time_t)when;
-	struct tm tm;
-
-	if (!gmtime_r(&seconds, &tm) || !strftime(ret, HTTP_DATE_SIZE, HTTP_DATE, &tm))
-		ret[0] = '\0';
-}
-
-static bool date_parse(const char *text, int64_t *ret)
-{
-	struct tm tm = { 0 };
-	const char *end = strptime(text, HTTP_DATE, &tm);
-
-	if (!end || *end)
-		return false;
-	*ret = (int64_t)timegm(&tm);
-	return true;
-}
-
 /* ---- conditions -------------------------------------------------------- */
-
-/* Is @etag in a list of "a", W/"b", or *? Weak ones count only where @weak says so. */
-static bool etag_listed(const char *list, const char *etag, bool weak)
-{
-	size_t length = strlen(etag);
-
-	for (const char *at = list; *at;) {
-		bool is_weak;
-		const char *end;
-
-		at += strspn(at, " \t,");
-		if (*at == '*')
-			return true;
-		is_weak = !strncmp(at, "W/", 2);
-		at += is_weak ? 2 : 0;
-		if (*at != '"')
-			return false;
-		end = strchr(++at, '"');
-		if (!end)
-			return false;
-		if (length && (size_t)(end - at) == length && !memcmp(at, etag, length) &&
-		    (weak || !is_weak))
-			return true;
-		at = end + 1;
-	}
-	return false;
-}
 
 /* 0: send it; else 304 or 412. */
 static unsigned int conditions(const struct exchange *ex, const struct tree_node *node,
@@ -110,53 +59,6 @@ static unsigned int conditions(const struct exchange *ex, const struct tree_node
 }
 
 /* ---- ranges ------------------------------------------------------------ */
-
-struct range {
-	uint64_t start, length;
-	bool partial, beyond; /* beyond: nothing of it exists */
-};
-
-static const char *digits(const char *at, uint64_t *ret)
-{
-	char *end;
-
-	if (*at < '0' || *at > '9')
-		return NULL;
-	*ret = strtoull(at, &end, 10); /* too large a number becomes the largest: beyond */
-	return end;
-}
-
-/* "bytes=FIRST-LAST", "bytes=FIRST-", "bytes=-LAST_BYTES"; anything else is no range at all. */
-static void range_parse(const char *text, uint64_t size, struct range *ret)
-{
-	uint64_t first = 0, last = UINT64_MAX;
-	bool suffix;
-
-	if (strncmp(text, "bytes=", 6) != 0)
-		return;
-	text += 6;
-	suffix = *text == '-';
-	if (!suffix)
-		text = digits(text, &first);
-	if (!text || *text++ != '-')
-		return;
-	if (*text || suffix)
-		text = digits(text, &last);
-	if (!text || *text || (!suffix && first > last))
-		return;
-	if (suffix) {
-		ret->beyond = !last || !size;
-		first = last < size ? size - last : 0;
-		last = UINT64_MAX;
-	} else {
-		ret->beyond = first >= size;
-	}
-	if (ret->beyond)
-		return;
-	ret->start = first;
-	ret->length = (last < size ? last + 1 : size) - first;
-	ret->partial = true;
-}
 
 static struct range range_read(const struct exchange *ex, const struct tree_node *node,
 			       const struct tree_file *file)

@@ -97,7 +97,10 @@ static bool exchange_admit(struct exchange *ex)
 	if (ex->route && ex->method & (METHOD_POST | METHOD_PATCH | METHOD_DELETE)) {
 		struct error err = { 0 };
 
-		if (account_of(ex, &ex->account, &err) < 0)
+		if (exchange_from_elsewhere(ex))
+			exchange_refuse(ex, MHD_HTTP_FORBIDDEN,
+					"Pages of other sites may not change anything here.");
+		else if (account_of(ex, &ex->account, &err) < 0)
 			exchange_refuse(
 				ex, err.code == -EPERM ? MHD_HTTP_UNAUTHORIZED : MHD_HTTP_FORBIDDEN,
 				err.message);

@@ -6,8 +6,11 @@
 
 Each case prints its name, what was expected and what was seen. Python's standard library only.
 """
-import argparse, calendar, contextlib, http.client, json, re, socket, subprocess, sys, threading
-import time, urllib.parse
+import argparse, contextlib, http.client, json, re, socket, subprocess, threading, time
+import urllib.parse
+
+from restkit import *
+from rest_tree import check_tree
 
 NOT_FOUND = ("The requested URL was not found on the server. If you entered the URL manually "
              "please check your spelling and try again.")
@@ -20,93 +23,6 @@ BAD_CHARACTERS = ("Only alphanumerical characters and ' -/_.:#+?$~^,' characters
 BAD_ORDER = ("An invalid order_by key was suplied, allowed keys are: ['id', 'owner', "
              "'source_Type', 'koji_event', 'state', 'time_to_expire', 'time_submitted', "
              "'time_done', 'time_removed']")
-PHRASES = {400: "Bad Request", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
-           413: "Content Too Large", 414: "URI Too Long"}
-
-cases = failures = 0
-verbose = True
-
-
-def short(value):
-    text = value if isinstance(value, str) else repr(value)
-    return text if len(text) < 240 else text[:200] + f"… ({len(text)} characters)"
-
-
-def case(name, expected, seen):
-    global cases, failures
-    cases += 1
-    good = expected == seen
-    failures += not good
-    if verbose or not good:
-        print(f"{'ok    ' if good else 'FAILED'} {name}\n       expected {short(expected)}\n"
-              f"       seen     {short(seen)}", flush=True)
-    return good
-
-
-class Answer:
-    def __init__(self, status, headers, body):
-        self.status, self.headers, self.body = status, headers, body
-
-    def __getitem__(self, name):
-        return self.headers.get(name)
-
-    @property
-    def json(self):
-        return json.loads(self.body)
-
-
-class Server:
-    """One service, and the driver behind it when there is one."""
-
-    def __init__(self, url, process=None):
-        self.url, self.process = url.rstrip("/"), process
-        parts = urllib.parse.urlsplit(self.url)
-        self.host, self.port = parts.hostname, parts.port
-
-    def ask(self, method, path, body=None, headers=None, timeout=15):
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=timeout)
-        with contextlib.closing(connection):
-            if isinstance(body, (dict, list)):
-                body = json.dumps(body)
-            connection.request(method, path, body, headers or {})
-            answer = connection.getresponse()
-            return Answer(answer.status, answer.headers, answer.read())
-
-    def get(self, path, **headers):
-        return self.ask("GET", path, headers={k.replace("_", "-"): v for k, v in headers.items()})
-
-    def post(self, body, path="/api/1/composes/"):
-        return self.ask("POST", path, body)
-
-    def raw(self, data, timeout=5):
-        """Send bytes, return all that comes until the server closes or nothing comes."""
-        got = b""
-        with socket.create_connection((self.host, self.port), timeout) as connection:
-            connection.sendall(data)
-            with contextlib.suppress(socket.timeout, ConnectionError):
-                while piece := connection.recv(65536):
-                    got += piece
-        return got
-
-    def tell(self, line):
-        """A command for the driver; the number it answers."""
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-        answer = self.process.stdout.readline().split()
-        if not answer or answer[0] != "ok":
-            raise RuntimeError(f"{line}: {answer}")
-        return int(answer[1])
-
-
-def error(status, message):
-    """The exact bytes of an error."""
-    return json.dumps({"error": PHRASES[status], "message": message, "status": status},
-                      separators=(",", ":"), sort_keys=True).encode() + b"\n"
-
-
-def refused(server, name, answer, status, message):
-    case(name, (status, error(status, message)), (answer.status, answer.body))
-    case(f"{name}: type", "application/json", answer["Content-Type"])
 
 
 # ---- 2.1, 2.2: paths, slashes, methods ----------------------------------------------------------
@@ -194,14 +110,6 @@ def blank(server, number):
         "time_started": None, "time_submitted": None, "time_to_expire": None,
         "toplevel_url": tree,
     }
-
-
-def stamp(text):
-    return calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ"))
-
-
-def dump(record):
-    return json.dumps(record, separators=(",", ":"), sort_keys=True).encode() + b"\n"
 
 
 def check_object(server):
@@ -376,10 +284,19 @@ def check_refusals(server):
         case("POST raw_config known", 200, answer.status)
         local = {"source": {"type": "repo", "source": "/local"}}
         case("POST local", 200, server.post(local).status)
-        for header, value in (("X-Forwarded-For", "192.0.2.1"), ("Origin", "http://evil.example"),
-                              ("Via", "1.1 proxy"), ("Host", "evil.example")):
+        for header, value in (("X-Forwarded-For", "192.0.2.1"), ("Via", "1.1 proxy"),
+                              ("Host", "evil.example")):
             answer = server.ask("POST", "/api/1/composes/", local, {header: value})
-            case(f"POST local with {header} is not local", 403, answer.status)
+            refused(server, f"POST local with {header} is not local", answer, 403,
+                    "/local: only for users of this machine")
+    for origin in ("http://evil.example", "null", server.url + ".evil.example"):
+        answer = server.ask("POST", "/api/1/composes/", tag(), {"Origin": origin})
+        refused(server, f"POST for a page of {origin}", answer, 403,
+                "Pages of other sites may not change anything here.")
+        case(f"GET for a page of {origin}", 200,
+             server.ask("GET", "/api/1/about/", None, {"Origin": origin}).status)
+    case("POST for a page of our own", 200,
+         server.ask("POST", "/api/1/composes/", tag(), {"Origin": server.url}).status)
 
 
 # ---- 2.4: the list ------------------------------------------------------------------------------
@@ -498,27 +415,6 @@ def check_list(server):
 
 
 # ---- 2.8, 2.9: renew, regenerate, cancel, delete ------------------------------------------------
-
-def make(server, state, **members):
-    """The id of a new compose in that state."""
-    number = server.post({"source": {"type": "tag", "source": "f26", "koji_event": 55,
-                                     "packages": ["a"], **members}}).json["id"]
-    while state not in ("wait", None):
-        claimed = server.tell("claim")
-        if claimed == number or not claimed:
-            break
-    if state in ("done", "removed"):
-        server.tell(f"finish {number}")
-    if state == "failed":
-        server.tell(f"fail {number} some words")
-    if state == "removed":
-        server.ask("DELETE", f"/api/1/composes/{number}")
-        server.tell("clock 5")
-        server.tell("expire")
-        server.tell("clock 0")
-    case(f"a {state} compose", state, server.get(f"/api/1/composes/{number}").json["state_name"])
-    return number
-
 
 def check_patch(server):
     def patch(number, body=None, path="/api/1/composes/{}"):
@@ -657,208 +553,6 @@ def check_seed(server):
              (answer.status, len(answer.json["items"]), answer.json["items"][0]["owner"],
               answer.json["meta"]["first"]))
     case("seed DELETE", 202, server.ask("DELETE", f"/odcs/1/composes/{number}").status)
-
-
-# ---- the tree -----------------------------------------------------------------------------------
-
-PACKAGE = bytes((i * 31 + i // 251) & 0xFF for i in range(300007))
-OS = "compose/Temporary/x86_64/os"
-RPM = f"{OS}/Packages/f/foo-1.0-1.noarch.rpm"
-
-
-def check_tree(server):
-    number = make(server, "done")
-    tree = f"/composes/odcs-{number}"
-    for name in (f"{number}", f"odcs-{number}", f"latest-unknown-{number}",
-                 f"latest-Unknown-{number}", f"latest-odcs-{number}-1"):
-        answer = server.get(f"/composes/{name}/{OS}/repodata/repomd.xml")
-        case(f"name {name}", (200, b"<repomd/>\n"), (answer.status, answer.body))
-        answer = server.get(f"/composes/{name}")
-        case(f"name {name} without slash", (301, f"./{name}/"),
-             (answer.status, answer["Location"]))
-    for path in (f"/composes/latest-somebody-{number}/", "/composes/odcs-999999/",
-                 "/composes/odcs-/", "/composes/x/", "/composes/-1/", "/composes/odcs-1x/",
-                 f"{tree}/nope", f"{tree}/STATUS/", f"{tree}/STATUS/x", f"{tree}/compose/nope/",
-                 f"{tree}/../odcs-{number}/STATUS", f"{tree}/%2e%2e/odcs-{number}/STATUS",
-                 f"{tree}/compose/../STATUS", f"{tree}/./STATUS", f"{tree}/compose%2fmetadata/",
-                 f"{tree}/compose%2Fmetadata/rpms.json", f"/composes/..%2f..%2fetc/passwd",
-                 f"{tree}/%252e%252e/STATUS", f"{tree}/..", "/composes/../", "/composes/.",
-                 f"{tree}/" + "a" * 300, f"{tree}/%ff%fe"):
-        refused(server, f"no {path[:60]}", server.get(path), 404,
-                "There is no such file or directory.")
-    for path in (f"{tree}/a%00b", f"{tree}/%", f"{tree}/%4", f"{tree}/%zz", "/composes/%00/"):
-        refused(server, f"malformed {path}", server.get(path), 400,
-                "The requested URL is malformed.")
-    case("slashes too many", 200, server.get(f"{tree}//compose///metadata//rpms.json").status)
-    case("encoded letters", 200, server.get(f"{tree}/%53TATUS").status)
-    for path, location in (("/composes", "./composes/"), (f"{tree}/compose", "./compose/"),
-                           (f"{tree}/{OS}", "./os/"), (f"{tree}/compose?a=b", "./compose/?a=b")):
-        answer = server.get(path)
-        case(f"{path} without slash", (301, location), (answer.status, answer["Location"]))
-
-    for path, kind, body in (
-            ("STATUS", "text/plain", b"FINISHED\n"),
-            (f"{OS}/repodata/repomd.xml", "application/xml", b"<repomd/>\n"),
-            (f"{OS}/repodata/empty", "text/plain", b""),
-            (f"{OS}/repodata/a%26b%20%3Cc%3E%22d'%2541.txt", "text/plain", b"odd\n"),
-            (RPM, "application/x-rpm", PACKAGE)):
-        answer = server.get(f"{tree}/{path}")
-        case(f"file {path[-30:]}", (200, kind, str(len(body)), body),
-             (answer.status, answer["Content-Type"], answer["Content-Length"], answer.body))
-        head = server.ask("HEAD", f"{tree}/{path}")
-        case(f"file {path[-30:]}: HEAD", (200, str(len(body)), b"", answer["ETag"]),
-             (head.status, head["Content-Length"], head.body, head["ETag"]))
-        case(f"file {path[-30:]}: headers", (True, True, "bytes"),
-             (bool(re.fullmatch(r'"[^"]+"', answer["ETag"] or "")),
-              bool(re.fullmatch(r"\w{3}, \d\d \w{3} \d{4} \d\d:\d\d:\d\d GMT",
-                                answer["Last-Modified"] or "")), answer["Accept-Ranges"]))
-    case("package time", "Sun, 13 Sep 2020 12:26:40 GMT",
-         server.get(f"{tree}/{RPM}")["Last-Modified"])
-    answer = server.get(f"{tree}/compose/Temporary/odcs-{number}.repo")
-    case(".repo", (200, "text/plain", True), (answer.status, answer["Content-Type"],
-         answer.body.startswith(b"[odcs-%d]\nname=ODCS repository for compose odcs-%d\n"
-                                % (number, number))))
-    answer = server.get(f"{tree}/compose/metadata/composeinfo.json")
-    case("composeinfo.json", (200, "application/json", "productmd.composeinfo"),
-         (answer.status, answer["Content-Type"], answer.json["header"]["type"]))
-    answer = server.get(f"{tree}/compose/metadata/rpms.json")
-    case("rpms.json", (200, "productmd.rpms", str(len(answer.body))),
-         (answer.status, answer.json["header"]["type"], answer["Content-Length"]))
-    for start in (0, 3, len(answer.body) - 13, len(answer.body) - 1):
-        part = server.get(f"{tree}/compose/metadata/rpms.json", Range=f"bytes={start}-")
-        case(f"rpms.json from {start}", (206, answer.body[start:]), (part.status, part.body))
-    check_ranges(server, f"{tree}/{RPM}")
-    check_conditions(server, f"{tree}/{RPM}")
-    check_listing(server, number, tree)
-    check_log(server)
-    check_life(server)
-
-
-def check_ranges(server, path):
-    size = len(PACKAGE)
-    for text, first, last in (("0-0", 0, 0), ("0-", 0, size - 1), ("5-9", 5, 9),
-                              (f"{size - 1}-", size - 1, size - 1), ("-1", size - 1, size - 1),
-                              ("-100", size - 100, size - 1), (f"-{size * 2}", 0, size - 1),
-                              (f"10-{size * 9}", 10, size - 1),
-                              ("100-99999999999999999999999", 100, size - 1)):
-        answer = server.get(path, Range=f"bytes={text}")
-        case(f"range {text}", (206, f"bytes {first}-{last}/{size}", PACKAGE[first:last + 1]),
-             (answer.status, answer["Content-Range"], answer.body))
-        case(f"range {text}: length", str(last - first + 1), answer["Content-Length"])
-    for text in (f"{size}-", f"{size}-{size + 5}", "-0", "99999999999999999999999-"):
-        answer = server.get(path, Range=f"bytes={text}")
-        case(f"range {text}", (416, f"bytes */{size}", b""),
-             (answer.status, answer["Content-Range"], answer.body))
-    for text in ("bytes=5-3", "bytes=a-b", "bytes=-", "bytes=", "bytes=0-1,3-4", "lines=0-1",
-                 "bytes=1", "bytes=0x1-2", "bytes= 0-1", "bytes=0-1;", "bytes=--1"):
-        answer = server.get(path, Range=text)
-        case(f"range {text} is none", (200, size), (answer.status, len(answer.body)))
-    answer = server.get(path.rsplit("/Packages", 1)[0] + "/repodata/empty", Range="bytes=0-")
-    case("range of an empty file", (416, "bytes */0"), (answer.status, answer["Content-Range"]))
-    head = server.ask("HEAD", path, headers={"Range": "bytes=0-1"})
-    case("HEAD knows no ranges", (200, str(size)), (head.status, head["Content-Length"]))
-
-
-def check_conditions(server, path):
-    full = server.get(path)
-    etag, date = full["ETag"], full["Last-Modified"]
-    early, late = "Sat, 12 Sep 2020 12:26:40 GMT", "Mon, 14 Sep 2020 12:26:40 GMT"
-    for headers, want in (
-            ({"If_None_Match": etag}, 304), ({"If_None_Match": f'"x", W/{etag}'}, 304),
-            ({"If_None_Match": "*"}, 304), ({"If_None_Match": '"x"'}, 200),
-            ({"If_None_Match": "garbage"}, 200), ({"If_None_Match": '"unterminated'}, 200),
-            ({"If_Modified_Since": date}, 304), ({"If_Modified_Since": late}, 304),
-            ({"If_Modified_Since": early}, 200), ({"If_Modified_Since": "garbage"}, 200),
-            ({"If_None_Match": '"x"', "If_Modified_Since": late}, 200),
-            ({"If_Match": etag}, 200), ({"If_Match": '"x"'}, 412), ({"If_Match": "*"}, 200),
-            ({"If_Unmodified_Since": early}, 412), ({"If_Unmodified_Since": date}, 200),
-            ({"Range": "bytes=0-4", "If_Range": etag}, 206),
-            ({"Range": "bytes=0-4", "If_Range": '"x"'}, 200),
-            ({"Range": "bytes=0-4", "If_Range": f"W/{etag}"}, 200),
-            ({"Range": "bytes=0-4", "If_Range": date}, 206),
-            ({"Range": "bytes=0-4", "If_Range": late}, 200),
-            ({"Range": "bytes=0-4", "If_None_Match": etag}, 304)):
-        answer = server.get(path, **headers)
-        case(f"condition {headers}", (want, {304: 0, 412: 0, 206: 5}.get(want, len(PACKAGE))),
-             (answer.status, len(answer.body)))
-        if want == 304:
-            case(f"condition {headers}: ETag", etag, answer["ETag"])
-
-
-def check_listing(server, number, tree):
-    def links(path):
-        answer = server.get(path)
-        case(f"listing {path}", (200, "text/html; charset=utf-8"),
-             (answer.status, answer["Content-Type"]))
-        return re.findall(r'<a href="([^"]*)">([^<]*)</a>', answer.body.decode())
-
-    case("listing of the top", ["../", "COMPOSE_ID", "STATUS", "compose/", "logs/",
-                                "pungi-stderr.log"], [text for _, text in links(f"{tree}/")])
-    rows = links(f"{tree}/{OS}/repodata/")
-    case("listing escapes names", ("./a%26b%20%3Cc%3E%22d%27%2541.txt",
-                                   "a&#38;b &#60;c&#62;&#34;d&#39;%41.txt"), rows[1])
-    case("listing: sorted", [row[0] for row in sorted(rows[1:])], [row[0] for row in rows[1:]])
-    for link, _ in rows[1:]:
-        case(f"listing: {link} leads somewhere", 200,
-             server.get(f"{tree}/{OS}/repodata/{link[2:]}").status)
-    body = server.get(f"{tree}/{OS}/Packages/f/").body
-    case("listing: size", True, b">300007<" in body)
-    case("listing of composes", True,
-         f"odcs-{number}/" in [text for _, text in links("/composes/")])
-    case("listing: HEAD", (200, b""),
-         (lambda a: (a.status, a.body))(server.ask("HEAD", f"{tree}/")))
-
-
-def check_log(server):
-    number = make(server, "generating")
-    path = f"/composes/odcs-{number}/pungi-stderr.log"
-    case("compose/ before it is done", 404,
-         server.get(f"/composes/odcs-{number}/compose/").status)
-    answer = server.get(path)
-    case("empty log", (200, "text/plain", b""), (answer.status, answer["Content-Type"],
-                                                 answer.body))
-    case("empty log from 0", 416, server.get(path, Range="bytes=0-").status)
-    server.tell(f"log {number} first line é")
-    answer = server.get(path, Range="bytes=0-")
-    case("log from 0", (206, "first line é".encode(), "text/plain"),
-         (answer.status, answer.body, answer["Content-Type"]))
-    case("log: not kept by caches", (None, None, "no-store"),
-         (answer["ETag"], answer["Last-Modified"], answer["Cache-Control"]))
-    length = len(answer.body)
-    case("log: nothing new", 416, server.get(path, Range=f"bytes={length}-").status)
-    server.tell(f"log {number}  and more")
-    answer = server.get(path, Range=f"bytes={length}-")
-    case("log: what is new", (206, b" and more"), (answer.status, answer.body))
-    case("log under its other name", length + 9,
-         len(server.get(f"/composes/{number}/logs/global/odcsfs.log").body))
-    server.tell(f"finish {number}")
-    case("compose/ when it is done", 200, server.get(f"/composes/odcs-{number}/compose/").status)
-
-
-def check_life(server):
-    """A tree goes with its compose; a compose that reuses it keeps it."""
-    old = make(server, "done")
-    new = make(server, "generating")
-    server.tell(f"reuse {new} {old}")
-    path = f"/composes/odcs-{new}/{OS}/repodata/repomd.xml"
-    case("reused tree", 200, server.get(path).status)
-    record = server.get(f"/api/1/composes/{new}").json
-    case("reused: URLs point to the other", f"{server.url}/composes/odcs-{old}",
-         record["toplevel_url"])
-    case("reused: .repo is the other's", 200,
-         server.get(f"/composes/odcs-{new}/compose/Temporary/odcs-{old}.repo").status)
-    number = make(server, "done")
-    path = f"/composes/odcs-{number}/STATUS"
-    case("tree while it lives", 200, server.get(path).status)
-    server.ask("DELETE", f"/api/1/composes/{number}")
-    server.tell("clock 5")
-    server.tell("expire")
-    server.tell("clock 0")
-    case("tree of a removed compose", 404, server.get(path).status)
-    case("listing without it", False,
-         f"odcs-{number}/" in server.get("/composes/").body.decode())
-    failed = make(server, "failed")
-    case("tree of a failed compose", b"DOOMED\n", server.get(f"/composes/{failed}/STATUS").body)
 
 
 # ---- hostile bytes ------------------------------------------------------------------------------
@@ -1079,41 +773,14 @@ def check_stop(driver):
 
 # ---- main ---------------------------------------------------------------------------------------
 
-@contextlib.contextmanager
-def started(driver, *arguments):
-    process = subprocess.Popen([driver, *arguments], stdin=subprocess.PIPE, text=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    noise = []
-    reader = threading.Thread(target=lambda: noise.extend(process.stderr))
-    reader.start()
-    url = process.stdout.readline().strip()
-    if not url:
-        process.wait()
-        reader.join()
-        raise OSError("".join(noise))
-    try:
-        yield Server(url, process)
-    finally:
-        if process.poll() is None:
-            process.stdin.write("quit\n")
-            process.stdin.close()
-            process.wait(15)
-        reader.join()
-        case(f"driver {' '.join(arguments)}: exit", 0, process.returncode)
-        bad = [line for line in noise if "Sanitizer" in line or "runtime error" in line]
-        case(f"driver {' '.join(arguments)}: sanitizers", [], bad)
-        if bad:
-            print("".join(noise))
-
-
 def main():
-    global verbose
     parser = argparse.ArgumentParser()
     parser.add_argument("--driver")
     parser.add_argument("--url")
     parser.add_argument("--quiet", action="store_true", help="print failures only")
     options = parser.parse_args()
-    verbose = not options.quiet
+    if options.quiet:
+        quiet()
     if options.url:
         server = Server(options.url)
         for check in (check_paths, check_about, check_object, check_wishes, check_refusals,
@@ -1130,8 +797,7 @@ def main():
         check_stop(options.driver)
     else:
         parser.error("--driver or --url")
-    print(f"{cases} cases, {failures} failed")
-    sys.exit(1 if failures or not cases else 0)
+    end()
 
 
 if __name__ == "__main__":
