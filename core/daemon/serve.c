@@ -27,6 +27,7 @@ struct daemon {
 	struct fs_options fs_options;
 	struct rest_options rest_options;
 	struct scheduler_options scheduler_options;
+	pthread_rwlock_t rooms_lock; /* for the four below: news come from every thread */
 	struct scheduler *scheduler;
 	struct expiry *expiry;
 	struct rest *rest;
@@ -131,18 +132,29 @@ static int authorise_rest(void *data, const char *owner, bool local, const struc
 	return access_repo(daemon->config, local, spec, err);
 }
 
+/* A room gets news from the moment it is there until it is taken away, before it is freed. */
+#define ROOM_SET(daemon, room, value)                                                              \
+	do {                                                                                       \
+		(void)pthread_rwlock_wrlock(&(daemon)->rooms_lock);                                \
+		(daemon)->room = (value);                                                          \
+		(void)pthread_rwlock_unlock(&(daemon)->rooms_lock);                                \
+	} while (0)
+
 static void on_progress(void *data, int64_t id)
 {
 	struct daemon *daemon = data;
 
+	(void)pthread_rwlock_rdlock(&daemon->rooms_lock);
 	if (daemon->fs)
 		fs_progress(daemon->fs, id);
+	(void)pthread_rwlock_unlock(&daemon->rooms_lock);
 }
 
 static void on_change(void *data, const struct catalogue_event *event)
 {
 	struct daemon *daemon = data;
 
+	(void)pthread_rwlock_rdlock(&daemon->rooms_lock);
 	if (daemon->fs)
 		fs_changed(daemon->fs, event);
 	if (daemon->rest)
@@ -151,6 +163,7 @@ static void on_change(void *data, const struct catalogue_event *event)
 		scheduler_changed(daemon->scheduler, event);
 	if (daemon->expiry)
 		expiry_changed(daemon->expiry, event);
+	(void)pthread_rwlock_unlock(&daemon->rooms_lock);
 }
 
 /* ---- start ---------------------------------------------------------------------- */
@@ -188,18 +201,35 @@ static int make_texts(struct daemon *daemon, struct error *err)
 
 static int start_workers(struct daemon *daemon, struct error *err)
 {
+	struct scheduler *scheduler;
+	int r;
+
 	daemon->scheduler_options = (struct scheduler_options){
 		.config = daemon->config,
 		.store = &daemon->store,
 		.progressed = on_progress,
 		.progressed_data = daemon,
 	};
-	return scheduler_new(&daemon->scheduler_options, &daemon->scheduler, err);
+	r = scheduler_new(&daemon->scheduler_options, &scheduler, err);
+	if (r >= 0)
+		ROOM_SET(daemon, scheduler, scheduler);
+	return r;
+}
+
+static int start_clock(struct daemon *daemon, struct error *err)
+{
+	struct expiry *expiry;
+	int r = expiry_start(daemon->config, &daemon->store, &expiry, err);
+
+	if (r >= 0)
+		ROOM_SET(daemon, expiry, expiry);
+	return r;
 }
 
 static int start_http(struct daemon *daemon, struct error *err)
 {
 	const struct config *config = daemon->config;
+	struct rest *rest;
 	int r;
 
 	daemon->rest_options = (struct rest_options){
@@ -215,9 +245,12 @@ static int start_http(struct daemon *daemon, struct error *err)
 		.authorise = authorise_rest,
 		.authorise_data = daemon,
 	};
-	r = rest_start(&daemon->rest_options, &daemon->rest, err);
-	if (r < 0 || daemon->public_url[0])
+	r = rest_start(&daemon->rest_options, &rest, err);
+	if (r < 0)
 		return r;
+	ROOM_SET(daemon, rest, rest);
+	if (daemon->public_url[0])
+		return 0;
 	free(steal(daemon->public_url));
 	if (asprintf(&daemon->public_url, "%s/composes", rest_url(daemon->rest)) < 0) {
 		daemon->public_url = NULL;
@@ -266,6 +299,7 @@ static int mount_tree(struct daemon *daemon, struct error *err)
 static int start_tree(struct daemon *daemon, struct error *err)
 {
 	const struct config *config = daemon->config;
+	struct fs *fs;
 	int r;
 
 	if (!config->mountpoint[0])
@@ -287,9 +321,10 @@ static int start_tree(struct daemon *daemon, struct error *err)
 		.authorise = authorise_tree,
 		.authorise_data = daemon,
 	};
-	r = fs_new(&daemon->fs_options, &daemon->fs, err);
+	r = fs_new(&daemon->fs_options, &fs, err);
 	if (r < 0)
 		return r;
+	ROOM_SET(daemon, fs, fs);
 	r = pthread_create(&daemon->notify_thread, NULL, run_notify, daemon->fs);
 	if (r != 0)
 		return error_errno(err, -r, "cannot start the notification thread");
@@ -328,7 +363,7 @@ static int start(struct daemon *daemon, struct error *err)
 	if (r >= 0)
 		r = start_workers(daemon, err);
 	if (r >= 0)
-		r = expiry_start(daemon->config, &daemon->store, &daemon->expiry, err);
+		r = start_clock(daemon, err);
 	if (r >= 0)
 		r = start_http(daemon, err);
 	if (r >= 0)
@@ -342,18 +377,27 @@ static int start(struct daemon *daemon, struct error *err)
 
 static void stop(struct daemon *daemon)
 {
-	rest_stop(steal(daemon->rest));
-	if (daemon->fs)
-		fs_stop(daemon->fs);
+	struct rest *rest = daemon->rest;
+	struct scheduler *scheduler = daemon->scheduler;
+	struct expiry *expiry = daemon->expiry;
+	struct fs *fs = daemon->fs;
+
+	ROOM_SET(daemon, rest, NULL);
+	rest_stop(rest);
+	if (fs)
+		fs_stop(fs);
 	if (daemon->fs_running)
 		(void)pthread_join(daemon->fs_thread, NULL);
-	scheduler_free(steal(daemon->scheduler));
-	expiry_free(steal(daemon->expiry));
+	ROOM_SET(daemon, scheduler, NULL);
+	scheduler_free(scheduler);
+	ROOM_SET(daemon, expiry, NULL);
+	expiry_free(expiry);
+	ROOM_SET(daemon, fs, NULL);
 	if (daemon->notify_running) {
-		fs_notify_stop(daemon->fs);
+		fs_notify_stop(fs);
 		(void)pthread_join(daemon->notify_thread, NULL);
 	}
-	fs_free(steal(daemon->fs));
+	fs_free(fs);
 	tree_store_close(daemon->store.trees);
 	catalogue_close(daemon->store.catalogue);
 	closep(&daemon->store.state_dirfd);
@@ -396,6 +440,7 @@ int serve(const struct config *config)
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)umask(022);
 	(void)pthread_mutex_init(&daemon.store.lock, NULL);
+	(void)pthread_rwlock_init(&daemon.rooms_lock, NULL);
 	daemon.store.history_seconds = config->lifetime_history;
 	r = start(&daemon, &err);
 	if (r < 0) {
@@ -410,5 +455,6 @@ int serve(const struct config *config)
 	}
 	stop(&daemon);
 	(void)pthread_mutex_destroy(&daemon.store.lock);
+	(void)pthread_rwlock_destroy(&daemon.rooms_lock);
 	return r < 0 ? 1 : 0;
 }
