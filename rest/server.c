@@ -209,9 +209,9 @@ static int caches_start(struct rest *rest, struct error *err)
 {
 	const size_t mib = (size_t)1024 * 1024;
 
-	if (cache_new(4096, 12 * mib, &rest->records) < 0 ||
-	    cache_new(4096, 12 * mib, &rest->items) < 0 ||
-	    cache_new(512, 12 * mib, &rest->pages) < 0 || cache_new(64, mib, &rest->trees) < 0 ||
+	if (cache_new(4096, 6 * mib, &rest->records) < 0 ||
+	    cache_new(4096, 6 * mib, &rest->items) < 0 ||
+	    cache_new(512, 8 * mib, &rest->pages) < 0 || cache_new(64, mib, &rest->trees) < 0 ||
 	    waits_new(&rest->waits) < 0 || works_new(&rest->works) < 0)
 		return error_oom(err);
 	return 0;
