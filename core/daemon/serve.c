@@ -17,6 +17,8 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#define REST_WRITERS 8 /* threads lent to HTTP requests that write: they share commits */
+
 /* struct daemon - owns every room's context */
 struct daemon {
 	const struct config *config;
@@ -33,7 +35,8 @@ struct daemon {
 	struct rest *rest;
 	struct fs *fs;
 	char *public_url, *local_path, *readme, *version;
-	pthread_t fs_thread, notify_thread;
+	pthread_t fs_thread, notify_thread, rest_threads[REST_WRITERS];
+	size_t rest_running;
 	bool fs_running, notify_running;
 };
 
@@ -226,6 +229,25 @@ static int start_clock(struct daemon *daemon, struct error *err)
 	return r;
 }
 
+static void *run_rest(void *data)
+{
+	rest_work(data);
+	return NULL;
+}
+
+static int start_writers(struct daemon *daemon, struct error *err)
+{
+	while (daemon->rest_running < REST_WRITERS) {
+		int r = pthread_create(&daemon->rest_threads[daemon->rest_running], NULL, run_rest,
+				       daemon->rest);
+
+		if (r != 0)
+			return error_errno(err, -r, "cannot start the threads of HTTP");
+		daemon->rest_running++;
+	}
+	return 0;
+}
+
 static int start_http(struct daemon *daemon, struct error *err)
 {
 	const struct config *config = daemon->config;
@@ -249,8 +271,9 @@ static int start_http(struct daemon *daemon, struct error *err)
 	if (r < 0)
 		return r;
 	ROOM_SET(daemon, rest, rest);
-	if (daemon->public_url[0])
-		return 0;
+	r = start_writers(daemon, err);
+	if (r < 0 || daemon->public_url[0])
+		return r;
 	free(steal(daemon->public_url));
 	if (asprintf(&daemon->public_url, "%s/composes", rest_url(daemon->rest)) < 0) {
 		daemon->public_url = NULL;
@@ -384,6 +407,8 @@ static void stop(struct daemon *daemon)
 
 	ROOM_SET(daemon, rest, NULL);
 	rest_stop(rest);
+	while (daemon->rest_running)
+		(void)pthread_join(daemon->rest_threads[--daemon->rest_running], NULL);
 	if (fs)
 		fs_stop(fs);
 	if (daemon->fs_running)
@@ -408,20 +433,31 @@ static void stop(struct daemon *daemon)
 	free(daemon->version);
 }
 
+static void on_hangup(struct daemon *daemon)
+{
+	struct error err = { 0 };
+
+	if (!daemon->fs || fs_mounted(daemon->fs))
+		return;
+	if (mount_tree(daemon, &err) < 0)
+		log_error("cannot mount again: %s", err.message);
+	else
+		log_info("mounted again on %s", daemon->config->mountpoint);
+}
+
 static void wait_for_end(struct daemon *daemon, const sigset_t *signals)
 {
+	static const struct timespec second = { .tv_sec = 1 };
+
 	for (;;) {
-		struct error err = { 0 };
-		int signal = sigwaitinfo(signals, NULL);
+		int signal = sigtimedwait(signals, NULL, &second);
 
 		if (signal == SIGTERM || signal == SIGINT)
 			return;
-		if (signal != SIGHUP || !daemon->fs || fs_mounted(daemon->fs))
-			continue;
-		if (mount_tree(daemon, &err) < 0)
-			log_error("cannot mount again: %s", err.message);
+		if (signal == SIGHUP)
+			on_hangup(daemon);
 		else
-			log_info("mounted again on %s", daemon->config->mountpoint);
+			rest_tick(daemon->rest);
 	}
 }
 
