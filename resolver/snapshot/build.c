@@ -1,161 +1,56 @@
 /* SPDX-License-Identifier: MIT */
 /* resolver/snapshot/build.c: one repository at one repomd → snapshots/SHA/.
  *
- * Two threads, because libsolv's own reading of primary takes as long as all the rest together:
+ * Two threads, because libsolv's own reading of primary takes almost as long as all the rest:
  *
- *   helper   primary ─► inflate, check, scan, frames ─► primary.zst ─┐      then filelists, other
- *   caller                                      libsolv ◄─ unpacks ──┘─► solv   then what is left
- * of them
+ *   helper   primary: inflate, check, scan ──pieces──┐                 then filelists, other
+ *   caller                                           └─► primary.zst, libsolv ─► solv   then these
  *
- * libsolv reads primary back out of the frames as they appear, so it sees only bytes that the scan
- * has passed (no document type, UTF-8), and no second copy is kept. Each stream is claimed by
- * whoever is free. All callbacks of the reader happen in the caller's thread. */
-#include "resolver/snapshot/index.h"
-#include "resolver/snapshot/inflate.h"
-#include "resolver/solve/solve.h"
+ * Each stream is claimed by whoever is free. All callbacks of the reader happen in the caller's
+ * thread. */
+#include "resolver/snapshot/solver.h"
 
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include <zstd.h>
-
-#define SPOOL_IN (128 * 1024)
-#define SPOOL_OUT (128 * 1024)
-#define PROGRESS_EVERY (UINT64_C(32) << 20)
-
-struct build;
-
-struct stream {
-	struct build *build;
-	enum snapshot_stream number;
-	const struct repomd_record *record; /* NULL: the repository has none */
-	int from, to;
-	struct frames_writer frames;
-	struct scan *scan;
-	bool plain, open_differs;
-	int r;
-	struct error err;
-};
 
 struct build {
 	const struct repomd *repomd;
 	const struct snapshot_reader *reader;
 	int dirfd;
 	struct stream stream[SNAPSHOT_STREAMS];
+	struct pieces pieces; /* of primary */
 	struct index_build index;
 	struct index_header header;
 	uint32_t without[SNAPSHOT_STREAMS]; /* packages without an element */
 	int64_t bytes;			    /* written */
 
 	pthread_mutex_t lock;
-	pthread_cond_t changed;
-	uint64_t ready; /* under lock: bytes of primary.zst that can be read */
-	bool complete;	/* under lock: that is all of them */
-	bool failed;	/* under lock: whoever still works may stop */
-	int next;	/* under lock: first stream that nobody has claimed */
+	bool failed; /* under lock: whoever still works may stop */
+	int next;    /* under lock: first stream that nobody has claimed */
 };
 
-/* ---- one stream: inflate → frames and scan ---- */
+/* ---- two threads ---- */
 
-static int on_package(void *data, const struct scan_package *package, struct error *err)
+static bool is_wanted(void *data)
 {
-	struct stream *stream = data;
-	struct index_build *index = &stream->build->index;
-	int r = stream->number == SNAPSHOT_PRIMARY
-			? index_add(index, package, err)
-			: index_place(index, stream->number, package, err);
-
-	return r < 0 ? r : frames_cut(&stream->frames, package->end, err);
-}
-
-static int on_require(void *data, const char *path, struct error *err)
-{
-	struct stream *stream = data;
-
-	return index_require(&stream->build->index, path, err);
-}
-
-static int on_file(void *data, const struct scan_package *package, const char *path,
-		   struct error *err)
-{
-	struct stream *stream = data;
-
-	return index_own(&stream->build->index, package, path, err);
-}
-
-/* Others may read what is in the file now; tells whether there is still somebody who wants it. */
-static bool publish(struct stream *stream, bool complete)
-{
-	struct build *build = stream->build;
-	const struct frames_writer *frames = &stream->frames;
+	struct build *build = data;
 	bool failed;
 
 	(void)pthread_mutex_lock(&build->lock);
-	if (stream->number == SNAPSHOT_PRIMARY) {
-		build->ready = frames->frame[frames->count].at - frames->out.length;
-		build->complete = complete;
-		(void)pthread_cond_signal(&build->changed);
-	}
 	failed = build->failed;
 	(void)pthread_mutex_unlock(&build->lock);
 	return !failed;
-}
-
-static int on_bytes(void *data, const char *bytes, size_t length, struct error *err)
-{
-	struct stream *stream = data;
-	int r = frames_add(&stream->frames, bytes, length, err);
-
-	if (r == 0)
-		r = scan_feed(stream->scan, bytes, length, err);
-	if (r == 0)
-		r = frames_limit(&stream->frames, scan_position(stream->scan), err);
-	return r == 0 && !publish(stream, false) ? -ECANCELED : r;
-}
-
-static int read_stream(struct stream *stream, struct error *err)
-{
-	const struct scan_sink sink = {
-		.package = on_package,
-		.require = stream->number == SNAPSHOT_PRIMARY ? on_require : NULL,
-		.file = stream->number == SNAPSHOT_FILELISTS ? on_file : NULL,
-		.data = stream,
-	};
-	const struct inflate_source source = {
-		.fd = stream->from,
-		.record = stream->record,
-		.field = index_stream_field[stream->number],
-		.limit = SNAPSHOT_MAX_OPEN_BYTES,
-		.open_differs = &stream->open_differs,
-	};
-	int r = frames_start(&stream->frames, stream->to, err);
-
-	if (r == 0)
-		r = scan_new(stream->number, &sink, &stream->scan, err);
-	if (r == 0)
-		r = inflate_run(&source, on_bytes, stream, err);
-	if (r == 0)
-		r = scan_finish(stream->scan, err);
-	if (r == 0)
-		r = frames_flush(&stream->frames, true, err);
-	if (r == 0 && stream->number == SNAPSHOT_PRIMARY)
-		r = index_close_primary(&stream->build->index, err);
-	if (r == 0) {
-		stream->plain = scan_plain(stream->scan);
-		(void)publish(stream, true);
-	}
-	return r;
 }
 
 static void fail(struct build *build)
 {
 	(void)pthread_mutex_lock(&build->lock);
 	build->failed = true;
-	(void)pthread_cond_broadcast(&build->changed);
 	(void)pthread_mutex_unlock(&build->lock);
+	pieces_end(&build->pieces, true);
 }
 
 /* Streams that nobody has taken yet, until there are none; primary is the first. */
@@ -172,7 +67,7 @@ static void work(struct build *build)
 			return;
 		if (!stream->record)
 			continue;
-		stream->r = read_stream(stream, &stream->err);
+		stream->r = stream_read(stream, &stream->err);
 		if (stream->r < 0)
 			fail(build);
 	}
@@ -184,124 +79,8 @@ static void *helper_main(void *data)
 	return NULL;
 }
 
-/* ---- libsolv's side: primary out of the frames ---- */
-
-struct spool {
-	struct build *build;
-	ZSTD_DStream *zstd;
-	ZSTD_inBuffer in;
-	char *buffer;
-	uint64_t at;	    /* in primary.zst */
-	uint64_t out, told; /* bytes given, and when that was told last */
-	bool cancelled;	    /* ended because another stream failed */
-};
-
-/* 1: more bytes are in the buffer, 0: no more will come, or negative errno */
-static int spool_fill(struct spool *spool)
-{
-	struct build *build = spool->build;
-	uint64_t ready;
-	ssize_t n;
-	bool failed;
-
-	(void)pthread_mutex_lock(&build->lock);
-	while (build->ready == spool->at && !build->complete && !build->failed)
-		(void)pthread_cond_wait(&build->changed, &build->lock);
-	ready = build->ready;
-	failed = build->failed;
-	(void)pthread_mutex_unlock(&build->lock);
-	if (failed)
-		return -ECANCELED;
-	if (ready == spool->at)
-		return 0;
-	n = io_pread(build->stream[SNAPSHOT_PRIMARY].to, spool->buffer,
-		     ready - spool->at < SPOOL_IN ? (size_t)(ready - spool->at) : SPOOL_IN,
-		     (off_t)spool->at);
-	if (n <= 0)
-		return n < 0 ? (int)n : -EIO;
-	spool->at += (uint64_t)n;
-	spool->in = (ZSTD_inBuffer){ spool->buffer, (size_t)n, 0 };
-	return 1;
-}
-
-static void spool_progress(struct spool *spool)
-{
-	const struct snapshot_reader *reader = spool->build->reader;
-	int64_t total = spool->build->stream[SNAPSHOT_PRIMARY].record->open_size;
-	char words[96];
-
-	if (!reader->progress || spool->out - spool->told < PROGRESS_EVERY)
-		return;
-	spool->told = spool->out;
-	if (total > 0)
-		(void)snprintf(words, sizeof(words),
-			       "reading primary.xml: %" PRIu64 " of %" PRId64 " MiB",
-			       spool->out >> 20, total >> 20);
-	else
-		(void)snprintf(words, sizeof(words), "reading primary.xml: %" PRIu64 " MiB",
-			       spool->out >> 20);
-	reader->progress(reader->data, words);
-}
-
-static ssize_t spool_read(void *cookie, char *bytes, size_t size)
-{
-	struct spool *spool = cookie;
-	ZSTD_outBuffer out = { bytes, size, 0 };
-
-	for (;;) {
-		size_t r = ZSTD_decompressStream(spool->zstd, &out, &spool->in);
-		int filled;
-
-		if (ZSTD_isError(r)) {
-			errno = EIO;
-			return -1;
-		}
-		if (out.pos > 0)
-			break;
-		if (spool->in.pos < spool->in.size)
-			continue;
-		filled = spool_fill(spool);
-		if (filled < 0) {
-			spool->cancelled = filled == -ECANCELED;
-			errno = -filled;
-			return -1;
-		}
-		if (filled == 0)
-			return 0;
-	}
-	spool->out += out.pos;
-	spool_progress(spool);
-	return (ssize_t)out.pos;
-}
-
-static int solve_from_spool(struct spool *spool, FILE *solv, struct error *err)
-{
-	const cookie_io_functions_t functions = { .read = spool_read };
-	_cleanup_(fclosep) FILE *primary = fopencookie(spool, "r", functions);
-	struct build *build = spool->build;
-	uint32_t count = 0;
-	int r;
-
-	if (!primary)
-		return error_oom(err);
-	(void)setvbuf(primary, NULL, _IOFBF, SPOOL_OUT);
-	r = solve_index(primary, NULL, 0, solv, &count, err);
-	if (spool->cancelled)
-		return -ECANCELED;
-	if (r < 0)
-		return r;
-	if (ferror(primary))
-		return error_errno(err, -EIO, "reading primary.zst back");
-	if (count != build->index.count)
-		return error_set(err, -EBADMSG, BLAME_SOURCE, "primary.xml",
-				 "%" PRIu32 " packages were counted, the solver sees %" PRIu32,
-				 build->index.count, count);
-	return 0;
-}
-
 static int make_solv(struct build *build, struct error *err)
 {
-	struct spool spool = { .build = build };
 	int fd = openat(build->dirfd, "solv", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644), r;
 	_cleanup_(fclosep) FILE *solv = fd < 0 ? NULL : fdopen(fd, "w+e");
 
@@ -310,43 +89,39 @@ static int make_solv(struct build *build, struct error *err)
 		closep(&fd);
 		return error_errno(err, r, "creating solv");
 	}
-	spool.zstd = ZSTD_createDStream();
-	spool.buffer = malloc(SPOOL_IN);
-	r = spool.zstd && spool.buffer ? solve_from_spool(&spool, solv, err) : error_oom(err);
-	(void)ZSTD_freeDStream(spool.zstd);
-	free(spool.buffer);
+	r = solver_run(&build->stream[SNAPSHOT_PRIMARY], build->reader, solv, err);
 	if (r < 0)
 		return r;
 	if (fflush(solv) != 0)
 		return error_errno(err, -errno, "writing solv");
 	r = index_file_sum(fd, &build->header.solv_bytes, &build->header.solv_sum);
-	if (r < 0)
-		return error_errno(err, r, "reading solv");
-	return 0;
+	return r < 0 ? error_errno(err, r, "reading solv") : 0;
 }
 
-/* ---- both together ---- */
+static int start_helper(struct build *build, pthread_t *helper)
+{
+	sigset_t all, before;
+	int r;
+
+	(void)sigfillset(&all); /* signals are for the caller */
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = pthread_create(helper, NULL, helper_main, build);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return -r;
+}
 
 static int run_threads(struct build *build, struct error *err)
 {
-	sigset_t all, before;
 	pthread_t helper;
-	bool started;
-	int r;
+	int r = start_helper(build, &helper);
 
-	(void)sigfillset(&all);
-	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
-	started = pthread_create(&helper, NULL, helper_main, build) == 0;
-	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (!started) /* one after the other then: nothing in work() waits for libsolv */
-		work(build);
+	if (r < 0)
+		return error_errno(err, r, "starting a thread");
 	r = make_solv(build, err);
 	if (r < 0)
 		fail(build);
 	work(build);
-	if (started)
-		(void)pthread_join(helper, NULL);
-
+	(void)pthread_join(helper, NULL);
 	if (r < 0 && r != -ECANCELED)
 		return r;
 	for (int i = 0; i < SNAPSHOT_STREAMS; i++) {
@@ -527,17 +302,11 @@ static int build_run(struct build *build, struct error *err)
 
 static void build_done(struct build *build)
 {
-	for (int i = 0; i < SNAPSHOT_STREAMS; i++) {
-		struct stream *stream = &build->stream[i];
-
-		closep(&stream->from);
-		closep(&stream->to);
-		scan_free(stream->scan);
-		frames_done(&stream->frames);
-	}
+	for (int i = 0; i < SNAPSHOT_STREAMS; i++)
+		stream_done(&build->stream[i]);
 	index_done(&build->index);
+	pieces_done(&build->pieces);
 	(void)pthread_mutex_destroy(&build->lock);
-	(void)pthread_cond_destroy(&build->changed);
 	free(build);
 }
 
@@ -553,12 +322,17 @@ static int build_at(int dirfd, const struct repomd *repomd, const struct snapsho
 	build->reader = reader;
 	build->dirfd = dirfd;
 	(void)pthread_mutex_init(&build->lock, NULL);
-	(void)pthread_cond_init(&build->changed, NULL);
-	for (int i = 0; i < SNAPSHOT_STREAMS; i++) {
-		build->stream[i].build = build;
-		build->stream[i].number = (enum snapshot_stream)i;
-		build->stream[i].from = build->stream[i].to = -1;
-	}
+	pieces_init(&build->pieces);
+	for (int i = 0; i < SNAPSHOT_STREAMS; i++)
+		build->stream[i] = (struct stream){
+			.number = (enum snapshot_stream)i,
+			.from = -1,
+			.to = -1,
+			.index = &build->index,
+			.pieces = i == SNAPSHOT_PRIMARY ? &build->pieces : NULL,
+			.wanted = is_wanted,
+			.wanted_data = build,
+		};
 	r = build_run(build, err);
 	*ret_bytes = build->bytes;
 	build_done(build);

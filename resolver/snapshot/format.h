@@ -27,9 +27,12 @@
 #define SNAPSHOT_MAX_OWNERS (4u << 20)		   /* owners of required paths */
 #define SNAPSHOT_MAX_MODULES (UINT64_C(128) << 20) /* bytes of the modules record, decompressed */
 
+/* Measured on 236 MB of XML: level 1 stores it in 52 MB and reads a frame in 7.7 µs, level -1 in 65
+ * MB and 5.3 µs; half the size makes frames quicker still, but the gain is eaten by more of them.
+ */
 #define FRAME_TARGET (8u << 10) /* raw bytes after which a frame ends with the next package */
 #define FRAME_MAX (1u << 20)	/* raw bytes after which it ends anywhere */
-#define FRAME_LEVEL 1		/* zstd */
+#define FRAME_LEVEL -1
 
 enum index_flag {
 	INDEX_PATHS_COMPLETE =

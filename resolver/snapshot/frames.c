@@ -75,7 +75,9 @@ int frames_cut(struct frames_writer *writer, uint64_t at, struct error *err)
 {
 	uint64_t length = at - writer->start;
 
-	return length < FRAME_TARGET ? 0 : make_frame(writer, (size_t)length, err);
+	if (length < FRAME_TARGET || length > writer->raw.length - writer->raw_used)
+		return 0;
+	return make_frame(writer, (size_t)length, err);
 }
 
 int frames_limit(struct frames_writer *writer, uint64_t judged, struct error *err)

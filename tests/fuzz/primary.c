@@ -71,6 +71,7 @@ static int scan(struct run *run, struct error *err)
 		step = step < run->size - at ? step : run->size - at;
 		r = scan_feed(scan, run->bytes + at, step, err);
 		MUST(scan_position(scan) <= at + step);
+		MUST(r < 0 || scan_position(scan) >= run->last_end);
 	}
 	return r == 0 ? scan_finish(scan, err) : r;
 }

@@ -239,6 +239,85 @@ static void test_lies(void)
 	}
 }
 
+/* Only the open-checksum is wrong: said, not refused, in whichever thread it is met. */
+static void test_open_checksum(void)
+{
+	static const char *const types[] = { "primary", "filelists", "other" };
+	static const char *const texts[] = {
+		METADATA PACKAGE("aa") "</metadata>",
+		FILELISTS FILES("aa", "") "</filelists>",
+		"<otherdata>" FILES("aa", "") "</otherdata>",
+	};
+	struct lies lies = { .open_checksum = "00" };
+	struct repository repository;
+	struct snapshot *snapshot = NULL;
+	struct text want = { 0 };
+	struct error err = { 0 };
+
+	repository_start(&repository, NULL);
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
+		CHECK(repository_add(&repository, types[i], texts[i], strlen(texts[i]), NULL,
+				     &lies));
+		(void)text_addf(&want,
+				"repodata/%s-%zu: the open-checksum in repomd.xml is not that of "
+				"its content\n",
+				types[i], i);
+	}
+	CHECK_INT(repository_build(&repository, &snapshot, &err), 0);
+	CHECK_STR(err.message, "");
+	CHECK_STR(repository.log.data, want.data);
+	snapshot_free(snapshot);
+	repository_done(&repository);
+	text_done(&want);
+}
+
+/* Whatever may stand between and inside packages comes back as it was. */
+static void test_bytes(void)
+{
+	static const char element[] =
+		"<package\r\n\ttype='rpm' ><!-- <package> --><name>aa</name><?x <package>?>"
+		"<arch>src</arch><version rel='2' ver='1'/><description><![CDATA[</package>]]>"
+		"\xc3\xa9&#233;&lt;/package></description><checksum type=\"md5\" pkgid='YES'>" ZEROS
+		"AA</checksum>";
+	static const char location[] = "<location\thref='a&#x2f;aa&amp;.rpm'\n></location >";
+	static const char tail[] = "</package\n>";
+	struct repository repository;
+	struct snapshot *snapshot = NULL;
+	struct snapshot_package package;
+	struct text text = { 0 }, want = { 0 };
+	size_t place[2] = { 0, 0 };
+	struct error err;
+	uint32_t index;
+
+	(void)text_addf(&want, "%s%s%s", element, location, tail);
+	(void)text_addf(
+		&text,
+		"\xef\xbb\xbf<?xml version='1.0' encoding='utf-8'?><!-- a -->\r\n"
+		"<metadata><other><name/></other>%s<!-- <package/> -->%s</metadata> <!-- -->",
+		want.data, PACKAGE("bb"));
+	CHECK_INT(build(&repository, text.data, NULL, &snapshot, &err), 0);
+	CHECK_STR(err.message, "");
+	CHECK_INT(snapshot_count(snapshot), 2);
+	text_clear(&text);
+	CHECK_INT(snapshot_element(snapshot, SNAPSHOT_PRIMARY, 0, &text, place, &err), 0);
+	CHECK_STR(text.data, want.data);
+	CHECK_INT(place[0], strlen(element));
+	CHECK_INT(place[1], strlen(location));
+	snapshot_package_get(snapshot, 0, &package);
+	CHECK_STR(package.href, "a/aa&.rpm");
+	CHECK_STR(package.checksum, ZEROS "aa");
+	CHECK_STR(package.sourcerpm, "");
+	CHECK(package.source && package.size == 0 && package.epoch == 0);
+	/* found by its NEVRA, and by the name that its file has */
+	CHECK_INT(snapshot_find_source(snapshot, "aa-1-2.src.rpm", &index), 0);
+	CHECK_INT(snapshot_find_source(snapshot, "aa&.rpm", &index), 0);
+	CHECK_INT(snapshot_find_source(snapshot, "bb-1-2.src.rpm", &index), -ENOENT);
+	snapshot_free(snapshot);
+	repository_done(&repository);
+	text_done(&text);
+	text_done(&want);
+}
+
 /* 100 MB of zeros behind a repomd that says nothing of sizes: stopped by the ratio. */
 static void test_bomb(void)
 {
@@ -561,6 +640,8 @@ int main(void)
 	test_locations();
 	test_sizes();
 	test_lies();
+	test_open_checksum();
+	test_bytes();
 	test_bomb();
 	test_missing();
 	test_filelists();

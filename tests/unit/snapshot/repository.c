@@ -137,6 +137,14 @@ static void reader_log(void *data, const char *text)
 	(void)text_addf(&repository->log, "%s\n", text);
 }
 
+static void reader_progress(void *data, const char *text)
+{
+	struct repository *repository = data;
+
+	repository->progressed++;
+	CHECK(strncmp(text, "reading primary.xml: ", 21) == 0);
+}
+
 static int read_repomd(struct repository *repository, struct repomd **ret, struct error *err)
 {
 	struct text text = { 0 };
@@ -164,6 +172,7 @@ int repository_build(struct repository *repository, struct snapshot **ret, struc
 {
 	const struct snapshot_reader reader = { .open = reader_open,
 						.log = reader_log,
+						.progress = reader_progress,
 						.data = repository };
 	_cleanup_(repomd_freep) struct repomd *repomd = NULL;
 	int64_t bytes = 0;

@@ -25,7 +25,7 @@ struct repository {
 	struct text repomd, log;
 	char path[64];
 	int snapshots;
-	unsigned int opened;
+	unsigned int opened, progressed;
 };
 
 /** struct lies - what repomd.xml says of a file instead of the truth; 0 or NULL: the truth */

@@ -305,6 +305,7 @@ static void test_centos(void)
 	CHECK_INT(repository_build(&repository, &snapshot, &err), 0);
 	CHECK_STR(err.message, "");
 	CHECK_INT(snapshot_count(snapshot), 17649);
+	CHECK_INT(repository.progressed, 1); /* every 32 MiB of 49 */
 	CHECK_INT(snapshot_revision(snapshot), -1);
 	CHECK_INT(snapshot_timestamp(snapshot), 1736761580);
 	CHECK(strstr(repository.log.data, "is not there: changelogs stay empty\n"));
