@@ -269,9 +269,6 @@ static int write_index(struct build *build, struct error *err)
 		if (stream->record)
 			build->bytes += (int64_t)stream->frames.frame[stream->frames.count].at;
 	}
-	r = hex_parse(build->repomd->digest, header->repomd, DIGEST_SIZE);
-	if (r < 0)
-		return error_set(err, r, BLAME_US, NULL, "a repomd without a digest");
 	header->revision = build->repomd->revision;
 	header->timestamp = build->repomd->timestamp;
 	if (build->stream[SNAPSHOT_FILELISTS].plain)
@@ -333,7 +330,12 @@ static int build_at(int dirfd, const struct repomd *repomd, const struct snapsho
 			.wanted = is_wanted,
 			.wanted_data = build,
 		};
-	r = build_run(build, err);
+	r = hex_parse(repomd->digest, build->header.repomd, DIGEST_SIZE);
+	if (r < 0)
+		r = error_set(err, r, BLAME_US, NULL, "a repomd without a digest");
+	build->index.seed = index_seed(build->header.repomd);
+	if (r == 0)
+		r = build_run(build, err);
 	*ret_bytes = build->bytes;
 	build_done(build);
 	return r;

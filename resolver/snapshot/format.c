@@ -60,9 +60,17 @@ int index_file_sum(int fd, uint64_t *ret_bytes, uint64_t *ret_sum)
 	return 0;
 }
 
-uint64_t index_hash(const char *bytes, size_t length)
+uint64_t index_hash(uint64_t seed, const char *bytes, size_t length)
 {
-	return index_sum(0, bytes, length);
+	return index_sum(seed, bytes, length);
+}
+
+uint64_t index_seed(const uint8_t repomd[DIGEST_SIZE])
+{
+	uint64_t seed;
+
+	memcpy(&seed, repomd, sizeof(seed));
+	return seed;
 }
 
 static bool add_part(uint64_t *end, uint64_t count, uint64_t size, uint64_t *ret)

@@ -97,8 +97,11 @@ uint64_t index_sum(uint64_t seed, const void *bytes, size_t length);
 /** index_file_sum() - of all that @fd holds, in one sum with seed 0; 0 or negative errno */
 int index_file_sum(int fd, uint64_t *ret_bytes, uint64_t *ret_sum);
 
-/** index_hash() - place of a string in a hash table, before masking */
-uint64_t index_hash(const char *bytes, size_t length);
+/** index_hash() - place of a string in a hash table, before masking
+ * @seed: index_seed() of the repomd, so that nobody can choose strings that meet in one place */
+uint64_t index_hash(uint64_t seed, const char *bytes, size_t length);
+
+uint64_t index_seed(const uint8_t repomd[DIGEST_SIZE]);
 
 extern const char *const index_stream_file[SNAPSHOT_STREAMS];  /* "primary.zst" … */
 extern const char *const index_stream_field[SNAPSHOT_STREAMS]; /* "primary.xml" … */

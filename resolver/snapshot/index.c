@@ -16,6 +16,8 @@ void index_done(struct index_build *index)
 	free(index->package);
 	free(index->slot);
 	free(index->next_same);
+	for (int i = 0; i < SNAPSHOT_STREAMS; i++)
+		free(index->unplaced[i]);
 	free(index->paths.path);
 	free(index->paths.slot);
 	free(index->paths.owner);
@@ -228,7 +230,7 @@ static const char *checksum_of(const struct index_build *index, uint32_t i)
 /* The slot of @checksum: the package in it has that one, or it is free. */
 static uint32_t *find_slot(const struct index_build *index, const char *checksum)
 {
-	uint64_t at = index_hash(checksum, strlen(checksum));
+	uint64_t at = index_hash(index->seed, checksum, strlen(checksum));
 
 	for (;; at++) {
 		uint32_t *slot = &index->slot[at & (index->slots - 1)];
@@ -249,6 +251,13 @@ int index_close_primary(struct index_build *index, struct error *err)
 	index->next_same = malloc((index->count + 1) * sizeof(*index->next_same));
 	if (!index->slot || !index->next_same)
 		return error_oom(err);
+	for (int i = SNAPSHOT_FILELISTS; i < SNAPSHOT_STREAMS; i++) {
+		index->unplaced[i] = malloc((index->count + 1) * sizeof(uint32_t));
+		if (!index->unplaced[i])
+			return error_oom(err);
+		for (uint32_t k = 0; k < index->count; k++)
+			index->unplaced[i][k] = k;
+	}
 	memset(index->slot, 0xff, slots * sizeof(*index->slot));
 	for (uint32_t i = index->count; i-- > 0;) { /* backwards: chains start with the first */
 		uint32_t *slot = find_slot(index, checksum_of(index, i));
@@ -275,15 +284,18 @@ static uint32_t first_with(const struct index_build *index, const struct scan_pa
 int index_place(struct index_build *index, enum snapshot_stream stream,
 		const struct scan_package *package, struct error *err)
 {
-	uint32_t i = first_with(index, package);
+	uint32_t first = first_with(index, package), i;
 
-	index->unknown[stream] += i == INDEX_NO_PACKAGE;
+	if (first == INDEX_NO_PACKAGE) {
+		index->unknown[stream]++;
+		return 0;
+	}
 	/* the n-th element with a checksum belongs to the n-th package with it */
-	while (i != INDEX_NO_PACKAGE && index->package[i].start[stream] != INDEX_NO_PLACE)
-		i = index->next_same[i];
+	i = index->unplaced[stream][first];
 	if (i != INDEX_NO_PACKAGE) {
 		index->package[i].start[stream] = package->start;
 		index->package[i].length[stream] = (uint32_t)(package->end - package->start);
+		index->unplaced[stream][first] = index->next_same[i];
 	}
 	return 0;
 }
@@ -311,9 +323,10 @@ uint32_t index_share(struct index_build *index, enum snapshot_stream stream)
 
 /* ---- required paths ---- */
 
-static uint32_t *path_slot(const struct path_set *set, const char *path, size_t length)
+static uint32_t *path_slot(const struct index_build *index, const char *path, size_t length)
 {
-	uint64_t at = index_hash(path, length);
+	const struct path_set *set = &index->paths;
+	uint64_t at = index_hash(index->seed, path, length);
 
 	for (;; at++) {
 		uint32_t *slot = &set->slot[at & (set->slots - 1)];
@@ -323,8 +336,9 @@ static uint32_t *path_slot(const struct path_set *set, const char *path, size_t 
 	}
 }
 
-static int path_set_grow(struct path_set *set)
+static int path_set_grow(struct index_build *index)
 {
+	struct path_set *set = &index->paths;
 	uint32_t slots = set->slots ? set->slots * 2 : 1024, *slot, *path;
 
 	path = reallocarray(set->path, slots / 2, sizeof(*path));
@@ -341,7 +355,7 @@ static int path_set_grow(struct path_set *set)
 	for (uint32_t i = 0; i < set->count; i++) {
 		const char *string = set->bytes.data + set->path[i];
 
-		*path_slot(set, string, strlen(string)) = i + 1;
+		*path_slot(index, string, strlen(string)) = i + 1;
 	}
 	return 0;
 }
@@ -352,9 +366,9 @@ int index_require(struct index_build *index, const char *path, struct error *err
 	size_t length = strlen(path);
 	uint32_t *slot;
 
-	if (set->count == set->slots / 2 && path_set_grow(set) < 0)
+	if (set->count == set->slots / 2 && path_set_grow(index) < 0)
 		return error_oom(err);
-	slot = path_slot(set, path, length);
+	slot = path_slot(index, path, length);
 	if (*slot)
 		return 0;
 	if (set->bytes.length + length >= SNAPSHOT_MAX_PATHS) {
@@ -393,12 +407,12 @@ int index_own(struct index_build *index, const struct scan_package *package, con
 	      struct error *err)
 {
 	struct path_set *set = &index->paths;
-	uint32_t *slot = set->count ? path_slot(set, path, strlen(path)) : NULL;
+	uint32_t *slot = set->count ? path_slot(index, path, strlen(path)) : NULL;
 	int r = 0;
 
 	if (!slot || !*slot)
 		return 0;
-	for (uint32_t i = first_with(index, package); r == 0 && i != INDEX_NO_PACKAGE;
+	for (uint32_t i = first_with(index, package); r == 0 && !set->full && i != INDEX_NO_PACKAGE;
 	     i = index->next_same[i])
 		r = add_owner(set, *slot - 1, i, err);
 	return r;

@@ -33,8 +33,11 @@ struct index_build {
 	struct index_package *package;
 	uint32_t count, room;
 	struct text strings;
+	uint64_t seed;		    /* of hash tables */
 	uint32_t *slot, *next_same; /* by checksum: first package, and the next one with the same */
 	uint32_t slots;
+	uint32_t *
+		unplaced[SNAPSHOT_STREAMS]; /* by first package: next of its kind without a place */
 	uint32_t duplicates;
 	uint64_t unknown[SNAPSHOT_STREAMS]; /* elements of no package */
 	struct path_set paths;

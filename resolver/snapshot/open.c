@@ -315,7 +315,8 @@ int snapshot_find_source(const struct snapshot *snapshot, const char *sourcerpm,
 			 uint32_t *ret_index)
 {
 	uint32_t slots = snapshot->header->source_slots;
-	uint64_t at = index_hash(sourcerpm, strlen(sourcerpm));
+	uint64_t at =
+		index_hash(index_seed(snapshot->header->repomd), sourcerpm, strlen(sourcerpm));
 
 	for (uint32_t i = 0; i < slots; i++) {
 		uint32_t index = snapshot->source[(at + i) & (slots - 1)];

@@ -17,7 +17,7 @@ struct parts {
 static void put_source(struct index_build *index, struct index_header *header, uint32_t *source,
 		       const char *file, uint32_t package)
 {
-	uint64_t at = index_hash(file, strlen(file));
+	uint64_t at = index_hash(index->seed, file, strlen(file));
 
 	while (source[at & (header->source_slots - 1)] != INDEX_NO_PACKAGE)
 		at++;

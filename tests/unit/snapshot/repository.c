@@ -2,6 +2,7 @@
 /* tests/unit/snapshot/repository.c: see repository.h. */
 #include "tests/unit/snapshot/repository.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -27,6 +28,18 @@ void repository_done(struct repository *repository)
 	text_done(&repository->log);
 	closep(&repository->snapshots);
 	CHECK_INT(directory_remove(AT_FDCWD, repository->path), 0);
+}
+
+void repository_check_empty(const struct repository *repository)
+{
+	DIR *list = opendir(repository->path);
+	struct dirent *entry;
+
+	CHECK(list);
+	while (list && (entry = readdir(list)))
+		CHECK(!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."));
+	if (list)
+		(void)closedir(list);
 }
 
 bool filter_bytes(const char *command, const char *bytes, size_t length, struct text *ret)

@@ -44,6 +44,8 @@ bool repository_add(struct repository *repository, const char *type, const char 
 /** repository_build() - repomd_parse(), snapshot_build(), snapshot_open(); the result of the first
  * that fails */
 int repository_build(struct repository *repository, struct snapshot **ret, struct error *err);
+/** repository_check_empty() - nothing is left of a build that failed, or of a damaged snapshot */
+void repository_check_empty(const struct repository *repository);
 /** shared_data() - path of a folder of the shared data, or NULL after saying why the part is
  * skipped */
 const char *shared_data(const char *name, char path[static 4096]);
