@@ -22,7 +22,8 @@ struct backing {
 	uint64_t ino;
 	int64_t opens;
 	struct bytes *bytes;
-	bool outdated; /* the compose has changed: open it again */
+	bool outdated;	    /* the compose has changed: open it again */
+	int32_t backing_id; /* of all its opens; 0: they go by splice */
 };
 
 static struct backing **bucket_of(struct shown_table *table, uint64_t ino)
@@ -52,14 +53,16 @@ static void bytes_free(struct bytes *bytes)
 	free(bytes);
 }
 
-/* Words for an open that failed: at the file and in the compose's log. */
+/* Words for an open that failed: at the file and in the compose's log, once, however often it is
+ * tried. */
 static void failed(struct fs *fs, const struct inode *node, const struct error *err)
 {
 	_cleanup_(closep) int fd = -1;
 	struct error ignored = { 0 };
 	char now[TIME_ISO_SIZE];
 
-	file_error_set(fs, COMPOSE_INO(node->id, node->part), err->message);
+	if (!file_error_set(fs, COMPOSE_INO(node->id, node->part), err->message))
+		return;
 	fd = tree_store_log_open(fs->options.trees, node->id, true, &ignored);
 	if (fd >= 0)
 		(void)dprintf(fd, "%s %s\n", time_iso(time_now(), now), err->message);
@@ -90,7 +93,7 @@ static int bytes_open(struct fs *fs, const struct inode *node, bool opened, stru
 		return r;
 	}
 	if (found.package)
-		file_error_set(fs, COMPOSE_INO(node->id, node->part), NULL);
+		(void)file_error_set(fs, COMPOSE_INO(node->id, node->part), NULL);
 	bytes->tree = steal(tree);
 	bytes->live = found.live;
 	bytes->references = 1;
@@ -106,50 +109,75 @@ static bool current(const struct backing *backing)
 	       !(backing->bytes->live && backing->bytes->file.fd < 0);
 }
 
-/* Put @bytes (taken over) behind @ino, unless somebody did so meanwhile; @open counts an open. A
- * reference comes back in @ret when wanted. */
-static int backing_set(struct fs *fs, uint64_t ino, struct bytes *bytes, int opens,
+static struct backing *backing_make(struct shown_table *table, uint64_t ino)
+{
+	struct backing *backing = find(table, ino);
+
+	if (backing)
+		return backing;
+	backing = calloc(1, sizeof(*backing));
+	if (backing) {
+		backing->ino = ino;
+		backing->next = *bucket_of(table, ino);
+		*bucket_of(table, ino) = backing;
+	}
+	return backing;
+}
+
+/** struct opening - an open being counted: the first one decides how all of its time are read */
+struct opening {
+	int32_t offered; /* backing id; 0 afterwards when it was taken */
+	int32_t used;
+};
+
+/* Put @bytes (taken over) behind @ino, unless something as good is there. @opening: count an open;
+ * NULL: only to read. A reference comes back in @ret when wanted. */
+static int backing_set(struct fs *fs, uint64_t ino, struct bytes *bytes, struct opening *opening,
 		       struct bytes **ret)
 {
 	struct shown_table *table = &fs->shown;
-	struct bytes *old = NULL;
-	int r = 0;
+	struct bytes *old = bytes;
 
 	pthread_mutex_lock(&table->lock);
-	struct backing *backing = find(table, ino);
-	if (!backing) {
-		backing = calloc(1, sizeof(*backing));
-		if (backing) {
-			backing->ino = ino;
-			backing->next = *bucket_of(table, ino);
-			*bucket_of(table, ino) = backing;
-		} else {
-			r = -ENOMEM;
-			old = unused(bytes) ? bytes : NULL;
-		}
+	bool fresh = !find(table, ino); /* else the kernel may have opens from before a restart */
+	struct backing *backing = backing_make(table, ino);
+	if (backing && !current(backing)) {
+		old = backing->bytes;
+		backing->bytes = bytes;
+		backing->outdated = false;
 	}
-	if (backing) {
-		if (current(backing)) {
-			old = unused(bytes) ? bytes : NULL;
-		} else {
-			old = unused(backing->bytes) ? backing->bytes : NULL;
-			backing->bytes = bytes;
-			backing->outdated = false;
+	if (backing && opening) {
+		if (fresh) {
+			backing->backing_id = opening->offered;
+			opening->offered = 0;
 		}
-		backing->opens += opens;
-		if (ret) {
-			backing->bytes->references++;
-			*ret = backing->bytes;
-		}
+		opening->used = backing->backing_id;
+		backing->opens++;
 	}
+	if (backing && ret) {
+		backing->bytes->references++;
+		*ret = backing->bytes;
+	}
+	if (!unused(old))
+		old = NULL;
 	pthread_mutex_unlock(&table->lock);
 	if (old)
 		bytes_free(old);
-	return r;
+	return backing ? 0 : -ENOMEM;
 }
 
-/* A reference to what is open behind @ino; NULL when it must be opened. @opens more are counted. */
-static struct bytes *backing_get(struct fs *fs, uint64_t ino, int opens)
+static bool is_known(struct fs *fs, uint64_t ino)
+{
+	bool known;
+
+	pthread_mutex_lock(&fs->shown.lock);
+	known = find(&fs->shown, ino);
+	pthread_mutex_unlock(&fs->shown.lock);
+	return known;
+}
+
+/* A reference to what is open behind @ino; NULL when it must be opened. */
+static struct bytes *backing_get(struct fs *fs, uint64_t ino)
 {
 	struct bytes *bytes = NULL;
 
@@ -158,7 +186,6 @@ static struct bytes *backing_get(struct fs *fs, uint64_t ino, int opens)
 	if (backing && current(backing)) {
 		bytes = backing->bytes;
 		bytes->references++;
-		backing->opens += opens;
 	}
 	pthread_mutex_unlock(&fs->shown.lock);
 	return bytes;
@@ -187,10 +214,29 @@ static void backing_remove(struct shown_table *table, struct backing *backing)
 	free(backing);
 }
 
-int compose_open(struct fs *fs, const struct inode *node, struct fuse_file_info *fi)
+/* Open the bytes behind @ino, judged anew at each open, and count it. */
+static int bytes_count(struct fs *fs, const struct inode *node, bool final, int32_t *ret_backing_id)
+{
+	uint64_t ino = COMPOSE_INO(node->id, node->part);
+	struct opening opening = { 0 };
+	struct bytes *bytes;
+	int r = bytes_open(fs, node, true, &bytes);
+
+	if (r < 0)
+		return r;
+	if (final && !bytes->live && bytes->file.fd >= 0 && !bytes->file.head_length &&
+	    !is_known(fs, ino))
+		opening.offered = passthrough_open(fs, bytes->file.fd);
+	r = backing_set(fs, ino, bytes, &opening, NULL);
+	passthrough_close(fs, opening.offered);
+	*ret_backing_id = opening.used;
+	return r;
+}
+
+int compose_open(struct fs *fs, const struct inode *node, struct fuse_file_info *fi,
+		 int32_t *ret_backing_id)
 {
 	_cleanup_(tree_unrefp) struct tree *tree = NULL;
-	uint64_t ino = COMPOSE_INO(node->id, node->part);
 	struct tree_node found;
 	bool final;
 	int r;
@@ -200,22 +246,14 @@ int compose_open(struct fs *fs, const struct inode *node, struct fuse_file_info 
 	r = shown_tree(fs, node->id, false, &tree, &final);
 	if (!r)
 		r = tree_get(tree, node->part, &found);
+	if (!r)
+		r = shown_open(fs, node->id);
 	if (r < 0)
 		return r;
-	r = shown_open(fs, node->id);
-	if (r < 0)
+	r = bytes_count(fs, node, final, ret_backing_id);
+	if (r < 0) {
+		shown_close(fs, node->id);
 		return r;
-	struct bytes *bytes = backing_get(fs, ino, 1);
-	if (!bytes) {
-		r = bytes_open(fs, node, true, &bytes);
-		if (!r)
-			r = backing_set(fs, ino, bytes, 1, NULL);
-		if (r < 0) {
-			shown_close(fs, node->id);
-			return r;
-		}
-	} else {
-		bytes_put(fs, bytes);
 	}
 	fi->fh = 0;
 	fi->noflush = 1;
@@ -228,6 +266,7 @@ void compose_release(struct fs *fs, const struct inode *node)
 {
 	struct shown_table *table = &fs->shown;
 	struct bytes *bytes = NULL;
+	int32_t backing_id = 0;
 
 	pthread_mutex_lock(&table->lock);
 	struct backing *backing = find(table, COMPOSE_INO(node->id, node->part));
@@ -235,9 +274,11 @@ void compose_release(struct fs *fs, const struct inode *node)
 		backing->opens--;
 	if (backing && !backing->opens) {
 		bytes = unused(backing->bytes) ? backing->bytes : NULL;
+		backing_id = backing->backing_id;
 		backing_remove(table, backing);
 	}
 	pthread_mutex_unlock(&table->lock);
+	passthrough_close(fs, backing_id);
 	if (bytes)
 		bytes_free(bytes);
 	shown_close(fs, node->id);
@@ -295,7 +336,7 @@ void compose_read(struct fs *fs, fuse_req_t req, const struct inode *node, size_
 		  uint64_t offset)
 {
 	uint64_t ino = COMPOSE_INO(node->id, node->part);
-	struct bytes *bytes = backing_get(fs, ino, 0);
+	struct bytes *bytes = backing_get(fs, ino);
 	int r = 0;
 
 	if (!bytes) {
@@ -303,7 +344,7 @@ void compose_read(struct fs *fs, fuse_req_t req, const struct inode *node, size_
 
 		r = bytes_open(fs, node, true, &fresh);
 		if (!r)
-			r = backing_set(fs, ino, fresh, 0, &bytes);
+			r = backing_set(fs, ino, fresh, NULL, &bytes);
 	}
 	if (r < 0)
 		fuse_reply_err(req, -r);

@@ -14,6 +14,13 @@
 
 struct fs;
 
+/** enum fs_read_mode - how the kernel gets package and repodata files (DESIGN 6) */
+enum fs_read_mode {
+	FS_READ_AUTO,	     /* passthrough where kernel, rights and file system allow it, else splice */
+	FS_READ_PASSTHROUGH, /* the same: there is no way to force it */
+	FS_READ_SPLICE,
+};
+
 /** struct fs_options - borrowed until fs_free() */
 struct fs_options {
 	struct catalogue *catalogue;
@@ -40,6 +47,7 @@ struct fs_options {
 	/* bytes in the package cache, for statfs; NULL: 0 */
 	int64_t (*cache_used)(void *data);
 	void *cache_used_data;
+	enum fs_read_mode read_mode;
 	unsigned int threads; /* that answer the kernel; 0: a sane number */
 	/* text of /metrics; NULL: the file is empty */
 	int (*metrics)(void *data, struct text *ret);
@@ -72,5 +80,7 @@ void fs_drain(struct fs *fs, bool draining);
 void fs_changed(void *fs, const struct catalogue_event *event);
 /** fs_progress() - progress or log of @id grew: wakes pollers */
 void fs_progress(struct fs *fs, int64_t id);
+/** fs_figures() - append what was counted, in Prometheus' text format; any thread */
+void fs_figures(struct fs *fs, struct text *ret);
 /** fs_open_files() - open descriptors below composes/@id (expiry may tell) */
 int64_t fs_open_files(struct fs *fs, int64_t id);

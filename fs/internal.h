@@ -32,6 +32,7 @@
 #define FILE_ERRORS_KEPT 256	/* answers to user.odcs.error */
 #define SETTLE_MS 100		/* how long an open waits for a close that is on its way */
 #define TIMEOUT_FOREVER 3600.0	/* seconds; what is told to the kernel never changes sooner */
+#define BACKGROUND_MAX 64	 /* requests that the kernel has under way by itself (read-ahead) */
 #define BLOCK_SIZE 131072	/* st_blksize: cp then keeps its buffer */
 
 struct caller {
@@ -233,15 +234,27 @@ void shown_changed(struct fs *fs, int64_t id, bool removed);
 
 /* ---- files.c: bytes of a compose ---------------------------------------- */
 
-int compose_open(struct fs *fs, const struct inode *node, struct fuse_file_info *fi);
+/** compose_open() - @ret_backing_id: > 0: answer by passthrough_reply_open() */
+int compose_open(struct fs *fs, const struct inode *node, struct fuse_file_info *fi,
+		 int32_t *ret_backing_id);
 void compose_read(struct fs *fs, fuse_req_t req, const struct inode *node, size_t size,
 		  uint64_t offset);
 void compose_release(struct fs *fs, const struct inode *node);
 int compose_opendir(struct fs *fs, const struct inode *node, struct fuse_file_info *fi);
-void file_error_set(struct fs *fs, uint64_t ino, const char *words); /* NULL: it reads well now */
+/** file_error_set() - @words NULL: it reads well now. true: these words are new */
+bool file_error_set(struct fs *fs, uint64_t ino, const char *words);
 int file_error_get(struct fs *fs, uint64_t ino, struct text *ret);   /* -ENODATA */
 void backing_outdate(struct fs *fs, int64_t compose);
 void backing_clear(struct fs *fs);
+
+/* ---- passthrough.c: reads that the kernel answers itself ---------------- */
+
+/** passthrough_start() - before the loop: take INIT and ask for it, if it is there */
+int passthrough_start(struct fs *fs, struct fuse_session *session);
+/** passthrough_open() - give the kernel a file; its id, 0: not for this one */
+int32_t passthrough_open(struct fs *fs, int fd);
+void passthrough_close(struct fs *fs, int32_t id); /* 0 is none */
+int passthrough_reply_open(fuse_req_t req, int32_t id);
 
 /* ---- nodes ---------------------------------------------------------------- */
 
@@ -435,6 +448,17 @@ void notices_send(struct fs *fs); /* the notifying thread only */
 
 /* ---- session.c ------------------------------------------------------------ */
 
+enum figure { /* kinds of requests that are counted (figures.c) */
+	FIGURE_LOOKUP,
+	FIGURE_GETATTR,
+	FIGURE_OPEN,
+	FIGURE_READ,
+	FIGURE_WRITE,
+	FIGURE_READDIR,
+	FIGURE_READDIRPLUS,
+	FIGURES
+};
+
 /** struct count - entries of a directory, counted again after news */
 struct count {
 	_Atomic uint64_t generation; /* grows with news */
@@ -452,6 +476,7 @@ struct fs {
 	pthread_cond_t idle;
 	struct fuse_session *session; /* NULL: not mounted */
 	unsigned int session_users;   /* threads outside the loop that use it */
+	atomic_bool passthrough;
 	pthread_t loop_thread;	      /* valid while looping */
 	bool looping;
 	bool quiet; /* no notification any more: the mount ends */
@@ -459,6 +484,7 @@ struct fs {
 	int wake_fd; /* eventfd: something for fs_notify_run() */
 	atomic_bool mounted, stop_wanted, notify_stop;
 
+	_Atomic uint64_t figure[FIGURES];
 	struct count requests_count, composes_count, owners_count, sources_count;
 
 	struct handles handles;

@@ -16,6 +16,11 @@ static struct fs *fs_of(fuse_req_t req)
 	return fuse_req_userdata(req);
 }
 
+static void figure_count(fuse_req_t req, enum figure figure)
+{
+	atomic_fetch_add_explicit(&fs_of(req)->figure[figure], 1, memory_order_relaxed);
+}
+
 static struct caller caller_of(fuse_req_t req)
 {
 	const struct fuse_ctx *context = fuse_req_ctx(req);
@@ -135,6 +140,7 @@ static int lookup(struct fs *fs, const struct inode *parent, const char *name,
 
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
+	figure_count(req, FIGURE_LOOKUP);
 	struct fuse_entry_param entry = { 0 };
 	struct inode node;
 	int r = inode_parse(parent, &node) ? lookup(fs_of(req), &node, name, &entry) : -ENOENT;
@@ -151,6 +157,7 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi _unused_)
 {
+	figure_count(req, FIGURE_GETATTR);
 	struct fuse_entry_param entry = { 0 };
 	struct inode node;
 	int r = inode_parse(ino, &node) ? node_entry(fs_of(req), &node, &entry) : -ENOENT;
@@ -280,12 +287,14 @@ static void readdir_reply(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off
 static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		       struct fuse_file_info *fi _unused_)
 {
+	figure_count(req, FIGURE_READDIR);
 	readdir_reply(req, ino, size, offset, false);
 }
 
 static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 			   struct fuse_file_info *fi _unused_)
 {
+	figure_count(req, FIGURE_READDIRPLUS);
 	readdir_reply(req, ino, size, offset, true);
 }
 
@@ -438,25 +447,30 @@ static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
 
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	figure_count(req, FIGURE_OPEN);
 	struct fs *fs = fs_of(req);
 	struct caller who = caller_of(req);
+	int32_t backing_id = 0;
 	struct inode node;
 	int r = -ENOENT;
 
 	if (inode_parse(ino, &node)) {
 		if (node.kind == INODE_COMPOSE)
-			r = compose_open(fs, &node, fi);
+			r = compose_open(fs, &node, fi, &backing_id);
 		else
 			r = is_control(&node) ? control_open(fs, &node, &who, fi) : -ENXIO;
 	}
 	if (r < 0) {
 		fuse_reply_err(req, -r);
-	} else if (fuse_reply_open(req, fi) == -ENOENT) {
-		if (node.kind == INODE_COMPOSE) /* interrupted: no RELEASE will come */
-			compose_release(fs, &node);
-		else
-			control_release(fs, &node, fi);
+		return;
 	}
+	r = backing_id ? passthrough_reply_open(req, backing_id) : fuse_reply_open(req, fi);
+	if (r != -ENOENT)
+		return;
+	if (node.kind == INODE_COMPOSE) /* interrupted: no RELEASE will come */
+		compose_release(fs, &node);
+	else
+		control_release(fs, &node, fi);
 }
 
 static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -475,6 +489,7 @@ static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		    struct fuse_file_info *fi)
 {
+	figure_count(req, FIGURE_READ);
 	struct text text = { 0 };
 	struct inode node;
 	int r = -ENOENT;
@@ -498,6 +513,7 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 static void op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, off_t offset,
 		     struct fuse_file_info *fi)
 {
+	figure_count(req, FIGURE_WRITE);
 	struct caller who = caller_of(req);
 	struct inode node;
 	int r = -EPERM;
@@ -634,8 +650,8 @@ static void op_init(void *data _unused_, struct fuse_conn_info *conn)
 	/* Nothing else: no AUTO (names come with attributes always), no data invalidation by mtime
 	 * (what is cached never changes), no splice from the kernel (writes are small). */
 	conn->want = want & conn->capable;
-	conn->max_background = 64;
-	conn->congestion_threshold = 48;
+	conn->max_background = BACKGROUND_MAX;
+	conn->congestion_threshold = BACKGROUND_MAX * 3 / 4;
 }
 
 const struct fuse_lowlevel_ops fs_operations = {

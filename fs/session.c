@@ -259,7 +259,9 @@ static int loop(struct fs *fs, struct error *err)
 	(void)sigaction(LOOP_SIGNAL, &action, &old_action);
 	(void)pthread_sigmask(SIG_UNBLOCK, &set, &old_set);
 	looping_set(fs, true);
-	r = fuse_session_loop_mt(fs->session, config);
+	r = passthrough_start(fs, fs->session);
+	if (r >= 0)
+		r = fuse_session_loop_mt(fs->session, config);
 	looping_set(fs, false);
 	(void)pthread_sigmask(SIG_SETMASK, &old_set, NULL);
 	(void)sigaction(LOOP_SIGNAL, &old_action, NULL);

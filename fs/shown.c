@@ -301,10 +301,11 @@ void shown_done(struct shown_table *table)
 
 /* ---- words for a file that could not be read (user.odcs.error) ------------ */
 
-void file_error_set(struct fs *fs, uint64_t ino, const char *words)
+bool file_error_set(struct fs *fs, uint64_t ino, const char *words)
 {
 	struct shown_table *table = &fs->shown;
 	struct file_error *slot = NULL;
+	bool news = false;
 
 	pthread_mutex_lock(&table->lock);
 	for (size_t i = 0; i < FILE_ERRORS_KEPT && !slot; i++)
@@ -312,12 +313,14 @@ void file_error_set(struct fs *fs, uint64_t ino, const char *words)
 			slot = &table->errors[i];
 	if (!slot && words)
 		slot = &table->errors[table->next_error++ % FILE_ERRORS_KEPT];
-	if (slot) {
+	news = words && (slot->ino != ino || strcmp(slot->words, words) != 0);
+	if (slot && (news || !words)) {
 		free(slot->words);
 		slot->words = words ? strdup(words) : NULL;
 		slot->ino = slot->words ? ino : 0;
 	}
 	pthread_mutex_unlock(&table->lock);
+	return news;
 }
 
 int file_error_get(struct fs *fs, uint64_t ino, struct text *ret)

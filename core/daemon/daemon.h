@@ -9,6 +9,7 @@
 #include "core/catalogue/catalogue.h"
 #include "core/daemon/config.h"
 #include "core/tree/tree.h"
+#include "fs/fs.h"
 
 #include <pthread.h>
 
@@ -68,6 +69,11 @@ int scheduler_new(const struct scheduler_options *options, struct scheduler **re
 int scheduler_start(struct scheduler *scheduler, struct error *err);
 /** scheduler_changed() - for catalogue_watch(): new work, or a cancelled compose; never blocks */
 void scheduler_changed(void *scheduler, const struct catalogue_event *event);
+/** scheduler_figures() - for the metrics; any thread */
+struct scheduler_figures {
+	int64_t alive, deaths;
+};
+void scheduler_figures(struct scheduler *scheduler, struct scheduler_figures *ret);
 /** scheduler_free() - stops the workers; a compose that was under way is taken up at the next start
  */
 void scheduler_free(struct scheduler *scheduler);
@@ -97,6 +103,17 @@ int access_repo(const struct config *config, bool known, const struct spec *spec
 /** access_trusted() - are all its repositories below an allowed prefix (then the service's rights
  * apply)? */
 bool access_trusted(const struct config *config, const struct spec *spec);
+
+/* ---- metrics.c -------------------------------------------------------------- */
+
+/** struct metrics_sources - whom to ask; @scheduler and @fs may be NULL */
+struct metrics_sources {
+	struct catalogue *catalogue;
+	struct scheduler *scheduler;
+	struct fs *fs;
+};
+/** metrics_print() - append the text; any thread; -ENOMEM, -EIO */
+int metrics_print(const struct metrics_sources *sources, struct text *ret);
 
 /* ---- serve.c --------------------------------------------------------------- */
 

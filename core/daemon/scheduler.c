@@ -39,6 +39,7 @@ struct scheduler {
 	bool running;
 	int event_fd;
 	_Atomic bool stop, work;
+	_Atomic int64_t alive, deaths; /* workers, for the metrics */
 	struct slot *slot;
 	size_t slots;
 };
@@ -251,6 +252,8 @@ static void bury(struct scheduler *scheduler, struct slot *slot)
 		fail_job(scheduler, slot, words.failed ? "the worker died" : words.data);
 	child_stop(slot->child);
 	slot->child = NULL;
+	atomic_fetch_add(&scheduler->deaths, 1);
+	atomic_fetch_sub(&scheduler->alive, 1);
 	slot->ready = false;
 	slot->reason[0] = '\0';
 	free(slot->source);
@@ -273,7 +276,9 @@ static void respawn(struct scheduler *scheduler, size_t number)
 		log_error("%s", err.message);
 		slot->pause_ms = RESPAWN_MAX_MS;
 		slot->respawn_ms = slot->started_ms + slot->pause_ms;
+		return;
 	}
+	atomic_fetch_add(&scheduler->alive, 1);
 }
 
 static void receive(struct scheduler *scheduler, struct slot *slot)
@@ -483,6 +488,12 @@ int scheduler_start(struct scheduler *scheduler, struct error *err)
 		return error_errno(err, -r, "cannot start the scheduler");
 	scheduler->running = true;
 	return 0;
+}
+
+void scheduler_figures(struct scheduler *scheduler, struct scheduler_figures *ret)
+{
+	*ret = (struct scheduler_figures){ .alive = atomic_load(&scheduler->alive),
+					   .deaths = atomic_load(&scheduler->deaths) };
 }
 
 void scheduler_free(struct scheduler *scheduler)

@@ -5,7 +5,6 @@
  * the reverse; each part is freed only after all that call into it have ended. Unmounting by hand
  * ends nothing but the mount: SIGHUP mounts again. */
 #include "core/daemon/daemon.h"
-#include "fs/fs.h"
 #include "rest/rest.h"
 
 #include <fcntl.h>
@@ -169,6 +168,20 @@ static void on_change(void *data, const struct catalogue_event *event)
 	(void)pthread_rwlock_unlock(&daemon->rooms_lock);
 }
 
+static int on_metrics(void *data, struct text *ret)
+{
+	struct daemon *daemon = data;
+	struct metrics_sources sources = { .catalogue = daemon->store.catalogue };
+	int r;
+
+	(void)pthread_rwlock_rdlock(&daemon->rooms_lock);
+	sources.scheduler = daemon->scheduler;
+	sources.fs = daemon->fs;
+	r = metrics_print(&sources, ret);
+	(void)pthread_rwlock_unlock(&daemon->rooms_lock);
+	return r;
+}
+
 /* ---- start ---------------------------------------------------------------------- */
 
 /* the URL of the tree as configured; "" until rest knows its port */
@@ -266,6 +279,8 @@ static int start_http(struct daemon *daemon, struct error *err)
 		.live_composes_per_user = config->limit_live_composes,
 		.authorise = authorise_rest,
 		.authorise_data = daemon,
+		.metrics = on_metrics,
+		.metrics_data = daemon,
 	};
 	r = rest_start(&daemon->rest_options, &rest, err);
 	if (r < 0)
@@ -343,6 +358,8 @@ static int start_tree(struct daemon *daemon, struct error *err)
 		.owner_may_expire = config->owner_may_expire,
 		.authorise = authorise_tree,
 		.authorise_data = daemon,
+		.metrics = on_metrics,
+		.metrics_data = daemon,
 	};
 	r = fs_new(&daemon->fs_options, &fs, err);
 	if (r < 0)

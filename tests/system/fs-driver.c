@@ -360,6 +360,8 @@ static void set_option(struct driver *driver, const char *word)
 		options->list_aliases = value;
 	if (!strncmp(word, "threads=", 8))
 		options->threads = (unsigned int)value;
+	if (!strncmp(word, "read_mode=", 10))
+		options->read_mode = (enum fs_read_mode)value;
 	if (!strncmp(word, "may_expire=", 11))
 		options->owner_may_expire = value;
 }

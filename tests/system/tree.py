@@ -82,7 +82,7 @@ def group_paths(tree):
                    lambda: (os.stat(mnt / name).st_mode, os.stat(mnt / name).st_uid), user)
     for name in "README", "version":
         expect(f"cat /{name} is not empty", True, lambda: len(read(mnt / name)) > 0, "nobody")
-    expect("metrics reads", True, lambda: "odcsfs" in text(mnt / "metrics"), "nobody")
+    expect("metrics reads", True, lambda: "# TYPE " in text(mnt / "metrics"), "nobody")
     path = tree.draft("nobody")
     expect("a draft's files", sorted(CONTROL), lambda: sorted(os.listdir(path)), "nobody")
     wanted = {"spec.json": 0o644, "ttl": 0o644, "ctl": 0o200, **{name: 0o444 for name in READ_ONLY}}
@@ -1288,6 +1288,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--driver")
     parser.add_argument("--threads", default="0", help="of the driver's loop; 1: in lock-step")
+    parser.add_argument("--read-mode", default="0", help="0: auto, 2: splice")
     parser.add_argument("words", nargs="*")
     options = parser.parse_args()
     if os.geteuid() or not os.path.exists("/dev/fuse"):
@@ -1295,7 +1296,8 @@ def main():
         sys.exit(77)
     if options.driver:
         groups = options.words or DRIVEN[:2] + ANY + DRIVEN[2:] + ALONE
-        service = Driver(options.driver, "drafts=1000", f"threads={options.threads}")
+        service = Driver(options.driver, "drafts=1000", f"threads={options.threads}",
+                         f"read_mode={options.read_mode}")
     else:
         mountpoint, repository = options.words[:2]
         service = Service(mountpoint, repository, (options.words + ["ed"])[2])
