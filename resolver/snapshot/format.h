@@ -2,12 +2,12 @@
 /* resolver/snapshot/format.h: what stands in packages.idx, and in which order.
  *
  *   struct index_header
- *   struct index_package × package_count           in the order of primary
- *   struct index_frame × (frames[stream] + 1)      for each stream; the last one only ends the
- * others uint32_t × source_slots                        hash table: file name of a source package →
- * index struct index_path × path_count                 file paths that packages of this repository
- * require, uint32_t × owner_count                         sorted; and who owns them, says filelists
- *   strings                                        each with its NUL; offset 0 is ""
+ *   struct index_package × package_count       in the order of primary
+ *   struct index_frame × (frame_count + 1)     for each stream; the last only ends the others
+ *   uint32_t × source_slots                    hash table: file of a source package → index
+ *   struct index_path × path_count             file paths that packages here require, sorted,
+ *   uint32_t × owner_count                     and who owns them, says filelists
+ *   strings                                    each with its NUL; offset 0 is ""
  *
  * Each part starts at a multiple of 8. Numbers as this machine keeps them: a snapshot is made again
  * rather than carried to another. Nothing here is trusted at open (open.c): sums and bounds first.

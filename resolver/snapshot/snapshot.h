@@ -3,13 +3,16 @@
  *
  * snapshots/SHA/ (SHA-256 of the bytes of repomd.xml) holds
  *   solv          libsolv's format, for resolver/solve
- *   packages.idx  per package: place of its element in each stream, place of <location> in it,
- * checksum, sizes, times, strings; plus what repomd said. Mapped read-only primary.zst,
- * filelists.zst, other.zst   the XML in small independent zstd frames modules        the modules
- * record, decompressed Built once in one pass, under a temporary name (it begins with a dot),
- * renamed when complete. Independent of where the repository lies: locations stay relative. Source
- * rules: only in a worker; foreign bytes. One thread per object, but building may use a second
- * thread inside. */
+ *   packages.idx  per package: place of its element in each stream, place of <location> in
+ *                 it, checksum, sizes, times, strings; plus what repomd said. Mapped read-only
+ *   primary.zst, filelists.zst, other.zst
+ *                 the XML in small independent zstd frames
+ *   modules       the modules record, decompressed
+ *
+ * Built once in one pass, under a temporary name that begins with a dot (".SHA.PID"), renamed
+ * when complete. Independent of where the repository lies: locations stay relative. Source rules:
+ * only in a worker; foreign bytes. One thread per object, but building uses a second thread
+ * inside. */
 #pragma once
 
 #include "core/base/base.h"
@@ -58,10 +61,14 @@ struct snapshot;
 /** snapshot_open() - -ENOENT: not there yet (no words); a damaged one is removed and -ENOENT too */
 int snapshot_open(int snapshots_dirfd, const char *digest, struct snapshot **ret,
 		  struct error *err);
-/** snapshot_build() - read primary, filelists, other (the latter two may be absent), modules; then
- * it can be opened. BLAME_SOURCE: wrong size, checksum, XML, ratio; the message names the file. An
- * other.xml that the reader answers with -ENOENT is logged and left out: it holds changelogs only.
- * @ret_bytes_written: may be NULL */
+/**
+ * snapshot_build() - read primary, filelists, other (the latter two may be absent), modules; then
+ * it can be opened
+ * @ret_bytes_written: may be NULL
+ *
+ * BLAME_SOURCE: wrong size, checksum, XML, ratio; the message names the file. Not an error but
+ * logged: an other.xml that the reader answers with -ENOENT (it holds changelogs only), and a
+ * wrong open-checksum where the checksum is right. */
 int snapshot_build(int snapshots_dirfd, const struct repomd *repomd,
 		   const struct snapshot_reader *reader, int64_t *ret_bytes_written,
 		   struct error *err);
@@ -92,9 +99,10 @@ int snapshot_solv(const struct snapshot *snapshot, FILE **ret, struct error *err
 
 /**
  * snapshot_element() - append the <package>…</package> element of one stream as the source wrote it
- * @ret_location: primary only, may be NULL: offset and length of the whole <location …/> tag within
- * what was added A package without an element in filelists or other adds a minimal one made from
- * its NEVRA. */
+ * @ret_location: primary only, may be NULL: offset and length of the whole <location …/> tag
+ *                within what was added
+ *
+ * A package without an element in filelists or other adds a minimal one made from its NEVRA. */
 int snapshot_element(struct snapshot *snapshot, enum snapshot_stream stream, uint32_t index,
 		     struct text *ret, size_t ret_location[2], struct error *err);
 /** snapshot_modules() - the modules record decompressed, or -ENOENT */
