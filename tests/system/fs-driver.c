@@ -29,6 +29,7 @@ struct driver {
 	struct fs *fs;
 	pthread_t run, notify;
 	bool running;
+	bool notifying;
 	int64_t refuse; /* this uid makes no requests */
 	struct strings arches, base_modules, target_dirs, raw_configs;
 	struct spec_rules rules;
@@ -387,16 +388,20 @@ static int start(struct driver *driver, const char *mountpoint, struct error *er
 	r = fs_new(&driver->options, &driver->fs, err);
 	if (!r)
 		r = -pthread_create(&driver->notify, NULL, run_notify, driver);
+	driver->notifying = !r;
 	return r ? r : mount_again(driver, err);
 }
 
 static void stop(struct driver *driver)
 {
-	fs_stop(driver->fs);
+	if (driver->fs)
+		fs_stop(driver->fs);
 	if (driver->running)
 		(void)pthread_join(driver->run, NULL);
-	fs_notify_stop(driver->fs);
-	(void)pthread_join(driver->notify, NULL);
+	if (driver->notifying) {
+		fs_notify_stop(driver->fs);
+		(void)pthread_join(driver->notify, NULL);
+	}
 	fs_free(steal(driver->fs));
 	catalogue_close(driver->catalogue);
 	tree_store_close(driver->trees);
@@ -448,6 +453,7 @@ int main(int argc, char **argv)
 		set_option(&driver, argv[i]);
 	if (driver.folder_fd < 0 || start(&driver, argv[2], &err) < 0) {
 		fprintf(stderr, "fs-driver: %s\n", err.message);
+		stop(&driver);
 		return 1;
 	}
 	printf("ready\n");

@@ -333,6 +333,21 @@ static int start(struct driver *driver, int argc, char **argv, struct error *err
 	return r;
 }
 
+static void stop(struct driver *driver)
+{
+	rest_stop(atomic_exchange(&driver->rest, NULL));
+	for (int i = 0; i < driver->writer_count; i++)
+		(void)pthread_join(driver->writers[i], NULL);
+	tree_store_close(driver->trees);
+	catalogue_close(driver->catalogue);
+	test_folder_done(driver->folder, driver->folder_fd);
+	strings_done(&driver->arches);
+	strings_done(&driver->base_modules);
+	strings_done(&driver->target_dirs);
+	strings_done(&driver->raw_configs);
+	strings_done(&driver->sigkeys);
+}
+
 int main(int argc, char **argv)
 {
 	struct driver driver = { 0 };
@@ -345,22 +360,12 @@ int main(int argc, char **argv)
 	driver.folder_fd = test_folder(driver.folder);
 	if (start(&driver, argc, argv, &err) < 0) {
 		fprintf(stderr, "%s\n", err.message);
-		test_folder_done(driver.folder, driver.folder_fd);
+		stop(&driver);
 		return 1;
 	}
 	printf("%s\n", rest_url(driver.rest));
 	(void)fflush(stdout);
 	commands(&driver);
-	rest_stop(atomic_exchange(&driver.rest, NULL));
-	for (int i = 0; i < driver.writer_count; i++)
-		(void)pthread_join(driver.writers[i], NULL);
-	tree_store_close(driver.trees);
-	catalogue_close(driver.catalogue);
-	test_folder_done(driver.folder, driver.folder_fd);
-	strings_done(&driver.arches);
-	strings_done(&driver.base_modules);
-	strings_done(&driver.target_dirs);
-	strings_done(&driver.raw_configs);
-	strings_done(&driver.sigkeys);
+	stop(&driver);
 	return 0;
 }
