@@ -8,6 +8,9 @@
  * again. */
 #include "core/daemon/daemon.h"
 
+#include <grp.h>
+#include <pwd.h>
+
 /* the path of a word of source.source: what file:// stands for; NULL for anything else */
 static const char *local_path(const char *word)
 {
@@ -88,4 +91,33 @@ bool access_trusted(const struct config *config, const struct spec *spec)
 		if (!allowed(config, spec->lookaside_repos.item[i]))
 			return false;
 	return true;
+}
+
+/* is the group with this number one of the names? */
+static bool group_named(gid_t gid, const struct strings *names)
+{
+	struct group entry, *found = NULL;
+	_cleanup_(freep) char *buffer = malloc(64 * 1024); /* a group may have many members */
+
+	return buffer && getgrgid_r(gid, &entry, buffer, 64 * 1024, &found) == 0 && found &&
+	       strings_has(names, found->gr_name);
+}
+
+int access_admit(const struct config *config, uint32_t uid, uint32_t gid)
+{
+	struct passwd entry, *user = NULL;
+	gid_t groups[256];
+	char buffer[4096];
+	int count = ARRAY_SIZE(groups);
+
+	if (!config->allowed_groups.count || uid == 0 || group_named(gid, &config->allowed_groups))
+		return 0;
+	if (getpwuid_r(uid, &entry, buffer, sizeof(buffer), &user) != 0 || !user)
+		return -EACCES;
+	if (getgrouplist(user->pw_name, user->pw_gid, groups, &count) < 0)
+		count = ARRAY_SIZE(groups); /* the first ones are there all the same */
+	for (int i = 0; i < count; i++)
+		if (group_named(groups[i], &config->allowed_groups))
+			return 0;
+	return -EACCES;
 }

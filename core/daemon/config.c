@@ -63,6 +63,10 @@ static const struct key keys[] = {
 	  "list odcs-ID and latest-… in composes/ (they can always be opened)" },
 	{ "fs.owner_may_expire", KEY_BOOL, FIELD(owner_may_expire), "yes", 0, 0,
 	  "may an owner end his own finished compose, or only an administrator" },
+	{ "fs.read_mode", KEY_STRING, FIELD(read_mode), "auto", 0, 0,
+	  "how the kernel gets packages: passthrough, splice, or auto: passthrough where it can" },
+	{ "fs.allowed_groups", KEY_WORDS, FIELD(allowed_groups), "", 0, 0,
+	  "only root and members of these groups may make requests in the tree; empty: everybody" },
 	{ "repo.allowed", KEY_PATHS, FIELD(repo_allowed), "", 0, 0,
 	  "path prefixes that repo sources may lie below, read with the service's rights; empty: "
 	  "only what the asking local user may read himself" },
@@ -362,10 +366,27 @@ int config_option(struct config *config, const char *option, struct error *err)
 	return 0;
 }
 
+/* is the value of a key one of the words it may be? */
+static int check_word(const char *key, const char *value, const char *const *words,
+		      struct error *err)
+{
+	_cleanup_(text_done) struct text list = { 0 };
+
+	for (size_t i = 0; words[i]; i++) {
+		if (!strcmp(words[i], value))
+			return 0;
+		(void)text_addf(&list, "%s%s", !i ? "" : words[i + 1] ? ", " : " or ", words[i]);
+	}
+	return error_set(err, -EINVAL, BLAME_REQUEST, key, "%s must be %s, not \"%s\"", key,
+			 list.failed ? "another word" : list.data, value);
+}
+
 int config_check(const struct config *config, struct error *err)
 {
-	static const char *const levels[] = { "error", "warning", "info", "debug" };
-	bool known = false;
+	static const char *const levels[] = { "error", "warning", "info", "debug", NULL };
+	static const char *const modes[] = { "auto", "passthrough", "splice", NULL };
+	static const char *const backends[] = { "noauth", NULL };
+	int r;
 
 	if (config->lifetime_default > config->lifetime_maximum)
 		return error_set(err, -EINVAL, BLAME_REQUEST, "lifetime.default",
@@ -378,17 +399,12 @@ int config_check(const struct config *config, struct error *err)
 	if (config->arches.count == 0)
 		return error_set(err, -EINVAL, BLAME_REQUEST, "odcsfs.arches",
 				 "odcsfs.arches must name at least one arch");
-	if (strcmp(config->auth_backend, "noauth") != 0)
-		return error_set(err, -EINVAL, BLAME_REQUEST, "auth.backend",
-				 "auth.backend must be noauth, not \"%s\"", config->auth_backend);
-	for (size_t i = 0; i < ARRAY_SIZE(levels); i++)
-		known = known || !strcmp(levels[i], config->log_level);
-	if (!known)
-		return error_set(err, -EINVAL, BLAME_REQUEST, "odcsfs.log_level",
-				 "odcsfs.log_level must be error, warning, info or debug, not "
-				 "\"%s\"",
-				 config->log_level);
-	return 0;
+	r = check_word("auth.backend", config->auth_backend, backends, err);
+	if (r == 0)
+		r = check_word("fs.read_mode", config->read_mode, modes, err);
+	if (r == 0)
+		r = check_word("odcsfs.log_level", config->log_level, levels, err);
+	return r;
 }
 
 static void print_value(const struct config *config, const struct key *key, struct text *ret)

@@ -21,6 +21,8 @@ struct config {
 	int64_t lifetime_default, lifetime_maximum, lifetime_draft, lifetime_history;
 	/* [fs] */
 	bool list_aliases, owner_may_expire;
+	char *read_mode;	       /* auto, passthrough or splice */
+	struct strings allowed_groups; /* who may make requests in the tree; empty: everybody */
 	/* [repo] */
 	struct strings repo_allowed; /* path prefixes, no trailing slash */
 	/* [cache] bytes */

@@ -104,6 +104,9 @@ int access_repo(const struct config *config, bool known, const struct spec *spec
  * apply)? */
 bool access_trusted(const struct config *config, const struct spec *spec);
 
+/** access_admit() - may @uid make requests in the tree ([fs] allowed_groups)? 0 or -EACCES */
+int access_admit(const struct config *config, uint32_t uid, uint32_t gid);
+
 /* ---- metrics.c -------------------------------------------------------------- */
 
 /** struct metrics_sources - whom to ask; @scheduler and @fs may be NULL */

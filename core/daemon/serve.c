@@ -37,6 +37,7 @@ struct daemon {
 	pthread_t fs_thread, notify_thread, rest_threads[REST_WRITERS];
 	size_t rest_running;
 	bool fs_running, notify_running;
+	_Atomic bool draining; /* stopping: no new requests in the tree */
 };
 
 static const char readme_text[] =
@@ -123,6 +124,20 @@ static int authorise_tree(void *data, uint32_t uid, uint32_t gid, const struct s
 
 	(void)uid, (void)gid; /* the kernel says who it is: always a user of this machine */
 	return access_repo(daemon->config, true, spec, err);
+}
+
+static int admit(void *data, uint32_t uid, uint32_t gid)
+{
+	struct daemon *daemon = data;
+
+	return atomic_load(&daemon->draining) ? -EROFS : access_admit(daemon->config, uid, gid);
+}
+
+static enum fs_read_mode read_mode(const struct config *config)
+{
+	if (!strcmp(config->read_mode, "splice"))
+		return FS_READ_SPLICE;
+	return !strcmp(config->read_mode, "passthrough") ? FS_READ_PASSTHROUGH : FS_READ_AUTO;
 }
 
 static int authorise_rest(void *data, const char *owner, bool local, const struct spec *spec,
@@ -351,11 +366,15 @@ static int start_tree(struct daemon *daemon, struct error *err)
 		.readme = readme_text,
 		.version = daemon->version,
 		.draft_ttl = config->lifetime_draft,
+		.history_ttl = config->lifetime_history,
 		.drafts_per_user = config->limit_drafts,
 		.live_composes_per_user = config->limit_live_composes,
 		.cache_size_bytes = config->cache_size,
 		.list_aliases = config->list_aliases,
 		.owner_may_expire = config->owner_may_expire,
+		.read_mode = read_mode(config),
+		.admit = admit,
+		.admit_data = daemon,
 		.authorise = authorise_tree,
 		.authorise_data = daemon,
 		.metrics = on_metrics,
@@ -422,6 +441,7 @@ static void stop(struct daemon *daemon)
 	struct expiry *expiry = daemon->expiry;
 	struct fs *fs = daemon->fs;
 
+	atomic_store(&daemon->draining, true);
 	ROOM_SET(daemon, rest, NULL);
 	rest_stop(rest);
 	while (daemon->rest_running)
