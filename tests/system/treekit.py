@@ -5,14 +5,14 @@ Two users (root, nobody), each operation in a child of that user so that the ker
 caller; cases that print what, wanted and seen and are counted; the driver that stands in for workers,
 or a running service.
 """
-import ctypes, errno, json, os, pathlib, pickle, select, shutil, signal, subprocess, sys, tempfile
-import threading, time
+import ctypes, errno, json, os, pathlib, pickle, shutil, signal, subprocess, sys, tempfile, threading
+import time
 
 NOBODY = 65534
 USERS = {"root": 0, "nobody": NOBODY, "other": 12345}
 libc = ctypes.CDLL(None, use_errno=True)
 
-cases = failures = skipped = 0
+cases = failures = skipped = serial = 0
 
 
 def name_of(value):
@@ -303,3 +303,80 @@ class Service:
     def done(self, compose, files=0):
         if not until(lambda: os.path.exists(self.mnt / f"by-state/done/{compose}"), 60):
             raise RuntimeError(f"compose {compose} is not done")
+
+
+CONTROL = ["spec.json", "status", "id", "compose.json", "error", "log", "progress", "wait", "ttl",
+           "ctl"]
+READ_ONLY = ["status", "id", "compose.json", "error", "log", "progress", "wait"]
+class Tree:
+    """The mount and what every group makes with it."""
+
+    def __init__(self, service):
+        self.service, self.mnt = service, pathlib.Path(service.mnt)
+        self.requests, self.composes = self.mnt / "requests", self.mnt / "composes"
+
+    def name(self, prefix="t"):
+        global serial
+        serial += 1
+        return f"{prefix}{os.getpid()}-{serial}"
+
+    def spec(self, **members):
+        global serial
+        serial += 1
+        source = {"type": "repo", "source": self.service.repository,
+                  "packages": [self.service.package]}
+        # A lifetime of its own, so that no two of them are taken for the same question.
+        return json.dumps({"source": {**source, **members.pop("source", {})},
+                           "seconds_to_live": 3600 + serial % 10000, "flags": ["no_reuse"],
+                           **members})
+
+    def draft(self, user="root", mode=0o755):
+        path = self.requests / self.name()
+        in_child(user, lambda: os.mkdir(path, mode))
+        return path
+
+    def waiting(self, user="root"):
+        path = self.draft(user)
+        spec = self.spec()
+        in_child(user, lambda: write(path / "spec.json", spec))
+        return path
+
+    def compose(self, path):
+        return int(text(path / "id"))
+
+    def done(self, user="root", files=3):
+        path = self.waiting(user)
+        self.service.done(self.compose(path), files)
+        if not until(lambda: text(path / "status") == "done\n", 60):
+            raise RuntimeError(f"{path}: {text(path / 'status')} {text(path / 'error')}")
+        return path
+
+    def first_file(self, compose):
+        """A package of a compose."""
+        return next(path for path in sorted((self.composes / str(compose)).rglob("*.rpm")))
+
+
+def waiter(path):
+    """Read in a child; the returned function waits for what it read."""
+    reader, writer = os.pipe()
+    if not os.fork():
+        signal.alarm(20)
+        try:
+            os.write(writer, raw_read(os.open(path, os.O_RDONLY), 4096))
+        except OSError as error:
+            os.write(writer, name_of(error.errno).encode())
+        os._exit(0)
+    os.close(writer)
+
+    def result():
+        data = os.read(reader, 4096)
+        os.close(reader)
+        os.wait()
+        return data
+
+    return result
+
+
+def read_twice(path):
+    fd = os.open(path, os.O_RDONLY)
+    return os.read(fd, 100), os.read(fd, 100)

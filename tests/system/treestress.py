@@ -8,11 +8,10 @@ clients   16 processes of two users make, submit, read, renew and remove request
 expiry    8 readers while composes expire: whole files with the right bytes, or ENOENT at the open
 restart   stop and start under readers and blocked waiters: clean, in time
 """
-import argparse, collections, errno, hashlib, json, os, pathlib, random, signal, subprocess, sys
-import threading, time
+import argparse, collections, errno, hashlib, json, os, random, signal, subprocess, sys, threading
+import time, traceback
 
 from treekit import *
-import treekit
 
 SPEC = '{"source":{"type":"repo","source":"/srv/repo","packages":["ed"]},"seconds_to_live":%d}'
 
@@ -330,7 +329,6 @@ def main():
             globals()[f"group_{group}"](driver, options)
         except Exception as error:
             report(False, f"group {group}", "to run", repr(error))
-            import traceback
             traceback.print_exc()
     same("exit code of the driver", 0, driver.stop()[0])
     driver.remove()
