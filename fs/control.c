@@ -198,22 +198,30 @@ static int slice(const struct text *text, size_t size, uint64_t offset, struct t
 	return text_add(ret, text->data + offset, size < rest ? size : rest);
 }
 
+/* A read that goes on where the last one ended sees the same text, whatever changed meanwhile: 1. */
+static int continued(struct handle *handle, size_t size, uint64_t offset, struct text *ret)
+{
+	int r = 0;
+
+	if (!handle || !offset)
+		return 0;
+	pthread_mutex_lock(&handle->lock);
+	if (handle->filled) {
+		r = slice(&handle->content, size, offset, ret);
+		r = r < 0 ? r : 1;
+	}
+	pthread_mutex_unlock(&handle->lock);
+	return r;
+}
+
 static int content_read(struct fs *fs, const struct inode *node, struct handle *handle, size_t size,
 			uint64_t offset, struct text *ret)
 {
 	struct text fresh = { 0 };
-	bool filled = false;
-	int r = 0;
+	int r = continued(handle, size, offset, ret);
 
-	if (handle && offset) {
-		pthread_mutex_lock(&handle->lock);
-		filled = handle->filled;
-		if (filled)
-			r = slice(&handle->content, size, offset, ret);
-		pthread_mutex_unlock(&handle->lock);
-		if (filled)
-			return r;
-	}
+	if (r)
+		return r < 0 ? r : 0;
 	r = content_make(fs, node, handle ? handle->compose : 0, &fresh);
 	if (!r)
 		r = slice(&fresh, size, offset, ret);
@@ -236,8 +244,11 @@ static int wait_read(struct fs *fs, fuse_req_t req, const struct inode *node, st
 {
 	int64_t compose = handle ? handle->compose : 0;
 	struct text word = { 0 };
-	int r = wait_word(fs, node->id, compose, &word);
+	int r = continued(handle, size, offset, ret);
 
+	if (r)
+		return r < 0 ? r : 0;
+	r = wait_word(fs, node->id, compose, &word);
 	if (!r && !word.length && !offset && flags & O_NONBLOCK)
 		r = -EAGAIN;
 	else if (!r && !word.length && !offset)
@@ -246,7 +257,7 @@ static int wait_read(struct fs *fs, fuse_req_t req, const struct inode *node, st
 	if (!r)
 		r = slice(&word, size, offset, ret);
 	if (!r && word.length && handle)
-		handle_read_once(handle);
+		r = handle_word_said(handle, &word);
 	text_done(&word);
 	return r;
 }

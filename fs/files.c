@@ -287,7 +287,7 @@ void compose_release(struct fs *fs, const struct inode *node)
 int compose_opendir(struct fs *fs, const struct inode *node, struct fuse_file_info *fi)
 {
 	_cleanup_(tree_unrefp) struct tree *tree = NULL;
-	bool final;
+	bool final = false;
 	int r = shown_tree(fs, node->id, false, &tree, &final);
 
 	if (!r)

@@ -264,11 +264,17 @@ void handles_wake_events(struct fs *fs)
 	wake(fs, match_events, NULL);
 }
 
-void handle_read_once(struct handle *handle)
+int handle_word_said(struct handle *handle, const struct text *word)
 {
+	int r;
+
 	pthread_mutex_lock(&handle->lock);
+	text_clear(&handle->content);
+	r = text_add(&handle->content, word->data, word->length);
+	handle->filled = r == 0;
 	handle->read_once = true;
 	pthread_mutex_unlock(&handle->lock);
+	return r;
 }
 
 void handles_accepted(struct fs *fs, int64_t request, int64_t compose)

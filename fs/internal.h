@@ -99,7 +99,8 @@ void handle_poll_set(struct fs *fs, struct handle *handle, struct fuse_pollhandl
  */
 void handles_wake(struct fs *fs, int64_t request, int64_t compose, uint32_t files);
 void handles_wake_events(struct fs *fs);
-void handle_read_once(struct handle *handle); /* the descriptor has got its word */
+/** handle_word_said() - the descriptor has got its word from `wait`: reads that go on get the rest of it */
+int handle_word_said(struct handle *handle, const struct text *word);
 void handles_accepted(struct fs *fs, int64_t request, int64_t compose);
 
 /* ---- drafts.c: text and temporary files of requests not yet accepted ---- */

@@ -289,7 +289,7 @@ static void answer(struct fs *fs, struct waiter *waiter)
 	else
 		r = wait_word(fs, waiter->request, waiter->compose, &text);
 	if (!r && !waiter->events && reference.handle)
-		handle_read_once(reference.handle);
+		r = handle_word_said(reference.handle, &text);
 	if (r < 0)
 		fuse_reply_err(waiter->req, -r);
 	else

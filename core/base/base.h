@@ -153,7 +153,13 @@ int parse_int64(const char *string, int64_t *ret);
 
 /* ---- time -------------------------------------------------------------- */
 
-int64_t time_now(void);		/* seconds since 1970 UTC (CLOCK_REALTIME, so libfaketime works) */
+/**
+ * time_now() - seconds since 1970 UTC, by the one clock that the service goes by
+ *
+ * CLOCK_REALTIME, unless that jumped (against CLOCK_MONOTONIC): then the old clock goes on for a minute, and only a
+ * jump that stays is believed (reliability.md 14). Stamps and judgements so never come from different
+ * clocks. Keeps what it has seen: beside the log level the only thing here that changes. */
+int64_t time_now(void);
 int64_t time_monotonic_ms(void); /* milliseconds since some start; never jumps */
 #define TIME_ISO_SIZE 32
 /** time_iso() - "YYYY-MM-DDTHH:MM:SSZ"; returns @buffer */

@@ -45,7 +45,7 @@ static int move_up(int *fd)
 static int spawn_worker(const struct config *config, int pipe_fd, int state_fd, int work_fd,
 			pid_t *ret_pid)
 {
-	char memory[64], pools[64];
+	char memory[64], pools[64], cpu[64];
 	char *argv[] = { (char[]){ "odcsfs" },
 			 (char[]){ "worker" },
 			 (char[]){ "--pipe-fd=3" },
@@ -59,7 +59,12 @@ static int spawn_worker(const struct config *config, int pipe_fd, int state_fd, 
 	sigset_t none, defaults;
 	int r;
 
-	(void)snprintf(memory, sizeof(memory), "--memory-limit=%" PRId64, config->worker_memory);
+	/* the scheduler ends a worker beyond its limit, and says so; what grows too fast for it to
+	 * see runs into twice as much */
+	(void)snprintf(memory, sizeof(memory), "--memory-limit=%" PRId64,
+		       config->worker_memory > INT64_MAX / 2 ? INT64_MAX
+							     : 2 * config->worker_memory);
+	(void)snprintf(cpu, sizeof(cpu), "--cpu-limit=%" PRId64, config->worker_cpu_seconds);
 	(void)snprintf(pools, sizeof(pools), "--pools-limit=%" PRId64, config->worker_pools);
 	(void)sigemptyset(&none);
 	(void)sigfillset(&defaults);

@@ -59,6 +59,8 @@ static const struct key keys[] = {
 	  "a request directory without an accepted spec goes after this" },
 	{ "lifetime.history", KEY_SECONDS, FIELD(lifetime_history), "2592000", 1, INT32_MAX,
 	  "the request directory of a removed compose goes after this" },
+	{ "lifetime.snapshot", KEY_SECONDS, FIELD(lifetime_snapshot), "604800", 60, INT32_MAX,
+	  "the index of a source repository goes when no compose used it for this long" },
 	{ "fs.list_aliases", KEY_BOOL, FIELD(list_aliases), "no", 0, 0,
 	  "list odcs-ID and latest-… in composes/ (they can always be opened)" },
 	{ "fs.owner_may_expire", KEY_BOOL, FIELD(owner_may_expire), "yes", 0, 0,
@@ -86,6 +88,8 @@ static const struct key keys[] = {
 	  "a worker that needs more fails its compose" },
 	{ "limits.worker_pools", KEY_SIZE, FIELD(worker_pools), "512M", 0, INT64_MAX,
 	  "memory for snapshots that a worker keeps loaded" },
+	{ "limits.worker_cpu_seconds", KEY_SECONDS, FIELD(worker_cpu_seconds), "600", 1, INT32_MAX,
+	  "a compose that takes more processor time fails" },
 	{ "limits.worker_seconds", KEY_SECONDS, FIELD(worker_seconds), "3600", 1, INT32_MAX,
 	  "a compose that takes longer fails" },
 };
@@ -279,6 +283,7 @@ void config_done(struct config *config)
 struct reading {
 	struct config *config;
 	const struct key *last; /* for a value that goes on in the next line */
+	bool seen[ARRAY_SIZE(keys)];
 	struct error *err;
 	int r;
 };
@@ -298,11 +303,14 @@ static int on_entry(void *data, const char *section, const char *name, const cha
 	reading->last = key;
 	if (!key)
 		reading->r = unknown_key(full, reading->err);
-	else if (more && key->type != KEY_WORDS && key->type != KEY_PATHS)
+	else if (reading->seen[key - keys] &&
+		 !(more && (key->type == KEY_WORDS || key->type == KEY_PATHS)))
 		reading->r = error_set(reading->err, -EINVAL, BLAME_REQUEST, full,
 				       "%s is given twice", full);
 	else
 		reading->r = set_key(reading->config, key, value, more, reading->err);
+	if (key)
+		reading->seen[key - keys] = true;
 	return reading->r == 0;
 }
 

@@ -18,7 +18,8 @@ struct config {
 	char *listen;
 	char *public_url; /* "": made from listen */
 	/* [lifetime] seconds */
-	int64_t lifetime_default, lifetime_maximum, lifetime_draft, lifetime_history;
+	int64_t lifetime_default, lifetime_maximum, lifetime_draft, lifetime_history,
+		lifetime_snapshot;
 	/* [fs] */
 	bool list_aliases, owner_may_expire;
 	char *read_mode;	       /* auto, passthrough or splice */
@@ -31,9 +32,10 @@ struct config {
 	char *auth_backend;
 	/* [limits] */
 	int64_t limit_packages, limit_body, limit_drafts, limit_live_composes;
-	int64_t worker_memory;	/* bytes */
-	int64_t worker_pools;	/* bytes of hot pools in each worker */
-	int64_t worker_seconds; /* wall clock of one compose */
+	int64_t worker_memory;	    /* bytes */
+	int64_t worker_pools;	    /* bytes of hot pools in each worker */
+	int64_t worker_cpu_seconds; /* of processor time for one compose */
+	int64_t worker_seconds;	    /* wall clock of one compose */
 };
 
 /** config_init() - every key at its default; -ENOMEM */

@@ -14,13 +14,17 @@
 #include <pthread.h>
 
 /** struct store - the files that composes refer to, and the rule that keeps them together with the
- * catalogue: publishing a result and sweeping what nobody refers to exclude each other */
+ * catalogue: a sweep never meets a result between its check and its row. The check runs under
+ * @lock, and what was checked stands in @in_flight, which a sweep spares, until the row is there */
 struct store {
 	int state_dirfd;
 	struct catalogue *catalogue;
 	struct tree_store *trees;
-	int64_t history_seconds; /* logs of removed composes stay that long */
-	pthread_mutex_t lock;	 /* held from checking a result to its row, and over a sweep */
+	int64_t history_seconds;  /* logs of removed composes stay that long */
+	int64_t snapshot_seconds; /* snapshots that nobody uses stay that long */
+	_Atomic bool full;	  /* too little room for new requests (reserve.c) */
+	pthread_mutex_t lock;	  /* held over a check and over a sweep, not over a verb's news */
+	struct strings in_flight; /* digests of manifests; under lock */
 };
 
 /* ---- child.c: one worker process ---------------------------------------- */
@@ -92,6 +96,15 @@ int expiry_sweep(struct store *store, int64_t min_age_seconds, int64_t *ret_file
 		 int64_t *ret_bytes, struct error *err);
 void expiry_free(struct expiry *expiry);
 DEFINE_FREEP(struct expiry, expiry_free)
+
+/* ---- reserve.c: room that is kept for freeing room --------------------------- */
+
+/** reserve_check() - take the reserve when there is room for it. Any thread, about once a second.
+ * false: so little room is left that new requests must be refused */
+bool reserve_check(struct store *store);
+/** reserve_give_up() - make room for writes that free more; true when there was something to give
+ * up */
+bool reserve_give_up(int state_dirfd);
 
 /* ---- access.c: who may ask for what --------------------------------------- */
 

@@ -3,21 +3,23 @@
  *
  * One thread sleeps until the next expiry time, no longer than CHECK_MS; a change of the catalogue
  * wakes it. Rows go first, files later (STYLE: the catalogue is the truth). Needs no mount.
- *
- * A clock that jumps must not remove anything early: the wall clock is compared with the monotonic
- * one, and after a jump the old clock goes on being used for HOLD_MS. A jump that is taken back
- * within that time changes nothing; one that stays is believed then. After a start the wall clock
- * is believed at once. */
+ * A clock that jumps is time_now()'s to see to. */
 #include "core/daemon/daemon.h"
 
+#include <dirent.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/stat.h>
 #include <time.h>
 
 #define CHECK_MS 5000	    /* longest sleep: how soon a jump of the clock is seen */
-#define HOLD_MS 60000	    /* reliability.md 14: within a minute */
-#define JUMP_SECONDS 5	    /* a smaller difference is slewing, not a jump */
+#define STUCK_MS 2000	    /* between tries when expiry cannot be written */
 #define SWEEP_DELAY_MS 3000 /* after the last expiry: many that end together are swept once */
-#define SWEEP_MIN_AGE 60    /* seconds: files of a result that is being published are young */
-#define TIDY_MS 60000	    /* between looks for old drafts and history */
+#define AGED_MS ((SWEEP_MIN_AGE + 5) * 1000)
+#define SWEEP_MIN_AGE 60 /* seconds: files of a result that is being published are young */
+#define SWEEP_MS 3600000 /* between sweeps when nothing has expired: snapshots age */
+#define TIDY_MS 60000	 /* between looks for old drafts and history */
 
 struct expiry {
 	const struct config *config;
@@ -27,36 +29,11 @@ struct expiry {
 	pthread_cond_t wake;
 	bool stop, changed; /* under lock */
 	/* the thread's own */
-	int64_t real_base,
-		monotonic_base_ms; /* the believed clock: real = base + monotonic - base */
-	int64_t jump_since_ms;	   /* 0: no jump under watch */
-	int64_t sweep_at_ms;	   /* 0: nothing to sweep */
+	int64_t sweep_at_ms;
+	int64_t expired_ms; /* when something ended last, or the start: orphans may come of it */
+	bool stuck;	    /* the last expiry could not be written */
 	int64_t tidy_at_ms;
 };
-
-/* seconds since 1970 by the believed clock */
-static int64_t believed_now(struct expiry *expiry)
-{
-	int64_t mono = time_monotonic_ms(), real = time_now();
-	int64_t expected = expiry->real_base + (mono - expiry->monotonic_base_ms) / 1000;
-	int64_t drift = real - expected;
-
-	if (drift > -JUMP_SECONDS && drift < JUMP_SECONDS) {
-		expiry->jump_since_ms = 0;
-	} else if (!expiry->jump_since_ms) {
-		expiry->jump_since_ms = mono;
-		log_warning("the clock jumped by %" PRId64 " s; believed in %d s if it stays so",
-			    drift, HOLD_MS / 1000);
-		return expected;
-	} else if (mono - expiry->jump_since_ms < HOLD_MS) {
-		return expected;
-	} else {
-		expiry->jump_since_ms = 0;
-	}
-	expiry->real_base = real;
-	expiry->monotonic_base_ms = mono;
-	return real;
-}
 
 /* ---- one sweep --------------------------------------------------------------- */
 
@@ -83,6 +60,43 @@ static bool log_live(void *data, int64_t id)
 	return compose->state != STATE_REMOVED || compose->time_removed >= rule->removed_before;
 }
 
+/* .SHA.PID is being built by that worker. Another process that got its number spares it for now. */
+static bool is_being_built(const char *name)
+{
+	const char *dot = strrchr(name, '.');
+	int64_t pid = 0;
+
+	return dot && parse_int64(dot + 1, &pid) == 0 && pid > 0 &&
+	       (kill((pid_t)pid, 0) == 0 || errno != ESRCH);
+}
+
+/* snapshots that a killed worker left half built, and those that nobody has used for long */
+static int sweep_snapshots(struct store *store, int64_t *ret_files)
+{
+	int fd = directory_open(store->state_dirfd, "snapshots");
+	int64_t used_before = time_now() - store->snapshot_seconds;
+	struct dirent *entry;
+	struct stat st;
+	DIR *list;
+
+	list = fd < 0 ? NULL : fdopendir(fd);
+	if (!list)
+		return fd < 0 ? fd : -errno;
+	while ((entry = readdir(list))) {
+		const char *name = entry->d_name;
+		bool over;
+
+		if (!strcmp(name, ".") || !strcmp(name, "..") ||
+		    fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		over = name[0] == '.' ? !is_being_built(name) : st.st_mtime < used_before;
+		if (over && directory_remove(fd, name) == 0)
+			++*ret_files;
+	}
+	(void)closedir(list);
+	return 0;
+}
+
 int expiry_sweep(struct store *store, int64_t min_age_seconds, int64_t *ret_files,
 		 int64_t *ret_bytes, struct error *err)
 {
@@ -93,6 +107,8 @@ int expiry_sweep(struct store *store, int64_t min_age_seconds, int64_t *ret_file
 
 	(void)pthread_mutex_lock(&store->lock);
 	r = catalogue_manifests(store->catalogue, add_manifest, &live, err);
+	if (r >= 0 && strings_copy(&live, &store->in_flight) < 0)
+		r = error_oom(err);
 	if (r >= 0) {
 		strings_sort(&live);
 		r = tree_store_sweep(store->trees, &live, log_live, &rule, min_age_seconds,
@@ -100,39 +116,56 @@ int expiry_sweep(struct store *store, int64_t min_age_seconds, int64_t *ret_file
 	}
 	(void)pthread_mutex_unlock(&store->lock);
 	strings_done(&live);
+	if (r >= 0 && sweep_snapshots(store, ret_files) < 0)
+		log_warning("clean-up: cannot look through the snapshots");
 	return r;
 }
 
 static void sweep(struct expiry *expiry)
 {
-	int64_t files = 0, bytes = 0, started = time_monotonic_ms(), took;
+	int64_t files = 0, bytes = 0, started = time_monotonic_ms(), took, now;
 	struct error err = { 0 };
 
 	if (expiry_sweep(expiry->store, SWEEP_MIN_AGE, &files, &bytes, &err) < 0)
 		log_error("clean-up: %s", err.message);
 	else if (files)
 		log_info("clean-up: %" PRId64 " files, %" PRId64 " bytes", files, bytes);
-	took = time_monotonic_ms() - started;
-	/* again once the files that were too young have aged; a slow sweep is not repeated at once
+	now = time_monotonic_ms();
+	took = now - started;
+	/* what was too young is looked at again once it has aged; a slow sweep is not repeated soon
 	 */
-	expiry->sweep_at_ms = files ? started + took * 20 + (SWEEP_MIN_AGE + 1) * 1000 : 0;
+	expiry->sweep_at_ms =
+		now - expiry->expired_ms < AGED_MS ? expiry->expired_ms + AGED_MS : now + SWEEP_MS;
+	if (expiry->sweep_at_ms < now + took * 20)
+		expiry->sweep_at_ms = now + took * 20;
 }
 
 /* ---- the thread --------------------------------------------------------------- */
 
 static void expire(struct expiry *expiry, int64_t now)
 {
+	struct store *store = expiry->store;
 	struct error err = { 0 };
 	int64_t count;
 
 	do {
-		count = 0;
-		if (catalogue_expire(expiry->store->catalogue, now, &count, &err) < 0) {
-			log_error("expiry: %s", err.message);
-			return;
+		int r = catalogue_expire(store->catalogue, now, &count, &err);
+
+		count = r < 0 ? 0 : count;
+		if (r == -ENOSPC && reserve_give_up(store->state_dirfd)) {
+			log_warning("the disk of the state directory is full: expiry goes on in "
+				    "the reserve");
+			r = catalogue_expire(store->catalogue, now, &count, &err);
+			expiry->sweep_at_ms = 0; /* what is over makes room at once */
 		}
-		if (count)
-			expiry->sweep_at_ms = time_monotonic_ms() + SWEEP_DELAY_MS;
+		if (r < 0 && !expiry->stuck)
+			log_error("expiry: %s; tried again every %d s", err.message,
+				  STUCK_MS / 1000);
+		expiry->stuck = r < 0;
+		if (count) {
+			expiry->expired_ms = time_monotonic_ms();
+			expiry->sweep_at_ms = expiry->expired_ms + SWEEP_DELAY_MS;
+		}
 	} while (count);
 }
 
@@ -162,6 +195,8 @@ static int64_t next_pause(struct expiry *expiry, int64_t now)
 		log_error("expiry: %s", err.message);
 	if (next != INT64_MAX && next - now < CHECK_MS / 1000)
 		pause = next > now ? (next - now) * 1000 : 200;
+	if (expiry->stuck)
+		return STUCK_MS;
 	/* whole seconds: the time itself may begin anywhere within the second we are in */
 	if (pause < CHECK_MS && pause > 200)
 		pause -= 200;
@@ -179,10 +214,11 @@ static void *run(void *data)
 
 		expiry->changed = false;
 		(void)pthread_mutex_unlock(&expiry->lock);
-		now = believed_now(expiry);
+		now = time_now();
+		atomic_store(&expiry->store->full, !reserve_check(expiry->store));
 		expire(expiry, now);
 		tidy(expiry, now);
-		if (expiry->sweep_at_ms && time_monotonic_ms() >= expiry->sweep_at_ms)
+		if (time_monotonic_ms() >= expiry->sweep_at_ms)
 			sweep(expiry);
 		pause = next_pause(expiry, now);
 		(void)clock_gettime(CLOCK_MONOTONIC, &until);
@@ -223,9 +259,7 @@ int expiry_start(const struct config *config, struct store *store, struct expiry
 		return error_oom(err);
 	expiry->config = config;
 	expiry->store = store;
-	expiry->real_base = time_now();
-	expiry->monotonic_base_ms = time_monotonic_ms();
-	expiry->sweep_at_ms = expiry->monotonic_base_ms; /* what the last run left behind */
+	expiry->expired_ms = expiry->sweep_at_ms = time_monotonic_ms(); /* what the last run left */
 	(void)pthread_mutex_init(&expiry->lock, NULL);
 	(void)pthread_condattr_init(&monotonic);
 	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);

@@ -114,6 +114,9 @@ int main(int argc, char **argv)
 {
 	const char *verb = argc > 1 ? argv[1] : "";
 
+	if (argc == 3 && strcmp(verb, "worker") != 0 &&
+	    (!strcmp(argv[2], "--help") || !strcmp(argv[2], "-h")))
+		verb = "--help";
 	if (!strcmp(verb, "serve"))
 		return with_config(argc - 1, argv + 1, serve);
 	if (!strcmp(verb, "config"))

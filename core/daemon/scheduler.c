@@ -14,23 +14,33 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define WATCH_INTERVAL_MS 100 /* between looks at memory and time of busy workers */
+#define WATCH_INTERVAL_MS 50 /* between looks at memory and time of busy workers */
 #define RESPAWN_MIN_MS 50
 #define RESPAWN_MAX_MS 10000
 #define STEADY_MS 2000 /* a worker that lived that long starts anew with RESPAWN_MIN_MS */
+#define READY_MS 30000 /* from a worker's start to its first word */
+#define OWED_MS 1000   /* between tries to write down a failure */
 #define FAILURE_PREFIX "Error while generating compose: "
 
 struct slot {
 	struct child *child; /* NULL: to be started at respawn_ms */
 	bool ready;
-	_Atomic int64_t job; /* id, 0: idle */
-	_Atomic bool cancelled;
+	_Atomic int64_t job;	   /* id, 0: idle */
+	_Atomic int64_t cancelled; /* id of a compose that is not wanted any more */
 	bool retried;
 	struct job *work; /* kept for the second try */
 	char *source;	  /* of the last job: its snapshots are loaded here */
 	int log_fd;
 	int64_t started_ms, deadline_ms, respawn_ms, pause_ms;
 	char reason[256]; /* why we killed it, or "" */
+};
+
+/* struct owed - a verdict that could not be written (no room on the disk): tried again until it is
+ */
+struct owed {
+	struct owed *next;
+	int64_t id;
+	char *reason;
 };
 
 struct scheduler {
@@ -42,6 +52,9 @@ struct scheduler {
 	_Atomic int64_t alive, deaths; /* workers, for the metrics */
 	struct slot *slot;
 	size_t slots;
+	struct owed *owed; /* the thread's own */
+	int64_t owed_ms;   /* when to try again */
+	int64_t claim_ms;  /* not before: the last claim could not be written */
 };
 
 static void kick(struct scheduler *scheduler)
@@ -65,9 +78,17 @@ void scheduler_changed(void *data, const struct catalogue_event *event)
 		return;
 	for (size_t i = 0; i < scheduler->slots; i++)
 		if (atomic_load(&scheduler->slot[i].job) == event->compose->id) {
-			atomic_store(&scheduler->slot[i].cancelled, true);
+			atomic_store(&scheduler->slot[i].cancelled, event->compose->id);
 			kick(scheduler);
 		}
+}
+
+/* is the job at hand one that was cancelled? */
+static bool is_cancelled(struct slot *slot)
+{
+	int64_t id = atomic_load(&slot->job);
+
+	return id && atomic_load(&slot->cancelled) == id;
 }
 
 static void log_line(struct slot *slot, const char *text)
@@ -98,30 +119,79 @@ static void job_over(struct scheduler *scheduler, struct slot *slot)
 	job_free(slot->work);
 	slot->work = NULL;
 	slot->retried = false;
-	atomic_store(&slot->cancelled, false);
 	progress(scheduler, id);
+}
+
+/* 0 when the row says so now, or says something final already */
+static int write_failure(struct scheduler *scheduler, int64_t id, const char *reason)
+{
+	struct error err = { 0 };
+	int r = catalogue_fail(scheduler->options->store->catalogue, id, reason, &err);
+
+	if (r >= 0 || r == -ESTALE || r == -ENOENT)
+		return 0;
+	log_error("compose %" PRId64 ": cannot note its failure: %s", id, err.message);
+	return r;
+}
+
+static void owe(struct scheduler *scheduler, int64_t id, const char *reason)
+{
+	struct owed *owed = calloc(1, sizeof(*owed));
+
+	if (!owed)
+		return; /* the row is taken up again at the next start */
+	owed->id = id;
+	owed->reason = strdup(reason);
+	owed->next = scheduler->owed;
+	scheduler->owed = owed;
+	scheduler->owed_ms = time_monotonic_ms() + OWED_MS;
+}
+
+static void pay_owed(struct scheduler *scheduler)
+{
+	struct owed **place = &scheduler->owed;
+
+	if (!*place || time_monotonic_ms() < scheduler->owed_ms)
+		return;
+	scheduler->owed_ms = time_monotonic_ms() + OWED_MS;
+	while (*place) {
+		struct owed *owed = *place;
+
+		if (write_failure(scheduler, owed->id,
+				  owed->reason ? owed->reason : FAILURE_PREFIX "out of memory") < 0)
+			return; /* still no room: the others need not be tried */
+		*place = owed->next;
+		free(owed->reason);
+		free(owed);
+	}
 }
 
 static void fail_job(struct scheduler *scheduler, struct slot *slot, const char *text)
 {
 	_cleanup_(text_done) struct text reason = { 0 };
 	int64_t id = atomic_load(&slot->job);
-	struct error err = { 0 };
-	int r;
 
 	(void)text_addf(&reason, FAILURE_PREFIX "%s", text);
 	log_line(slot, reason.failed ? text : reason.data);
 	/* out of the slot first: the news of this failure is no cancellation of a running job */
 	atomic_store(&slot->job, 0);
-	r = catalogue_fail(scheduler->options->store->catalogue, id,
-			   reason.failed ? text : reason.data, &err);
-	if (r < 0 && r != -ESTALE)
-		log_error("compose %" PRId64 ": cannot note its failure: %s", id, err.message);
+	if (write_failure(scheduler, id, reason.failed ? text : reason.data) < 0)
+		owe(scheduler, id, reason.failed ? text : reason.data);
 	atomic_store(&slot->job, id);
 	job_over(scheduler, slot);
 }
 
 /* ---- a result -------------------------------------------------------------- */
+
+static void in_flight_remove(struct strings *list, const char *digest)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (!strcmp(list->item[i], digest)) {
+			free(list->item[i]);
+			list->item[i] = list->item[--list->count];
+			return;
+		}
+}
 
 static int publish(struct scheduler *scheduler, struct slot *slot, const struct outcome *outcome,
 		   struct error *err)
@@ -131,8 +201,14 @@ static int publish(struct scheduler *scheduler, struct slot *slot, const struct 
 
 	(void)pthread_mutex_lock(&store->lock);
 	r = tree_store_publish(store->trees, child_work_dirfd(slot->child), outcome, err);
-	if (r >= 0)
-		r = catalogue_finish(store->catalogue, outcome->id, outcome, err);
+	if (r >= 0 && strings_add(&store->in_flight, outcome->manifest) < 0)
+		r = error_oom(err);
+	(void)pthread_mutex_unlock(&store->lock);
+	if (r < 0)
+		return r;
+	r = catalogue_finish(store->catalogue, outcome->id, outcome, err);
+	(void)pthread_mutex_lock(&store->lock);
+	in_flight_remove(&store->in_flight, outcome->manifest);
 	(void)pthread_mutex_unlock(&store->lock);
 	return r;
 }
@@ -233,6 +309,7 @@ static void bury(struct scheduler *scheduler, struct slot *slot)
 	const struct config *config = scheduler->options->config;
 	_cleanup_(text_done) struct text words = { 0 };
 	int64_t peak = 0, lived = time_monotonic_ms() - slot->started_ms;
+	int64_t pid = child_pid(slot->child);
 
 	(void)text_adds(&words, "the worker ");
 	child_death(slot->child, &words, &peak);
@@ -243,10 +320,9 @@ static void bury(struct scheduler *scheduler, struct slot *slot)
 		(void)text_addf(&words, ": it had reached its memory limit of %" PRId64 " MiB",
 				config->worker_memory >> 20);
 	}
-	if (!atomic_load(&slot->cancelled))
-		log_warning("worker %" PRId64 ": %s", child_pid(slot->child),
-			    words.failed ? "died" : words.data);
-	if (atomic_load(&slot->job) && atomic_load(&slot->cancelled))
+	if (!is_cancelled(slot))
+		log_warning("worker %" PRId64 ": %s", pid, words.failed ? "died" : words.data);
+	if (is_cancelled(slot))
 		job_over(scheduler, slot);
 	else if (atomic_load(&slot->job))
 		fail_job(scheduler, slot, words.failed ? "the worker died" : words.data);
@@ -308,7 +384,7 @@ static void judge_busy(struct scheduler *scheduler, struct slot *slot)
 {
 	const struct config *config = scheduler->options->config;
 
-	if (atomic_load(&slot->cancelled))
+	if (is_cancelled(slot))
 		(void)snprintf(slot->reason, sizeof(slot->reason), "cancelled");
 	else if (time_monotonic_ms() > slot->deadline_ms)
 		(void)snprintf(slot->reason, sizeof(slot->reason),
@@ -359,6 +435,15 @@ static int make_job(const struct config *config, struct compose *compose, struct
 	return 0;
 }
 
+static bool no_longer_wanted(struct scheduler *scheduler, int64_t id)
+{
+	_cleanup_(compose_freep) struct compose *now = NULL;
+	struct error err = { 0 };
+
+	return catalogue_get(scheduler->options->store->catalogue, id, &now, &err) >= 0 &&
+	       now->state != STATE_GENERATING;
+}
+
 static void give(struct scheduler *scheduler, struct slot *slot, struct compose *compose)
 {
 	const struct config *config = scheduler->options->config;
@@ -373,7 +458,9 @@ static void give(struct scheduler *scheduler, struct slot *slot, struct compose 
 	if (slot->log_fd < 0)
 		log_warning("compose %" PRId64 ": no log: %s", compose->id, err.message);
 	log_line(slot, "Compose thread started");
-	if (spec_check_label(compose->spec, &err) < 0)
+	if (no_longer_wanted(scheduler, compose->id)) /* cancelled before the slot had its number */
+		job_over(scheduler, slot);
+	else if (spec_check_label(compose->spec, &err) < 0)
 		fail_job(scheduler, slot, err.message);
 	else if (make_job(config, compose, &slot->work) < 0 || send_job(slot) < 0)
 		fail_job(scheduler, slot, "out of memory");
@@ -383,14 +470,19 @@ static void hand_out(struct scheduler *scheduler)
 {
 	struct slot *slot;
 
+	if (time_monotonic_ms() < scheduler->claim_ms)
+		return;
 	while ((slot = idle_slot(scheduler, NULL)) && atomic_exchange(&scheduler->work, false)) {
 		_cleanup_(compose_freep) struct compose *compose = NULL;
 		struct slot *loaded;
 		struct error err = { 0 };
 		int r = catalogue_claim(scheduler->options->store->catalogue, &compose, &err);
 
-		if (r < 0)
+		if (r < 0) {
 			log_error("cannot take up a compose: %s", err.message);
+			atomic_store(&scheduler->work, true);
+			scheduler->claim_ms = time_monotonic_ms() + OWED_MS;
+		}
 		if (r <= 0)
 			return;
 		atomic_store(&scheduler->work, true); /* until a claim says there is no more */
@@ -414,13 +506,17 @@ static int prepare_poll(struct scheduler *scheduler, struct pollfd *polls)
 			polls[i + 1].events = POLLIN;
 			if (child_wants_write(slot->child))
 				polls[i + 1].events |= POLLOUT;
-			wait = atomic_load(&slot->job) ? WATCH_INTERVAL_MS : -1;
+			wait = atomic_load(&slot->job) ? WATCH_INTERVAL_MS
+			       : slot->ready	       ? -1
+						       : READY_MS;
 		} else {
 			wait = slot->respawn_ms > now ? slot->respawn_ms - now : 0;
 		}
 		if (wait >= 0 && (timeout < 0 || wait < timeout))
 			timeout = wait;
 	}
+	if ((scheduler->owed || scheduler->claim_ms > now) && (timeout < 0 || timeout > OWED_MS))
+		timeout = OWED_MS;
 	return (int)timeout;
 }
 
@@ -434,6 +530,10 @@ static void serve_slot(struct scheduler *scheduler, size_t number, short events)
 		(void)child_flush(slot->child);
 	if (slot->child && (events & (POLLIN | POLLHUP | POLLERR)))
 		receive(scheduler, slot);
+	if (slot->child && !slot->ready && time_monotonic_ms() - slot->started_ms > READY_MS) {
+		(void)snprintf(slot->reason, sizeof(slot->reason), "the worker does not get ready");
+		bury(scheduler, slot);
+	}
 	if (slot->child && atomic_load(&slot->job))
 		judge_busy(scheduler, slot);
 }
@@ -453,6 +553,7 @@ static void *run(void *data)
 			(void)!read(scheduler->event_fd, &count, sizeof(count));
 		for (size_t i = 0; i < scheduler->slots; i++)
 			serve_slot(scheduler, i, polls[i + 1].revents);
+		pay_owed(scheduler);
 		hand_out(scheduler);
 	}
 	return NULL;
@@ -512,6 +613,13 @@ void scheduler_free(struct scheduler *scheduler)
 		closep(&slot->log_fd);
 		job_free(slot->work);
 		free(slot->source);
+	}
+	while (scheduler->owed) {
+		struct owed *owed = scheduler->owed;
+
+		scheduler->owed = owed->next;
+		free(owed->reason);
+		free(owed);
 	}
 	closep(&scheduler->event_fd);
 	free(scheduler->slot);

@@ -37,7 +37,7 @@ struct daemon {
 	pthread_t fs_thread, notify_thread, rest_threads[REST_WRITERS];
 	size_t rest_running;
 	bool fs_running, notify_running;
-	_Atomic bool draining; /* stopping: no new requests in the tree */
+	bool mount_wanted; /* SIGHUP came while an unmounted tree was still held open */
 };
 
 static const char readme_text[] =
@@ -105,6 +105,10 @@ static int open_store(struct daemon *daemon, struct error *err)
 	if (asprintf(&catalogue, "%s/catalogue.sqlite", config->state_dir) < 0)
 		return error_oom(err);
 	r = catalogue_open(catalogue, NULL, &daemon->store.catalogue, err);
+	if (r == -ENOSPC && reserve_give_up(daemon->store.state_dirfd)) {
+		log_warning("%s: started in the reserve", err->message);
+		r = catalogue_open(catalogue, NULL, &daemon->store.catalogue, err);
+	}
 	if (r >= 0)
 		r = catalogue_requeue(daemon->store.catalogue, &count, err);
 	if (r >= 0)
@@ -117,12 +121,21 @@ static int open_store(struct daemon *daemon, struct error *err)
 
 /* ---- what the rooms ask back -------------------------------------------------- */
 
+static int no_room(const struct daemon *daemon, struct error *err)
+{
+	return error_set(err, -ENOSPC, BLAME_US, NULL,
+			 "no room left on the disk of the state directory %s",
+			 daemon->config->state_dir);
+}
+
 static int authorise_tree(void *data, uint32_t uid, uint32_t gid, const struct spec *spec,
 			  struct error *err)
 {
 	struct daemon *daemon = data;
 
 	(void)uid, (void)gid; /* the kernel says who it is: always a user of this machine */
+	if (atomic_load(&daemon->store.full))
+		return no_room(daemon, err);
 	return access_repo(daemon->config, true, spec, err);
 }
 
@@ -130,7 +143,7 @@ static int admit(void *data, uint32_t uid, uint32_t gid)
 {
 	struct daemon *daemon = data;
 
-	return atomic_load(&daemon->draining) ? -EROFS : access_admit(daemon->config, uid, gid);
+	return access_admit(daemon->config, uid, gid);
 }
 
 static enum fs_read_mode read_mode(const struct config *config)
@@ -146,6 +159,8 @@ static int authorise_rest(void *data, const char *owner, bool local, const struc
 	struct daemon *daemon = data;
 
 	(void)owner;
+	if (atomic_load(&daemon->store.full))
+		return no_room(daemon, err);
 	return access_repo(daemon->config, local, spec, err);
 }
 
@@ -441,7 +456,8 @@ static void stop(struct daemon *daemon)
 	struct expiry *expiry = daemon->expiry;
 	struct fs *fs = daemon->fs;
 
-	atomic_store(&daemon->draining, true);
+	if (fs)
+		fs_drain(fs, true);
 	ROOM_SET(daemon, rest, NULL);
 	rest_stop(rest);
 	while (daemon->rest_running)
@@ -470,11 +486,30 @@ static void stop(struct daemon *daemon)
 	free(daemon->version);
 }
 
+/* is the tree where it belongs, or was it taken away while somebody holds a file in it open? */
+static bool tree_visible(const struct daemon *daemon)
+{
+	_cleanup_(freep) char *real = realpath(daemon->config->mountpoint, NULL), *text = NULL;
+	_cleanup_(freep) char *needle = NULL;
+
+	if (!real || file_read(AT_FDCWD, "/proc/self/mounts", 16 << 20, &text, NULL) < 0 ||
+	    asprintf(&needle, " %s fuse.odcsfs ", real) < 0)
+		return true; /* unknown: leave it alone */
+	return strstr(text, needle);
+}
+
+/* SIGHUP: mount again. A tree that was unmounted lazily ends at its last close: then the wish is
+ * kept. */
 static void on_hangup(struct daemon *daemon)
 {
 	struct error err = { 0 };
 
-	if (!daemon->fs || fs_mounted(daemon->fs))
+	if (!daemon->fs)
+		return;
+	daemon->mount_wanted = fs_mounted(daemon->fs) && !tree_visible(daemon);
+	if (daemon->mount_wanted)
+		log_info("mounted again as soon as the last open file of the old mount is closed");
+	if (fs_mounted(daemon->fs))
 		return;
 	if (mount_tree(daemon, &err) < 0)
 		log_error("cannot mount again: %s", err.message);
@@ -491,9 +526,9 @@ static void wait_for_end(struct daemon *daemon, const sigset_t *signals)
 
 		if (signal == SIGTERM || signal == SIGINT)
 			return;
-		if (signal == SIGHUP)
+		if (signal == SIGHUP || (daemon->mount_wanted && !fs_mounted(daemon->fs)))
 			on_hangup(daemon);
-		else
+		if (signal < 0)
 			rest_tick(daemon->rest);
 	}
 }
@@ -515,6 +550,7 @@ int serve(const struct config *config)
 	(void)pthread_mutex_init(&daemon.store.lock, NULL);
 	(void)pthread_rwlock_init(&daemon.rooms_lock, NULL);
 	daemon.store.history_seconds = config->lifetime_history;
+	daemon.store.snapshot_seconds = config->lifetime_snapshot;
 	r = start(&daemon, &err);
 	if (r < 0) {
 		log_error("%s", err.message);
@@ -528,6 +564,7 @@ int serve(const struct config *config)
 	}
 	stop(&daemon);
 	(void)pthread_mutex_destroy(&daemon.store.lock);
+	strings_done(&daemon.store.in_flight);
 	(void)pthread_rwlock_destroy(&daemon.rooms_lock);
 	return r < 0 ? 1 : 0;
 }

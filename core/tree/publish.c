@@ -114,6 +114,17 @@ static int publish_blob(struct tree_store *store, int work_dirfd, const char *di
 	return r;
 }
 
+/* A blob of another size than a manifest says: one of the two is wrong, and the blob's own name
+ * tells which. A damaged one goes, so that the next try writes it. */
+static void judge_size(struct tree_store *store, const char *name)
+{
+	_cleanup_(closep) int fd = openat(store->blobs, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	char digest[DIGEST_HEX_SIZE];
+
+	if (fd >= 0 && sha256_file(fd, digest, NULL) == 0 && strcmp(digest, name) != 0)
+		(void)unlinkat(store->blobs, name, 0);
+}
+
 static int check_blob(struct tree_store *store, const struct manifest_record *record,
 		      struct error *err)
 {
@@ -128,9 +139,11 @@ static int check_blob(struct tree_store *store, const struct manifest_record *re
 	if (r < 0)
 		return error_set(err, -EBADMSG, BLAME_US, NULL, "manifest: blob %s: is not there",
 				 name);
-	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != record->size)
+	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != record->size) {
+		judge_size(store, name);
 		return error_set(err, -EBADMSG, BLAME_US, NULL,
 				 "manifest: blob %s: has another size", name);
+	}
 	return 0;
 }
 

@@ -8,6 +8,10 @@
  * set uses it, and a few more, since they cost only a mapping. One thread. */
 #include "resolver/sources/set.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#define MARK_SECONDS 3600 /* a snapshot in use is marked no more often */
 #define SNAPSHOTS_IDLE_MAX 8
 
 struct hot {
@@ -97,6 +101,17 @@ static void close_idle(struct pools *pools)
 	}
 }
 
+/* The service removes snapshots that nobody has used for long, judged by the time of their folder.
+ */
+static void mark_used(struct pools *pools, const char *digest)
+{
+	struct stat st;
+
+	if (fstatat(pools->snapshots_dirfd, digest, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    st.st_mtime < time_now() - MARK_SECONDS)
+		(void)utimensat(pools->snapshots_dirfd, digest, NULL, AT_SYMLINK_NOFOLLOW);
+}
+
 int pools_open(struct pools *pools, const char *digest, struct held **ret, struct error *err)
 {
 	struct held *held = NULL, **more;
@@ -121,6 +136,7 @@ int pools_open(struct pools *pools, const char *digest, struct held **ret, struc
 		}
 		pools->held[pools->held_count++] = held;
 	}
+	mark_used(pools, digest);
 	held->users++;
 	held->used = ++pools->clock;
 	*ret = held;

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
 """tests/system/crash.py: workers and the service are killed with -9; nothing accepted is lost."""
-import contextlib, os, pathlib, random, signal, sqlite3, sys, threading, time
+import contextlib, os, pathlib, random, signal, sqlite3, struct, sys, threading, time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import *
 
-ROUNDS = int(os.environ.get("ODCSFS_ROUNDS", "6"))
+NAMES = sorted({p.name.rsplit("-", 2)[0] for p in BASE.rglob("*.rpm")})
+ROUNDS = int(os.environ.get("ODCSFS_ROUNDS", "20"))
 
 
 def test_worker_killed(service):
@@ -63,6 +64,53 @@ def test_memory_and_time():
         service.compose("next", repo_spec(BASE, packages=["nginx"]))
 
 
+def test_workers_killed_at_random():
+    """workers die at random moments under load: each request ends, and a failed one says why"""
+    with Service(f"repo.allowed={UNIVERSE}") as service:
+        requests = [service.submit(f"random{i}", repo_spec(BASE, packages=[NAMES[i % len(NAMES)]], flags=["no_deps"]))
+                    for i in range(4 * ROUNDS)]
+        for _ in range(ROUNDS):
+            time.sleep(random.random() * 0.1)
+            with contextlib.suppress(ProcessLookupError, IndexError):
+                os.kill(random.choice(service.children()), signal.SIGKILL)
+        words = [(r / "wait").read_text().strip() for r in requests]
+        reasons = [(r / "error").read_text() for r, w in zip(requests, words) if w == "failed"]
+        check(all(w in ("done", "failed") for w in words), f"final states: {set(words)}")
+        check(all("killed by signal 9" in r for r in reasons), f"reasons: {set(reasons)}")
+        check(words.count("done") >= len(words) - ROUNDS, f"{len(reasons)} failed by {ROUNDS} kills")
+        check_orphans(service)
+
+
+def manifest_blobs(path):
+    """digests of the blobs that a manifest names (core/tree/manifest.h)"""
+    data = path.read_bytes()
+    size, count = struct.unpack_from("<II", data, 8)
+    records = (data[64 + i * size:64 + (i + 1) * size] for i in range(count))
+    return {r[40:72].hex() for r in records if r[32] in (3, 4)}
+
+
+def check_orphans(service):
+    """after one clean-up pass every file has an owner, and none that has one is gone"""
+    same(service.stop(), 0, "stop")
+    old = time.time() - 3600
+    for kind in ("manifests", "blobs"):
+        for path in (service.state / kind).iterdir():
+            os.utime(path, (old, old))
+    (service.state / "blobs" / ("0" * 64)).write_bytes(b"nobody's")
+    os.utime(service.state / "blobs" / ("0" * 64), (old, old))
+    with contextlib.closing(sqlite3.connect(service.state / "catalogue.sqlite")) as database:
+        live = {row[0] for row in database.execute(
+            "SELECT DISTINCT manifest FROM composes WHERE state = 2 AND manifest IS NOT NULL")}
+    service.start()
+    check(wait_for(lambda: not (service.state / "blobs" / ("0" * 64)).exists(), 10), "clean-up after a start")
+    manifests = {p.name for p in (service.state / "manifests").iterdir()}
+    same(manifests, live, "manifests after the clean-up")
+    wanted = set().union(*(manifest_blobs(service.state / "manifests" / m) for m in manifests)) if manifests else set()
+    same({p.name for p in (service.state / "blobs").iterdir()}, wanted, "blobs after the clean-up")
+    same([p.name for p in (service.state / "snapshots").iterdir() if p.name.startswith(".")], [],
+         "half-built snapshots after the clean-up")
+
+
 def submit_for_ever(service, accepted, stop, name):
     """accepted: ids that the service answered with"""
     import http.client, json
@@ -106,10 +154,10 @@ def test_service_killed():
             break
     done = sum(service.record(n)["state_name"] == "done" for n in accepted)
     same(done, len(accepted), "all of them done: the requests were good")
+    check_orphans(service)
     same(service.stop(), 0, "stop")
-    with sqlite3.connect(service.state / "catalogue.sqlite") as database:
+    with contextlib.closing(sqlite3.connect(service.state / "catalogue.sqlite")) as database:
         same(database.execute("PRAGMA integrity_check").fetchall(), [("ok",)], "integrity")
-    database.close()
     print(f"{len(accepted)} composes accepted over {ROUNDS} kills", flush=True)
     service.close()
 
@@ -123,6 +171,8 @@ def main():
         print("ok hung workers", flush=True)
     test_memory_and_time()
     print("ok limits", flush=True)
+    test_workers_killed_at_random()
+    print("ok random workers", flush=True)
     test_service_killed()
     end()
 
