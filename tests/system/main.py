@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
-"""tests/system/main.py: twenty composes over universe-small, each used for what it is for.
+"""tests/system/main.py: more than twenty composes over universe-small, each used for what it is for.
 
 For each: dnf's own choice from the same sources is the expected package set; dnf installs every requested
-package from the mount and over HTTP; createrepo_c over the mounted packages gives the same package
-elements as ours; mergerepo_c reads it.
+package from the mount and over HTTP into an empty root, and rpm's database there holds it; createrepo_c
+over the mounted packages gives the same package elements as ours; mergerepo_c merges it with another.
 """
-import gzip, json, os, pathlib, shutil, subprocess, sys, tempfile
+import functools, gzip, json, os, pathlib, shutil, subprocess, sys, tempfile
 import xml.etree.ElementTree as ET
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -44,12 +44,18 @@ def nevra(package):
     return f"{package.name}-{package.epoch}:{package.version}-{package.release}.{package.arch}"
 
 
-def closure(base, names, leave_out=()):
-    """What `dnf install NAMES` would fetch, without what comes from the repositories in leave_out."""
+def closure(base, names, lookaside=()):
+    """What `dnf install NAMES` would fetch. With lookaside repositories a requested name is taken from the
+    others, whatever the priorities say; its dependencies follow the priorities; what comes out of the
+    lookaside repositories is left out."""
     for name in names:
-        base.install(name)
+        if lookaside:
+            found = base.sack.query().available().filter(name=name, reponame__neq=list(lookaside))
+            base.package_install(found.latest().run()[0])
+        else:
+            base.install(name)
     base.resolve()
-    return {nevra(p) for p in base.transaction.install_set if p.reponame not in leave_out}
+    return {nevra(p) for p in base.transaction.install_set if p.reponame not in lookaside}
 
 
 def elements(folder, kind):
@@ -72,22 +78,34 @@ def elements(folder, kind):
     return result
 
 
+FORMAT = "%{NAME}-%{EPOCHNUM}:%{VERSION}-%{RELEASE}.%{ARCH}\n"
+
+
+def nevras(paths):
+    """what rpm reads in the headers of package files"""
+    if not paths:
+        return set()
+    out = run("rpm", "-qp", "--nosignature", "--qf", FORMAT, *paths)
+    check(out.returncode == 0, f"rpm -qp: {out.stderr}")
+    return set(out.stdout.split())
+
+
 def names_in(tree):
-    return {nevra_of_file(p) for p in tree.rglob("*.rpm")}
+    return nevras(list(tree.rglob("*.rpm")))
 
 
-def nevra_of_file(path):
-    out = run("rpm", "-qp", "--nosignature", "--qf",
-              "%{NAME}-%{EPOCHNUM}:%{VERSION}-%{RELEASE}.%{ARCH}", path)
-    return out.stdout
+@functools.cache
+def names_of(repo):
+    return frozenset(names_in(repo))
 
 
 def all_names(*repos):
-    found = set()
-    for repo in repos:
-        for path in repo.rglob("*.rpm"):
-            found.add(nevra_of_file(path))
-    return found
+    return set().union(*(names_of(repo) for repo in repos))
+
+
+def name_of(text):
+    """the name in a NEVRA"""
+    return text.rsplit("-", 2)[0]
 
 
 def check_createrepo(label, os_tree, folder):
@@ -105,41 +123,67 @@ def check_createrepo(label, os_tree, folder):
 
 
 def check_merge(label, os_tree, folder):
-    merged = run("mergerepo_c", "--no-database", "-o", folder / "merged", "-r", f"file://{os_tree}",
+    """the compose comes first, so each of its packages must be in the merged repository, and of the other
+    repository those that the compose has not"""
+    merged = run("mergerepo_c", "--all", "--no-database", "-o", folder / "merged", "-r", f"file://{os_tree}",
                  "-r", f"file://{BASE}")
     same(merged.returncode, 0, f"{label}: mergerepo_c {merged.stderr}")
+    ours, all_of_them = set(elements(os_tree, "primary")), elements(folder / "merged", "primary")
+    same(ours - set(all_of_them), set(), f"{label}: packages of the compose that are not in the merged one")
+    found = {ET.fromstring(text).find(COMMON + "name").text for text in all_of_them.values()}
+    same(found, {name_of(n) for n in all_names(BASE) | names_in(os_tree)}, f"{label}: names in the merged one")
 
 
-def check_dnf(label, service, number, names, lookaside, folder):
-    """dnf installs every requested name from the mount and from HTTP"""
+def install(label, place, url, names, others):
+    """dnf installs into an empty root; what rpm's database there holds afterwards"""
+    base = dnf_base(place, [("compose", url, 99)] + others)
+    lookaside = [name for name, _, priority in others if priority < 99]
+    closure(base, names, lookaside)
+    chosen = {nevra(p) for p in base.transaction.install_set}
+    base.download_packages(list(base.transaction.install_set))
+    base.do_transaction()
+    base.close()
+    out = run("rpm", "--root", place / "root", "-qa", "--qf", FORMAT)
+    same(set(out.stdout.split()), chosen, f"{label}: rpm -qa is what dnf chose {out.stderr}")
+    return set(out.stdout.split())
+
+
+def check_dnf(label, service, number, case, want, folder):
+    """each requested package is installed, in the version of the compose, from the mount and from HTTP"""
+    names = case.install or case.packages
     urls = {"mount": f"file://{service.tree(number)}/x86_64/os",
             "http": f"{service.url}/composes/odcs-{number}/compose/Temporary/x86_64/os"}
+    others = [(f"look{i}", f"file://{p}", 1) for i, p in enumerate(case.lookaside)]
+    if case.want == "named": # made without dependencies: a machine that has the base repository gets them there
+        others = [("base", f"file://{BASE}", 100)]
     for way, url in urls.items():
-        place = folder / way
-        base = dnf_base(place, [("compose", url, 99)] +
-                        [(f"look{i}", f"file://{p}", 1) for i, p in enumerate(lookaside)])
-        with contextlib.suppress(FileExistsError):
-            os.makedirs(place)
-        chosen = closure(base, names)
-        base.download_packages([p for p in base.transaction.install_set if p.reponame == "compose"])
-        check(len(chosen) >= len(names), f"{label}: dnf installs {names} from {way}")
-        base.close()
+        installed = install(f"{label} from {way}", folder / way, url, names, others)
+        plain = {n.split(".x86_64")[0] for n in names}
+        wanted = {n for n in want if n in names or name_of(n) in plain}
+        check(len(wanted) >= len(names), f"{label}: the compose has {names}")
+        if case.newest: # both versions are there: the newer one gets installed
+            wanted = {n for n in wanted if name_of(n) not in case.newest} | \
+                     {n for n in all_names(UPDATES) if name_of(n) in case.newest}
+        same(wanted - installed, set(), f"{label}: requested and not installed from {way}")
+        if not others:
+            same(installed - want, set(), f"{label}: installed from {way} and not in the compose")
 
 
 class Case:
-    def __init__(self, label, sources, packages, flags=(), lookaside=(), want=None, more=None):
+    def __init__(self, label, sources, packages, flags=(), lookaside=(), want=None, install=None, newest=()):
         self.label, self.sources, self.packages = label, sources, packages
-        self.flags, self.lookaside, self.want, self.more = flags, lookaside, want, more or {}
+        self.flags, self.lookaside, self.want = flags, lookaside, want
+        self.install, self.newest = install, newest # what dnf installs if not packages
 
 
 def evr_names(repo, wanted):
     """whole NEVRAs of names in one repository"""
-    return sorted(n for n in all_names(repo) if n.rsplit("-", 2)[0] in wanted)
+    return sorted(n for n in all_names(repo) if name_of(n) in wanted)
 
 
 def random_names(count, seed):
     """names of base, spread evenly"""
-    names = sorted(n.rsplit("-", 2)[0] for n in all_names(BASE))
+    names = sorted(name_of(n) for n in all_names(BASE))
     step = len(names) // count
     return [names[(seed * 7 + i * step) % len(names)] for i in range(count)]
 
@@ -155,11 +199,13 @@ def cases():
         yield Case(f"random {seed}", [BASE, UPDATES] if seed % 2 else [BASE],
                    random_names(5 + seed, seed))
     yield Case("lookaside", [UPDATES, BASE], ["apache2"], lookaside=[BASE])
+    yield Case("newer lookaside", [BASE], ["apache2", "nginx"], lookaside=[UPDATES])
     yield Case("no_deps", [BASE], ["apache2", "nginx"], flags=["no_deps"], want="named")
     yield Case("name and arch", [BASE], ["openssl.x86_64"], want="plain")
     yield Case("check_deps", [BASE], ["nginx"], flags=["check_deps"])
-    yield Case("whole repository", [BASE], None, want="everything")
-    yield Case("whole, empty list", [BASE, UPDATES], [], want="everything")
+    yield Case("whole repository", [BASE], None, want="everything", install=["openssl"])
+    yield Case("whole, empty list", [BASE, UPDATES], [], want="everything", install=["apache2"],
+               newest=["apache2"])
     yield Case("older version by NEVRA", [BASE, UPDATES], "old", want="old")
     yield Case("missing name", [BASE], ["openssl", "no-such-package", "absent"], want="failed")
 
@@ -169,14 +215,11 @@ def expected(case, folder):
         return all_names(*case.sources)
     names = [n.split(".x86_64")[0] for n in case.packages]
     if case.want == "named":
-        return {n for n in all_names(*case.sources) if n.rsplit("-", 2)[0] in names}
-    repos = [(f"r{i}", f"file://{p}", 99) for i, p in enumerate(case.sources)
-             if p not in case.lookaside]
-    repos += [(f"look{i}", f"file://{p}", 1) for i, p in enumerate(case.lookaside)]
-    if case.lookaside: # a requested name comes from the sources, as the request says
-        return None
-    base = dnf_base(folder, repos)
-    result = closure(base, case.packages)
+        return {n for n in all_names(*case.sources) if name_of(n) in names}
+    repos = [(f"r{i}", f"file://{p}", 99) for i, p in enumerate(case.sources)]
+    looks = [(f"look{i}", f"file://{p}", 1) for i, p in enumerate(case.lookaside)]
+    base = dnf_base(folder, repos + looks)
+    result = closure(base, case.packages, [name for name, _, _ in looks])
     base.close()
     return result
 
@@ -193,7 +236,7 @@ def check_rpms_json(label, service, number, want):
 def run_case(service, number, case, folder):
     packages = case.packages
     if packages == "old":
-        shared = {n.rsplit("-", 2)[0] for n in all_names(UPDATES)}
+        shared = {name_of(n) for n in all_names(UPDATES)}
         packages = case.packages = evr_names(BASE, shared)[:1]
     spec = repo_spec(*case.sources, packages=packages, flags=list(case.flags),
                      lookaside_repos=[str(p) for p in case.lookaside])
@@ -210,17 +253,11 @@ def run_case(service, number, case, folder):
     os_tree = service.tree(compose) / "x86_64/os"
     got = names_in(os_tree)
     want = expected(case, folder / "expected")
-    if case.lookaside:
-        look = all_names(*case.lookaside)
-        check(got and got & look <= {n for n in got if n.rsplit("-", 2)[0] in packages},
-              f"{case.label}: nothing copied from the lookaside repository but what was asked for")
-        want = got
     same(got, want, f"{case.label}: package set")
     check_createrepo(case.label, os_tree, folder)
     check_merge(case.label, os_tree, folder)
     check_rpms_json(case.label, service, compose, want)
-    if packages and case.want != "named":
-        check_dnf(case.label, service, compose, packages, case.lookaside, folder)
+    check_dnf(case.label, service, compose, case, want, folder)
     print(f"ok {case.label}: {len(got)} packages", flush=True)
 
 
@@ -243,10 +280,13 @@ def check_equal(service):
 def main():
     need_fuse()
     with Service(f"repo.allowed={UNIVERSE}") as service:
+        memory = "/dev/shm" if os.access("/dev/shm", os.W_OK) else None # 42 roots, each file of them synced
         for number, case in enumerate(cases()):
-            folder = pathlib.Path(tempfile.mkdtemp(prefix="case-", dir=service.dir))
-            run_case(service, number, case, folder)
-            shutil.rmtree(folder)
+            folder = pathlib.Path(tempfile.mkdtemp(prefix="odcsfs-case-", dir=memory))
+            try:
+                run_case(service, number, case, folder)
+            finally:
+                shutil.rmtree(folder)
         check_equal(service)
     end()
 
