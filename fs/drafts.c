@@ -96,16 +96,6 @@ void draft_drop(struct fs *fs, int64_t request)
 	pthread_mutex_unlock(&drafts->lock);
 }
 
-bool draft_known(struct fs *fs, int64_t request)
-{
-	bool known;
-
-	pthread_mutex_lock(&fs->drafts.lock);
-	known = draft_find(&fs->drafts, request);
-	pthread_mutex_unlock(&fs->drafts.lock);
-	return known;
-}
-
 int64_t draft_text(struct fs *fs, int64_t request, struct text *ret)
 {
 	int64_t time = 0;
@@ -135,15 +125,6 @@ static void error_replace(struct draft *draft, const char *words)
 {
 	free(draft->error);
 	draft->error = words && *words ? strdup(words) : NULL;
-}
-
-void draft_error_set(struct fs *fs, int64_t request, const char *words)
-{
-	pthread_mutex_lock(&fs->drafts.lock);
-	struct draft *draft = draft_find(&fs->drafts, request);
-	if (draft)
-		error_replace(draft, words);
-	pthread_mutex_unlock(&fs->drafts.lock);
 }
 
 /* Wait until no writer stands between its FLUSH and its RELEASE; under the lock. The kernel sends

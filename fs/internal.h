@@ -142,11 +142,9 @@ void drafts_init(struct drafts *drafts);
 void drafts_done(struct drafts *drafts);
 /** draft_drop() - the request was accepted or is gone: forget its text, unlink its temporaries */
 void draft_drop(struct fs *fs, int64_t request);
-bool draft_known(struct fs *fs, int64_t request);
 /** draft_text(), draft_error() - append to @ret; return time of the last write, 0 when none */
 int64_t draft_text(struct fs *fs, int64_t request, struct text *ret);
 void draft_error(struct fs *fs, int64_t request, struct text *ret);
-void draft_error_set(struct fs *fs, int64_t request, const char *words);
 /** draft_settle() - wait a moment for the RELEASE of a writer that has closed already */
 void draft_settle(struct fs *fs, int64_t request);
 int draft_open(struct fs *fs, int64_t request, uint64_t writer, bool truncate); /* -EBUSY */

@@ -173,11 +173,6 @@ static int check_store(struct tree_store *store, int fd, struct error *err)
 	return r < 0 ? r : store_blobs_check(store, manifest, err);
 }
 
-int tree_store_check(struct tree_store *store, int fd, struct error *err)
-{
-	return check_store(store, fd, err);
-}
-
 static int copy_bytes(int from, int to, struct error *err)
 {
 	_cleanup_(freep) char *buffer = malloc(256 * 1024);

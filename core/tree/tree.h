@@ -33,15 +33,13 @@ int tree_store_public_url(struct tree_store *store, const char *public_url, stru
 void tree_store_close(struct tree_store *store);
 DEFINE_FREEP(struct tree_store, tree_store_close)
 
-/** tree_store_check() - is the manifest file open at @fd, which another process wrote, sound? Bounds, order,
- * types, names, strings, sizes; every blob it names exists with that size. BLAME_US, -EBADMSG */
-int tree_store_check(struct tree_store *store, int fd, struct error *err);
-/** tree_check_bytes() - the same without the look at blobs, over bytes in memory (fuzz target) */
+/** tree_check_bytes() - are these the bytes of a sound manifest? Bounds, order, types, names, strings, sizes
+ * (fuzz target). BLAME_US, -EBADMSG */
 int tree_check_bytes(const void *bytes, size_t length, struct error *err);
 
 /**
  * tree_store_publish() - take over what a worker left in @work_dirfd: verify digest and size of each new
- * blob and of the manifest, rename them into place; existing ones are left alone. Then tree_store_check()
+ * blob and of the manifest, rename them into place; existing ones are left alone.
  * -EBADMSG names the file that lies */
 int tree_store_publish(struct tree_store *store, int work_dirfd, const struct outcome *outcome,
 		       struct error *err);

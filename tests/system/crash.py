@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 """tests/system/crash.py: workers and the service are killed with -9; nothing accepted is lost."""
-import contextlib, os, pathlib, random, signal, sqlite3, struct, sys, threading, time
+import contextlib, gzip, hashlib, os, pathlib, random, signal, sqlite3, struct, sys, tempfile, threading, time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import *
@@ -111,6 +111,29 @@ def check_orphans(service):
          "half-built snapshots after the clean-up")
 
 
+def test_memory(folder):
+    """a compose that needs more memory than a worker may have fails with these words, and no other"""
+    entries = "".join(f'<package type="rpm"><name>package-{i}</name><arch>x86_64</arch><version epoch="0" ver="{i}" rel="1"/>'
+                      f'<checksum type="sha256" pkgid="YES">{i:064x}</checksum><summary>summary {i}</summary><description/>'
+                      f'<packager/><url/><time file="1" build="1"/><size package="1" installed="1" archive="1"/>'
+                      f'<location href="package-{i}.rpm"/><format><rpm:provides><rpm:entry name="package-{i}" flags="EQ" '
+                      f'epoch="0" ver="{i}" rel="1"/></rpm:provides></format></package>' for i in range(300000))
+    text = (f'<metadata xmlns="http://linux.duke.edu/metadata/common" xmlns:rpm="http://linux.duke.edu/metadata/rpm" '
+            f'packages="300000">{entries}</metadata>').encode()
+    (folder / "repodata").mkdir()
+    packed = gzip.compress(text, 1)
+    (folder / "repodata/primary.xml.gz").write_bytes(packed)
+    (folder / "repodata/repomd.xml").write_text(
+        f'<repomd xmlns="http://linux.duke.edu/metadata/repo"><revision>1</revision><data type="primary"><checksum '
+        f'type="sha256">{hashlib.sha256(packed).hexdigest()}</checksum><location href="repodata/primary.xml.gz"/>'
+        f'<timestamp>1</timestamp><size>{len(packed)}</size></data></repomd>')
+    with Service(f"repo.allowed={UNIVERSE} {folder}", "limits.worker_memory=64M", "odcsfs.workers=1") as service:
+        request = service.submit("hungry", repo_spec(folder, packages=["package-1"]))
+        same((request / "wait").read_text(), "failed\n", "a compose that needs too much memory")
+        check("memory limit of 64 MiB" in (request / "error").read_text(), f"reason: {(request / 'error').read_text()!r}")
+        service.compose("modest", repo_spec(BASE, packages=["nginx"]))
+
+
 def submit_for_ever(service, accepted, stop, name):
     """accepted: ids that the service answered with"""
     import http.client, json
@@ -171,6 +194,10 @@ def main():
         print("ok hung workers", flush=True)
     test_memory_and_time()
     print("ok limits", flush=True)
+    with tempfile.TemporaryDirectory(prefix="odcsfs-memory-") as folder:
+        os.chmod(folder, 0o755)
+        test_memory(pathlib.Path(folder))
+    print("ok memory", flush=True)
     test_workers_killed_at_random()
     print("ok random workers", flush=True)
     test_service_killed()

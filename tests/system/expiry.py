@@ -90,6 +90,18 @@ def test_renewal_race(service):
     print(f"{won} renewals won", flush=True)
 
 
+def test_one_word(service):
+    """a reader of `wait` gets one word, although the state changes between its reads"""
+    request = service.submit("word", repo_spec(BASE, packages=["openssl"]))
+    fd = os.open(request / "wait", os.O_RDONLY)
+    first = os.read(fd, 2)
+    (request / "ctl").write_text("expire")
+    check(wait_for(lambda: (request / "status").read_text() == "removed\n", 5), "expired")
+    rest = b"".join(iter(lambda: os.read(fd, 3), b""))
+    os.close(fd)
+    same(first + rest, b"done\n", "wait read in pieces")
+
+
 def test_lazy_unmount(service):
     """umount -l with an open file: the file stays readable, the service goes on"""
     number = service.compose("lazy", repo_spec(BASE, packages=["openssl"]))
@@ -99,9 +111,10 @@ def test_lazy_unmount(service):
         same(run("umount", "-l", service.mnt).returncode, 0, "umount -l")
         same(held.read(), content, "an open file after umount -l")
         same(service.call("GET", f"/api/1/composes/{number}").status, 200, "HTTP after umount -l")
-    time.sleep(0.5)
-    service.process.send_signal(signal.SIGHUP)
-    check(wait_for(path.exists, 10), "mounted again")
+        service.process.send_signal(signal.SIGHUP)
+        time.sleep(0.5)
+        check(not path.exists(), "not mounted while the old tree is held open")
+    check(wait_for(path.exists, 10), "mounted again after the last close, as SIGHUP asked for")
 
 
 def test_stop_with_open_files():
@@ -132,7 +145,7 @@ def test_stop_with_open_files():
 def main():
     need_fuse()
     with Service(f"repo.allowed={UNIVERSE}") as service:
-        for test in (test_readers, test_renewal_race, test_lazy_unmount):
+        for test in (test_readers, test_renewal_race, test_one_word, test_lazy_unmount):
             test(service)
             print("ok", test.__name__, flush=True)
     test_stop_with_open_files()

@@ -395,6 +395,23 @@ static void test_sweep_damaged(struct place *place)
 	CHECK(exists(place, "manifests", live.manifest));
 }
 
+/* A blob that was cut is removed when a result relies on it, so that the next try writes it again;
+ * a sound one stays, whatever a manifest says of its size. */
+static void test_cut_blob(struct place *place)
+{
+	struct work work;
+
+	CHECK_INT(publish(place, worked(place, &work, "damaged"), NULL), 0);
+	put_text(place->dirfd, in_work("blobs", work.repomd), "cut");
+	(void)worked(place, &work, "damaged");
+	work.outcome.manifest_new = false;
+	work.outcome.blobs.count = 0;
+	CHECK_INT(publish(place, &work.outcome, NULL), -EBADMSG);
+	CHECK(!exists(place, "blobs", work.repomd) && exists(place, "blobs", work.rpms));
+	CHECK_INT(publish(place, worked(place, &work, "damaged"), NULL), 0);
+	CHECK(exists(place, "blobs", work.repomd));
+}
+
 static void test_sweep_logs(struct place *place)
 {
 	const struct strings none = { 0 };
@@ -425,6 +442,7 @@ int main(void)
 	test_sweep(&place);
 	test_sweep_damaged(&place);
 	test_sweep_logs(&place);
+	test_cut_blob(&place);
 	place_done(&place);
 	TEST_END();
 }
