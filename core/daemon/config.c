@@ -62,7 +62,7 @@ static const struct key keys[] = {
 	{ "lifetime.snapshot", KEY_SECONDS, FIELD(lifetime_snapshot), "604800", 60, INT32_MAX,
 	  "the index of a source repository goes when no compose used it for this long" },
 	{ "fs.list_aliases", KEY_BOOL, FIELD(list_aliases), "no", 0, 0,
-	  "list odcs-ID and latest-… in composes/ (they can always be opened)" },
+	  "list the latest-… names in composes/ (they can always be opened)" },
 	{ "fs.owner_may_expire", KEY_BOOL, FIELD(owner_may_expire), "yes", 0, 0,
 	  "may an owner end his own finished compose, or only an administrator" },
 	{ "fs.read_mode", KEY_STRING, FIELD(read_mode), "auto", 0, 0,
