@@ -8,10 +8,12 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/eventfd.h>
 #include <sys/stat.h>
-#include <time.h>
+#include <unistd.h>
 
 #define CHECK_MS 5000	    /* longest sleep: how soon a jump of the clock is seen */
 #define STUCK_MS 2000	    /* between tries when expiry cannot be written */
@@ -25,9 +27,9 @@ struct expiry {
 	const struct config *config;
 	struct store *store;
 	pthread_t thread;
-	pthread_mutex_t lock;
-	pthread_cond_t wake;
-	bool stop, changed; /* under lock */
+	bool running;
+	int event_fd; /* wakes the thread */
+	_Atomic bool stop;
 	/* the thread's own */
 	int64_t sweep_at_ms;
 	int64_t expired_ms; /* when something ended last, or the start: orphans may come of it */
@@ -203,56 +205,45 @@ static int64_t next_pause(struct expiry *expiry, int64_t now)
 	return pause;
 }
 
+static void wake(struct expiry *expiry)
+{
+	uint64_t one = 1;
+
+	(void)!write(expiry->event_fd, &one, sizeof(one));
+}
+
 static void *run(void *data)
 {
 	struct expiry *expiry = data;
 
-	(void)pthread_mutex_lock(&expiry->lock);
-	while (!expiry->stop) {
-		struct timespec until;
-		int64_t now, pause;
+	while (!atomic_load(&expiry->stop)) {
+		struct pollfd event = { .fd = expiry->event_fd, .events = POLLIN };
+		int64_t now = time_now();
+		uint64_t count;
 
-		expiry->changed = false;
-		(void)pthread_mutex_unlock(&expiry->lock);
-		now = time_now();
 		atomic_store(&expiry->store->full, !reserve_check(expiry->store));
 		expire(expiry, now);
 		tidy(expiry, now);
 		if (time_monotonic_ms() >= expiry->sweep_at_ms)
 			sweep(expiry);
-		pause = next_pause(expiry, now);
-		(void)clock_gettime(CLOCK_MONOTONIC, &until);
-		until.tv_sec += pause / 1000;
-		until.tv_nsec += (pause % 1000) * 1000000;
-		until.tv_sec += until.tv_nsec / 1000000000;
-		until.tv_nsec %= 1000000000;
-		(void)pthread_mutex_lock(&expiry->lock);
-		while (!expiry->stop && !expiry->changed)
-			if (pthread_cond_timedwait(&expiry->wake, &expiry->lock, &until) != 0)
-				break;
+		if (poll(&event, 1, (int)next_pause(expiry, now)) > 0)
+			(void)!read(expiry->event_fd, &count, sizeof(count));
 	}
-	(void)pthread_mutex_unlock(&expiry->lock);
 	return NULL;
 }
 
 void expiry_changed(void *data, const struct catalogue_event *event)
 {
-	struct expiry *expiry = data;
-
 	if (event->request_only || event->compose->state == STATE_WAIT ||
 	    event->compose->state == STATE_GENERATING)
 		return; /* nothing to expire yet */
-	(void)pthread_mutex_lock(&expiry->lock);
-	expiry->changed = true;
-	(void)pthread_cond_signal(&expiry->wake);
-	(void)pthread_mutex_unlock(&expiry->lock);
+	wake(data);
 }
 
 int expiry_start(const struct config *config, struct store *store, struct expiry **ret,
 		 struct error *err)
 {
-	struct expiry *expiry = calloc(1, sizeof(*expiry));
-	pthread_condattr_t monotonic;
+	_cleanup_(expiry_freep) struct expiry *expiry = calloc(1, sizeof(*expiry));
 	int r;
 
 	if (!expiry)
@@ -260,17 +251,14 @@ int expiry_start(const struct config *config, struct store *store, struct expiry
 	expiry->config = config;
 	expiry->store = store;
 	expiry->expired_ms = expiry->sweep_at_ms = time_monotonic_ms(); /* what the last run left */
-	(void)pthread_mutex_init(&expiry->lock, NULL);
-	(void)pthread_condattr_init(&monotonic);
-	(void)pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&expiry->wake, &monotonic);
-	(void)pthread_condattr_destroy(&monotonic);
+	expiry->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (expiry->event_fd < 0)
+		return error_errno(err, -errno, "eventfd");
 	r = pthread_create(&expiry->thread, NULL, run, expiry);
-	if (r != 0) {
-		free(expiry);
+	if (r != 0)
 		return error_errno(err, -r, "cannot start the expiry thread");
-	}
-	*ret = expiry;
+	expiry->running = true;
+	*ret = steal(expiry);
 	return 0;
 }
 
@@ -278,12 +266,11 @@ void expiry_free(struct expiry *expiry)
 {
 	if (!expiry)
 		return;
-	(void)pthread_mutex_lock(&expiry->lock);
-	expiry->stop = true;
-	(void)pthread_cond_signal(&expiry->wake);
-	(void)pthread_mutex_unlock(&expiry->lock);
-	(void)pthread_join(expiry->thread, NULL);
-	(void)pthread_cond_destroy(&expiry->wake);
-	(void)pthread_mutex_destroy(&expiry->lock);
+	atomic_store(&expiry->stop, true);
+	if (expiry->running) {
+		wake(expiry);
+		(void)pthread_join(expiry->thread, NULL);
+	}
+	closep(&expiry->event_fd);
 	free(expiry);
 }
