@@ -12,6 +12,10 @@
  *                                                  else: itself into the set, its requirements
  * pending
  *
+ * Packages that can never be installed are known beforehand (broken.c) and never handed to the
+ * solver. What the solver does is bounded, by counting and not by the clock, so that the answer
+ * stays the same: what comes after EFFORT_MAX is taken as it is too.
+ *
  * Never opens, waits or logs. */
 #include "resolver/solve/pool.h"
 
@@ -19,7 +23,15 @@
 #include <solv/problems.h>
 #include <solv/solver.h>
 
-#define CONFLICT_WORDS_MAX 16 /* conflicts that are explained; explaining one takes a run */
+#define CONFLICT_WORDS_MAX 16	      /* conflicts that are explained; explaining one takes a run */
+#define EXPLAIN_RELATIONS_MAX 4096    /* relations of a package whose rules are explained */
+#define EFFORT_RUN_MAX (8 << 20)      /* of solve_effort(), for one run */
+#define EFFORT_MAX (INT64_C(1) << 26) /* and for all */
+
+#define EFFORT_FAILED 16   /* weak jobs that one failing among them makes as dear as a rule */
+#define TOGETHER_MAX 10000 /* requirements in one run; the wanted packages always share one */
+
+enum verdict { UNSOLVABLE, SOLVED, TOO_MUCH };
 
 struct item {
 	Id what; /* a package, or a requirement */
@@ -34,11 +46,13 @@ struct items {
 
 struct run {
 	struct closure *closure;
-	Map expanded;		     /* packages taken as they are */
-	Map seen_strings, seen_rels; /* requirements that were pending once */
-	Queue together;		     /* jobs that the first run satisfied */
-	struct items apart;	     /* wanted packages that it did not */
+	Map expanded;	    /* packages taken as they are */
+	struct deps seen;   /* requirements that were pending once */
+	Queue together;	    /* jobs that the first run satisfied */
+	struct items apart; /* wanted packages that it did not */
 	bool first_done;
+	int64_t effort;	  /* that the solver may still take; below 0: all is used up */
+	size_t not_tried; /* pending things when that was used up */
 };
 
 static int items_add(struct items *items, struct item item)
@@ -87,31 +101,69 @@ static void add_job(Queue *jobs, const struct item *item, Id flags)
 	queue_push2(jobs, SOLVER_INSTALL | select | flags, item->what);
 }
 
-/* Solve @jobs; true: @ret_decided holds what gets installed. False: @words (may be NULL) says why
- * not */
-static bool run_solver(struct solve_pool *pool, Queue *jobs, Queue *ret_decided, struct text *words)
+static size_t count_relations(const struct solve_pool *pool, Id p)
 {
-	_cleanup_(solver_freep) Solver *solver = new_solver(pool->pool);
-	_cleanup_(queue_done) Queue shown;
-	Id rule, source, target, dep;
+	const Solvable *s = pool_id2solvable(pool->pool, p);
+	const Offset lists[] = { s->requires, s->conflicts, s->obsoletes };
+	size_t count = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(lists) && s->repo; i++)
+		for (const Id *id = s->repo->idarraydata + lists[i]; lists[i] && *id; id++)
+			count++;
+	return count;
+}
+
+/* libsolv finds the words for a rule by making all rules of its packages again, which for one with
+ * very many relations takes far longer than the run */
+static void explain(const struct solve_pool *pool, Solver *solver, struct text *words)
+{
+	Id rule = solver_findproblemrule(solver, 1), source, target, dep;
+	_cleanup_(queue_done) Queue literals;
 	SolverRuleinfo type;
-	int problems;
+
+	queue_init(&literals);
+	solver_ruleliterals(solver, rule, &literals);
+	for (int i = 0; i < literals.count; i++) {
+		Id p = literals.elements[i];
+
+		if (p < 0 && count_relations(pool, -p) > EXPLAIN_RELATIONS_MAX) {
+			text_addf(words, "%s has too many requirements and conflicts to tell why",
+				  solve_nevra(pool, -p));
+			return;
+		}
+	}
+	type = solver_ruleinfo(solver, rule, &source, &target, &dep);
+	text_adds(words, solver_problemruleinfo2str(solver, type, source, target, dep));
+}
+
+/* Solve @jobs. SOLVED: @ret_decided holds what gets installed. UNSOLVABLE: @words (may be NULL) say
+ * why */
+static enum verdict run_solver(struct run *run, Queue *jobs, Queue *ret_decided, struct text *words)
+{
+	struct solve_pool *pool = run->closure->pool;
+	int64_t most = run->effort < EFFORT_RUN_MAX ? run->effort : EFFORT_RUN_MAX;
+	_cleanup_(solver_freep) Solver *solver = NULL;
+	_cleanup_(queue_done) Queue shown;
+	enum verdict verdict = TOO_MUCH;
+	int64_t effort;
 
 	queue_init(&shown);
 	queue_empty(ret_decided);
+	if (most <= 0)
+		return TOO_MUCH;
 	solve_weak_show(pool, jobs, &shown);
-	problems = solver_solve(solver, jobs);
+	effort = solve_effort(pool, &shown, most);
+	run->effort -= effort;
+	if (effort < most) {
+		solver = new_solver(pool->pool);
+		verdict = solver_solve(solver, jobs) ? UNSOLVABLE : SOLVED;
+	}
 	solve_weak_unshow(pool, &shown);
-	if (!problems) {
+	if (verdict == SOLVED)
 		solver_get_decisionqueue(solver, ret_decided);
-		return true;
-	}
-	if (words) {
-		rule = solver_findproblemrule(solver, 1);
-		type = solver_ruleinfo(solver, rule, &source, &target, &dep);
-		text_adds(words, solver_problemruleinfo2str(solver, type, source, target, dep));
-	}
-	return false;
+	if (verdict == UNSOLVABLE && words)
+		explain(pool, solver, words);
+	return verdict;
 }
 
 static void accept(struct closure *closure, const Queue *decided)
@@ -173,8 +225,6 @@ static int want_dep(struct run *run, Id dep, struct items *next)
 {
 	const struct solve_pool *pool = run->closure->pool;
 	struct item item = { .what = dep, .dep = true, .wanted = SIZE_MAX };
-	Map *seen = ISRELDEP(dep) ? &run->seen_rels : &run->seen_strings;
-
 	if (ISRELDEP(dep)) {
 		const Reldep *rel = GETRELDEP(pool->pool, dep);
 		Id name = rel->name, evr = rel->evr;
@@ -187,12 +237,9 @@ static int want_dep(struct run *run, Id dep, struct items *next)
 			return r < 0 ? r : want_dep(run, evr, next);
 		}
 	}
-	dep = ISRELDEP(dep) ? (Id)GETRELID(dep) : dep;
-	map_grow(seen, dep + 1);
-	if (MAPTST(seen, dep) || !solve_can_provide(pool, item.what, NULL) ||
-	    is_satisfied(pool, &item, &run->closure->chosen))
+	if (!solve_can_provide(pool, dep, NULL) ||
+	    is_satisfied(pool, &item, &run->closure->chosen) || !deps_add(&run->seen, dep))
 		return 0;
-	MAPSET(seen, dep);
 	return items_add(next, item);
 }
 
@@ -254,7 +301,8 @@ static int try_older(struct run *run, const struct item *item, const char *words
 
 		queue_empty(&jobs);
 		add_job(&jobs, &older, 0);
-		if (!run_solver(closure->pool, &jobs, &decided, NULL))
+		if (solve_is_broken(closure->pool, older.what, false) ||
+		    run_solver(run, &jobs, &decided, NULL) != SOLVED)
 			continue;
 		accept(closure, &decided);
 		wanted->package = older.what;
@@ -273,6 +321,7 @@ static int solve_alone(struct run *run, const struct item *item, struct items *n
 	struct solve_pool *pool = run->closure->pool;
 	_cleanup_(queue_done) Queue jobs, decided;
 	_cleanup_(text_done) struct text words = { 0 };
+	enum verdict verdict = UNSOLVABLE;
 	int r;
 
 	queue_init(&jobs);
@@ -280,15 +329,22 @@ static int solve_alone(struct run *run, const struct item *item, struct items *n
 	if (is_satisfied(pool, item, &run->closure->chosen) &&
 	    (item->dep || !MAPTST(&run->expanded, item->what)))
 		return 0;
-	add_job(&jobs, item, 0);
-	if (run_solver(pool, &jobs, &decided, &words)) {
+	if (!solve_is_broken(pool, item->what, item->dep)) {
+		add_job(&jobs, item, 0);
+		verdict = run_solver(run, &jobs, &decided, &words);
+	} else if (!item->dep) {
+		solve_broken_words(pool, item->what, &words);
+	}
+	if (verdict == SOLVED) {
 		accept(run->closure, &decided);
 		return 0;
 	}
+	run->not_tried += verdict == TOO_MUCH;
 	if (words.failed)
 		return -ENOMEM;
-	if (item->dep)
-		return expand(run, best_provider(pool, item->what), "", false, next);
+	if (item->dep || verdict == TOO_MUCH)
+		return expand(run, item->dep ? best_provider(pool, item->what) : item->what, "",
+			      false, next);
 	r = try_older(run, item, words.data);
 	return r ? (r < 0 ? r : 0) : expand(run, item->what, words.data, true, next);
 }
@@ -301,21 +357,26 @@ static int solve_together(struct run *run, const struct items *pending, struct i
 	struct solve_pool *pool = run->closure->pool;
 	_cleanup_(queue_done) Queue jobs, decided;
 	_cleanup_(map_done) Map set;
-	bool solved;
+	int failed;
 
 	queue_init(&jobs);
 	queue_init(&decided);
 	map_init(&set, pool->pool->nsolvables);
+	queue_prealloc(&jobs, 2 * (int)pending->count);
 	for (size_t i = 0; i < pending->count; i++)
-		add_job(&jobs, &pending->item[i], SOLVER_WEAK);
-	solved = run_solver(pool, &jobs, &decided, NULL);
-	for (int i = 0; solved && i < decided.count; i++)
+		if (!solve_is_broken(pool, pending->item[i].what, pending->item[i].dep))
+			add_job(&jobs, &pending->item[i], SOLVER_WEAK);
+	failed = jobs.count / 2;
+	if (jobs.count)
+		(void)run_solver(run, &jobs, &decided, NULL);
+	for (int i = 0; i < decided.count; i++)
 		if (decided.elements[i] > SYSTEMSOLVABLE)
 			MAPSET(&set, decided.elements[i]);
 	for (size_t i = 0; i < pending->count; i++) {
 		const struct item *item = &pending->item[i];
 		bool satisfied = is_satisfied(pool, item, &set);
 
+		failed -= satisfied;
 		if (!satisfied && items_add(left, *item) < 0)
 			return -ENOMEM;
 		if (!run->first_done && satisfied)
@@ -323,7 +384,7 @@ static int solve_together(struct run *run, const struct items *pending, struct i
 		if (!run->first_done && !satisfied && items_add(&run->apart, *item) < 0)
 			return -ENOMEM;
 	}
-	run->first_done = true;
+	run->effort -= (int64_t)failed * (jobs.count / 2) / EFFORT_FAILED;
 	accept(run->closure, &decided);
 	return 0;
 }
@@ -331,17 +392,22 @@ static int solve_together(struct run *run, const struct items *pending, struct i
 static int round_of(struct run *run, const struct items *pending, struct items *ret_next)
 {
 	_cleanup_(items_done) struct items left = { 0 };
+	size_t most = run->first_done ? TOGETHER_MAX : pending->count;
 	int r = 0;
 
-	if (pending->count > 1) {
-		r = solve_together(run, pending, &left);
+	for (size_t i = 0; pending->count > 1 && i < pending->count; i += most) {
+		size_t rest = pending->count - i;
+		struct items part = { .item = pending->item + i,
+				      .count = rest < most ? rest : most };
+
+		r = solve_together(run, &part, &left);
 		if (r < 0)
 			return r;
-		if (left.count < pending->count) {
-			*ret_next = left;
-			left = (struct items){ 0 };
-			return 0;
-		}
+	}
+	if (pending->count > 1 && left.count < pending->count) {
+		*ret_next = left;
+		left = (struct items){ 0 };
+		return 0;
 	}
 	for (size_t i = 0; i < pending->count && r >= 0; i++)
 		r = solve_alone(run, &pending->item[i], ret_next);
@@ -366,7 +432,7 @@ static int tell_conflicts(struct run *run)
 			continue;
 		if (told++ < CONFLICT_WORDS_MAX) {
 			add_job(&run->together, item, 0);
-			run_solver(closure->pool, &run->together, &decided, &words);
+			(void)run_solver(run, &run->together, &decided, &words);
 			queue_truncate(&run->together, run->together.count - 2);
 		}
 		if (words.failed ||
@@ -378,22 +444,35 @@ static int tell_conflicts(struct run *run)
 	return 0;
 }
 
+static int tell_not_tried(struct run *run)
+{
+	char count[24];
+
+	if (!run->not_tried)
+		return 0;
+	(void)snprintf(count, sizeof(count), "%zu", run->not_tried);
+	return report(&run->closure->answer->conflicts, "too much to solve: ", count,
+		      " packages and requirements were taken as they are", "");
+}
+
 static void run_done(struct run *run)
 {
 	map_free(&run->expanded);
-	map_free(&run->seen_strings);
-	map_free(&run->seen_rels);
+	deps_done(&run->seen);
 	queue_free(&run->together);
 	items_done(&run->apart);
 }
 
 int solve_close(struct closure *closure, struct error *err)
 {
-	_cleanup_(run_done) struct run run = { .closure = closure };
+	_cleanup_(run_done) struct run run = { .closure = closure, .effort = EFFORT_MAX };
 	_cleanup_(items_done) struct items pending = { 0 };
 
 	map_init(&run.expanded, closure->pool->pool->nsolvables);
+	deps_init(&run.seen, closure->pool->pool);
 	queue_init(&run.together);
+	if (solve_find_broken(closure->pool) < 0)
+		return error_oom(err);
 	for (size_t i = 0; i < closure->count; i++) {
 		struct item item = { .what = closure->wanted[i].package, .wanted = i };
 
@@ -404,10 +483,11 @@ int solve_close(struct closure *closure, struct error *err)
 		struct items next = { 0 };
 		int r = round_of(&run, &pending, &next);
 
+		run.first_done = true;
 		items_done(&pending);
 		pending = next;
 		if (r < 0)
 			return error_oom(err);
 	}
-	return tell_conflicts(&run) < 0 ? error_oom(err) : 0;
+	return tell_conflicts(&run) < 0 || tell_not_tried(&run) < 0 ? error_oom(err) : 0;
 }

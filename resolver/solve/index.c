@@ -101,6 +101,91 @@ static int check_row(Pool *pool, Repo *repo, struct error *err)
 	return 0;
 }
 
+/* ---- boolean relations ------------------------------------------------- */
+
+/* libsolv walks them recursively, keeps a provider list for each part, and multiplies them out into
+ * an "and" of "or"s for requirements and an "or" of "and"s for conflicts */
+#define BOOLEAN_PARTS_MAX 2048
+#define BOOLEAN_CLAUSES_MAX 4096
+
+struct boolean {
+	uint32_t parts, ands, ors; /* members of the "and" of "or"s, and of the "or" of "and"s */
+};
+
+static uint32_t bounded(uint64_t n)
+{
+	return n < UINT16_MAX ? (uint32_t)n : UINT16_MAX;
+}
+
+static struct boolean boolean_of(const struct boolean *rels, Id dep)
+{
+	return ISRELDEP(dep) ? rels[GETRELID(dep)] : (struct boolean){ 1, 1, 1 };
+}
+
+/* A condition is an "or" with the opposite of its second part, an exception an "and" with it; an
+ * "else" joins a second one, of what follows it and of the second part as it is */
+static struct boolean measure(const Pool *pool, const struct boolean *rels, const Reldep *rel)
+{
+	struct boolean a = boolean_of(rels, rel->name), b = boolean_of(rels, rel->evr), c = { 0 };
+	const Reldep *other = ISRELDEP(rel->evr) ? GETRELDEP(pool, rel->evr) : NULL;
+	uint64_t parts = (uint64_t)a.parts + b.parts, ands = 1, ors = 1;
+	bool has_else = other && other->flags == REL_ELSE;
+
+	if (has_else) {
+		b = boolean_of(rels, other->name);
+		c = boolean_of(rels, other->evr);
+	}
+	if (rel->flags == REL_AND || rel->flags == REL_ELSE) {
+		ands = (uint64_t)a.ands + b.ands;
+		ors = (uint64_t)a.ors * b.ors;
+	} else if (rel->flags == REL_OR) {
+		ands = (uint64_t)a.ands * b.ands;
+		ors = (uint64_t)a.ors + b.ors;
+	} else if (rel->flags == REL_COND) {
+		ands = (uint64_t)a.ands * b.ors + (uint64_t)c.ands * b.ands;
+		ors = ((uint64_t)a.ors + b.ands) * (has_else ? (uint64_t)c.ors + b.ors : 1);
+	} else if (rel->flags == REL_UNLESS) {
+		ands = ((uint64_t)a.ands + b.ors) * (has_else ? (uint64_t)c.ands + b.ands : 1);
+		ors = (uint64_t)a.ors * b.ands + (uint64_t)c.ors * b.ors;
+	}
+	return (struct boolean){ bounded(parts), bounded(ands), bounded(ors) };
+}
+
+static int check_list(const Repo *repo, Offset list, bool conflict, const struct boolean *rels)
+{
+	for (const Id *id = repo->idarraydata + list; list && *id; id++) {
+		struct boolean size = boolean_of(rels, *id);
+
+		if (size.parts > BOOLEAN_PARTS_MAX ||
+		    (conflict ? size.ors : size.ands) > BOOLEAN_CLAUSES_MAX)
+			return -EBADMSG;
+	}
+	return 0;
+}
+
+static int check_booleans(const Pool *pool, const Repo *repo, struct error *err)
+{
+	_cleanup_(freep) struct boolean *rels = calloc((size_t)pool->nrels + 1, sizeof(*rels));
+
+	if (!rels)
+		return error_oom(err);
+	for (Id id = 1; id < pool->nrels; id++) /* parts come before what they are parts of */
+		rels[id] = measure(pool, rels, pool->rels + id);
+	for (Id p = repo->start; p < repo->end; p++) {
+		const Solvable *s = pool_id2solvable(pool, p);
+		const Offset lists[] = { s->conflicts,	 s->requires, s->recommends, s->suggests,
+					 s->supplements, s->enhances, s->obsoletes };
+
+		for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+			if (check_list(repo, lists[i], i == 0, rels) < 0)
+				return error_set(err, -EBADMSG, BLAME_SOURCE, "primary",
+						 "package %d has a boolean requirement or conflict "
+						 "that is too large",
+						 p - repo->start + 1);
+	}
+	return 0;
+}
+
 int solve_index(FILE *primary, const struct solve_path *paths, size_t path_count, FILE *solv,
 		uint32_t *ret_count, struct error *err)
 {
@@ -114,9 +199,17 @@ int solve_index(FILE *primary, const struct solve_path *paths, size_t path_count
 	if (!stripped)
 		return error_oom(err);
 	pool_setdisttype(pool, DISTTYPE_RPM);
-	if (repo_add_rpmmd(repo, stripped, NULL, REPO_NO_INTERNALIZE) != 0)
+	r = repo_add_rpmmd(repo, stripped, NULL, REPO_NO_INTERNALIZE);
+	if (ferror(stripped))
+		return ferror(primary)
+			       ? error_set(err, -EBADMSG, BLAME_SOURCE, "primary", "cannot be read")
+			       : error_set(err, -EBADMSG, BLAME_SOURCE, "primary",
+					   "a requirement or other relation is too long");
+	if (r != 0)
 		return error_set(err, -EBADMSG, BLAME_SOURCE, "primary", "%s", pool_errstr(pool));
 	r = check_row(pool, repo, err);
+	if (r == 0)
+		r = check_booleans(pool, repo, err);
 	if (r < 0)
 		return r;
 	data = repo_add_repodata(repo, REPO_REUSE_REPODATA);

@@ -110,6 +110,7 @@ void solve_pool_free(struct solve_pool *pool)
 		pool_free(pool->pool);
 	map_free(&pool->considered);
 	free(pool->weak);
+	free(pool->broken);
 	free(pool->accepted);
 	free(pool->repo);
 	free(pool);
@@ -220,6 +221,8 @@ int solve_pool_prepare(struct solve_pool *pool, struct error *err)
 		pool_addfileprovides(pool->pool);
 		pool->files_added = true;
 	}
+	free(pool->broken);
+	pool->broken = NULL;
 	pool_createwhatprovides(pool->pool);
 	pool->provides_base = pool->pool->whatprovidesdataoff;
 	pool->prepared = true;
@@ -302,7 +305,8 @@ size_t solve_pool_memory(const struct solve_pool *pool)
 
 	bytes += (size_t)p->ss.sstrings + (size_t)p->ss.nstrings * 3 * sizeof(Id);
 	bytes += (size_t)p->nrels * (sizeof(Reldep) + 3 * sizeof(Id));
-	bytes += (size_t)p->nsolvables * (sizeof(Solvable) + sizeof(*pool->weak));
+	bytes += (size_t)p->nsolvables *
+		 (sizeof(Solvable) + sizeof(*pool->weak) + sizeof(*pool->broken));
 	bytes +=
 		((size_t)p->whatprovidesdataoff * 2 + (size_t)p->whatprovidesdataleft) * sizeof(Id);
 	for (size_t i = 0; i < pool->repo_count; i++) {

@@ -22,14 +22,20 @@ struct weak {
 	Offset recommends, suggests, supplements, enhances;
 };
 
+/* why a package can never be installed (broken.c); package 0: it may be */
+struct cause {
+	Id package, dep; /* this package requires this, which nothing provides */
+};
+
 struct solve_pool {
 	Pool *pool;
 	Id *accepted; /* arches whose packages are candidates, 0-terminated */
 	struct solve_repo *repo;
 	size_t repo_count, repo_room;
-	struct weak *weak; /* by solvable */
-	Map considered;	   /* the candidates, lookaside packages too */
-	bool files_added;  /* pool_addfileprovides() has run */
+	struct weak *weak;    /* by solvable */
+	struct cause *broken; /* by solvable; NULL: not looked for yet */
+	Map considered;	      /* the candidates, lookaside packages too */
+	bool files_added;     /* pool_addfileprovides() has run */
 	bool prepared;
 	Offset provides_base; /* size of the provider lists right after preparing */
 };
@@ -42,6 +48,37 @@ static inline void queue_done(Queue *queue)
 static inline void map_done(Map *map)
 {
 	map_free(map);
+}
+
+/* a set of dependencies */
+struct deps {
+	Map strings, rels;
+};
+
+static inline void deps_init(struct deps *deps, const Pool *pool)
+{
+	map_init(&deps->strings, pool->ss.nstrings);
+	map_init(&deps->rels, pool->nrels);
+}
+
+static inline void deps_done(struct deps *deps)
+{
+	map_free(&deps->strings);
+	map_free(&deps->rels);
+}
+
+/** deps_add() - false when it was in there already */
+static inline bool deps_add(struct deps *deps, Id dep)
+{
+	Map *map = ISRELDEP(dep) ? &deps->rels : &deps->strings;
+
+	dep = ISRELDEP(dep) ? (Id)GETRELID(dep) : dep;
+	if (dep >= map->size * 8)
+		map_grow(map, 2 * dep + 1);
+	if (MAPTST(map, dep))
+		return false;
+	MAPSET(map, dep);
+	return true;
 }
 
 /** next_requirement() - step through solve_requires(); 0 at the end */
@@ -60,10 +97,21 @@ struct solve_repo *solve_repo_of(const struct solve_pool *pool, Id p);
 
 /** solve_weak_hide() - take the weak dependencies out of all solvables, once */
 int solve_weak_hide(struct solve_pool *pool, struct error *err);
-/** solve_weak_show() - show those that can matter for @jobs; @ret_shown goes to solve_weak_unshow()
- */
+/** solve_weak_show() - show those that can matter for @jobs; @ret_shown, all packages that the jobs
+ * can reach, goes to solve_weak_unshow() */
 void solve_weak_show(struct solve_pool *pool, const Queue *jobs, Queue *ret_shown);
 void solve_weak_unshow(struct solve_pool *pool, const Queue *shown);
+
+/** solve_effort() - roughly how many rules a run with @reached packages needs, in steps of counting
+ * @most: to stop counting at */
+int64_t solve_effort(const struct solve_pool *pool, const Queue *reached, int64_t most);
+
+/** solve_find_broken() - find the packages that can never be installed (broken.c), once for each
+ * pool; 0 or -ENOMEM */
+int solve_find_broken(struct solve_pool *pool);
+/** solve_is_broken() - is package @what, or each provider of dependency @what, one of them? */
+bool solve_is_broken(const struct solve_pool *pool, Id what, bool dep);
+void solve_broken_words(const struct solve_pool *pool, Id p, struct text *words);
 
 /** solve_can_provide() - could candidates satisfy @dep? Rich ones part by part
  * @set: NULL, or only these and the lookaside packages count */

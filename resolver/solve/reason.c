@@ -14,6 +14,7 @@ struct walk {
 	const struct closure *closure;
 	struct origin *origin; /* by package */
 	Map reached;
+	struct deps seen;
 	Queue queue; /* reached, in order */
 };
 
@@ -21,6 +22,7 @@ static void walk_done(struct walk *walk)
 {
 	free(walk->origin);
 	map_free(&walk->reached);
+	deps_done(&walk->seen);
 	queue_free(&walk->queue);
 }
 
@@ -44,9 +46,12 @@ static void walk_set(struct walk *walk)
 		Id from = walk->queue.elements[i], dep, p, pp;
 		const Id *requires = solve_requires(closure->pool, from);
 
-		while ((dep = next_requirement(&requires)))
+		while ((dep = next_requirement(&requires))) {
+			if (!deps_add(&walk->seen, dep))
+				continue;
 			FOR_PROVIDES(p, pp, dep)
-		reach(walk, p, from, dep);
+			reach(walk, p, from, dep);
+		}
 	}
 }
 
@@ -108,6 +113,7 @@ int solve_explain(const struct closure *closure, struct error *err)
 
 	queue_init(&walk.queue);
 	map_init(&walk.reached, closure->pool->pool->nsolvables);
+	deps_init(&walk.seen, closure->pool->pool);
 	walk.origin = calloc((size_t)closure->pool->pool->nsolvables, sizeof(*walk.origin));
 	if (!walk.origin)
 		return error_oom(err);

@@ -12,7 +12,8 @@
 #include "resolver/solve/strip.h"
 
 #define STRIP_WINDOW (256 * 1024)
-#define LOOK_AHEAD 24 /* bytes that hold "</", the longest name of @cut, and what ends it */
+#define ENTRY_MAX (64 * 1024) /* bytes of a relation: libsolv parses boolean ones recursively */
+#define LOOK_AHEAD 24	      /* bytes that hold "</", the longest name of @cut, and what ends it */
 
 struct strip {
 	FILE *primary;
@@ -23,7 +24,7 @@ struct strip {
 	unsigned int depth;	/* of elements of that name */
 	const char *until;	/* end of the comment or CDATA section we are in, or NULL */
 	bool pass, ended;
-	int fault; /* errno of reading */
+	int fault; /* errno of reading, EMSGSIZE for a relation that is too long */
 };
 
 static const char *const cut[] = {
@@ -103,6 +104,21 @@ static void take_tag(struct strip *strip, const char *found, bool closing, size_
 		strip->name = NULL;
 }
 
+/* Is the tag at @at, of which @left bytes are here, a relation longer than ENTRY_MAX? -EAGAIN: more
+ * of it is needed */
+static int judge_entry(const struct strip *strip, const char *at, size_t left)
+{
+	static const char entry[] = "<rpm:entry";
+	size_t length;
+
+	if (strncmp(at, entry, sizeof(entry) - 1) != 0) /* a NUL follows the window */
+		return 0;
+	length = tag_length(at, left);
+	if (!length && left <= ENTRY_MAX)
+		return strip->ended ? 0 : -EAGAIN;
+	return !length || length > ENTRY_MAX ? -EMSGSIZE : 0;
+}
+
 /* The thing that begins with '<'; false: not enough of it is in the window. Of tags that are not to
  * be cut only the '<' is taken: there is no other before the next tag. */
 static bool take_markup(struct strip *strip)
@@ -110,6 +126,7 @@ static bool take_markup(struct strip *strip)
 	const char *at = strip->in + strip->in_at, *found;
 	size_t left = strip->in_end - strip->in_at, length = 0;
 	bool closing;
+	int r;
 
 	if (left < LOOK_AHEAD && !strip->ended)
 		return false;
@@ -126,8 +143,12 @@ static bool take_markup(struct strip *strip)
 	closing = at[1] == '/'; /* a NUL follows the window */
 	found = find_cut(at + 1 + closing);
 	if (strip->name ? found != strip->name : !found || closing) {
-		consume(strip, 1);
-		return true;
+		r = strip->name ? 0 : judge_entry(strip, at, left);
+		if (r == -EMSGSIZE)
+			strip->fault = EMSGSIZE;
+		if (r == 0)
+			consume(strip, 1);
+		return r == 0;
 	}
 	length = tag_length(at, left);
 	if (length)
@@ -192,6 +213,8 @@ static void fill(struct strip *strip)
 			return;
 		}
 		look(strip);
+		if (strip->fault)
+			return;
 	}
 }
 

@@ -13,6 +13,8 @@
 
 #include <solv/solver.h>
 
+#define EFFORT_MAPS 16 /* packages in the pool that cost a run as much as one rule */
+
 static size_t list_length(const Repo *repo, Offset list)
 {
 	const Id *ids = repo->idarraydata + list;
@@ -103,8 +105,10 @@ static Offset show_list(Pool *pool, Repo *repo, Offset list, const Map *reached,
 void solve_weak_show(struct solve_pool *solve_pool, const Queue *jobs, Queue *ret_shown)
 {
 	Pool *pool = solve_pool->pool; /* FOR_PROVIDES() wants this name */
+	_cleanup_(deps_done) struct deps seen;
 	_cleanup_(map_done) Map reached;
 
+	deps_init(&seen, pool);
 	map_init(&reached, pool->nsolvables);
 	queue_empty(ret_shown);
 	reach_jobs(pool, jobs, &reached, ret_shown);
@@ -112,9 +116,12 @@ void solve_weak_show(struct solve_pool *solve_pool, const Queue *jobs, Queue *re
 		const Id *requires = solve_requires(solve_pool, ret_shown->elements[i]);
 		Id dep, p, pp;
 
-		while ((dep = next_requirement(&requires)))
+		while ((dep = next_requirement(&requires))) {
+			if (!deps_add(&seen, dep))
+				continue;
 			FOR_PROVIDES(p, pp, dep)
-		reach(&reached, ret_shown, p);
+			reach(&reached, ret_shown, p);
+		}
 	}
 	for (size_t i = 0; i < solve_pool->repo_count; i++)
 		solve_pool->repo[i].place = solve_pool->repo[i].scratch;
@@ -129,6 +136,45 @@ void solve_weak_show(struct solve_pool *solve_pool, const Queue *jobs, Queue *re
 		s->supplements = weak->supplements;
 		s->enhances = weak->enhances;
 	}
+}
+
+/* the lengths of the provider lists of @list, up to @most */
+static int64_t count_pairs(Pool *pool, const Repo *repo, Offset list, int64_t most)
+{
+	const Id *ids = list ? repo->idarraydata + list : NULL;
+	int64_t count = 0;
+	Id p, pp;
+
+	for (; ids && *ids && count < most; ids++)
+		FOR_PROVIDES(p, pp, *ids)
+		{
+			if (++count >= most)
+				break;
+		}
+	return count;
+}
+
+int64_t solve_effort(const struct solve_pool *solve_pool, const Queue *reached, int64_t most)
+{
+	Pool *pool = solve_pool->pool; /* FOR_PROVIDES() wants this name */
+	int64_t effort = pool->nsolvables / EFFORT_MAPS;
+	Id p, pp;
+
+	for (int i = 0; i < reached->count && effort < most; i++) {
+		const Solvable *s = pool_id2solvable(pool, reached->elements[i]);
+
+		if (!s->repo)
+			continue; /* the system's own */
+		effort += 1 + (int64_t)list_length(s->repo, s->requires);
+		effort += count_pairs(pool, s->repo, s->conflicts, most - effort);
+		effort += count_pairs(pool, s->repo, s->obsoletes, most - effort);
+		FOR_PROVIDES(p, pp, s->name)
+		{
+			if (++effort >= most)
+				break;
+		}
+	}
+	return effort;
 }
 
 void solve_weak_unshow(struct solve_pool *pool, const Queue *shown)

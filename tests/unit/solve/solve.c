@@ -4,6 +4,8 @@
 
 #include "resolver/solve/solve.h"
 
+#include <time.h>
+
 /* One package per line: NEVRA fields, then words. r:X requires, p:X provides, c:X conflicts,
  * o:X obsoletes, m:X recommends, f:/PATH a file in primary; "X=1" is X with version 1. */
 static void add_relation(struct text *xml, const char *tag, const struct strings *words, char kind)
@@ -411,6 +413,178 @@ static void test_hot(void)
 	expect(hot, "a d", "0:0 0:3 0:4"); /* y: recommended by both */
 }
 
+/* A requirement whose only provider can be taken, but not beside another one that is taken too: the
+ * wanted package cannot be installed, and of what it requires one was let go in the common run */
+static void test_broken_conflict(void)
+{
+	_cleanup_(solve_pool_freep) struct solve_pool *pool =
+		make_pool("a 0 1 1 x86_64 r:gone r:x r:y r:z\n"
+			  "x 0 1 1 x86_64 c:y\n"
+			  "y 0 1 1 x86_64\n"
+			  "z 0 1 1 x86_64 r:self r:z-loop p:self\n"
+			  "z-loop 0 1 1 x86_64 r:z\n"
+			  "l1 0 1 1 x86_64 r:l2\n" /* 5, 6: broken, and need each other */
+			  "l2 0 1 1 x86_64 r:l1 r:gone\n"
+			  "or 0 1 1 x86_64 r:v\n" /* 7: one of two providers is broken */
+			  "v1 0 1 1 x86_64 p:v r:l1\n"
+			  "v2 0 1 1 x86_64 p:v\n",
+			  NULL, NULL);
+	_cleanup_(solve_answer_freep) struct solve_answer *answer = ask(pool, "a", false);
+	_cleanup_(solve_answer_freep) struct solve_answer *loop = ask(pool, "l1", false);
+
+	CHECK_INT(answer->count, 5);
+	CHECK_INT(answer->conflicts.count, 0);
+	CHECK_INT(answer->unresolved.count, 1);
+	expect(pool, "z", "0:3 0:4");
+	expect(pool, "l1", "0:5 0:6");
+	CHECK_INT(loop->unresolved.count, 2);
+	if (loop->unresolved.count == 2)
+		CHECK_STR(loop->unresolved.item[0],
+			  "l1-1-1.x86_64 cannot be installed: nothing provides gone needed by "
+			  "l2-1-1.x86_64");
+	expect(pool, "or", "0:7 0:9");
+	expect(pool, "or l2", "0:5 0:6 0:7 0:9");
+}
+
+/* ---- hostile shapes: right, and in a time that a test has -------------- */
+
+static double cpu_seconds(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+	return (double)t.tv_sec + (double)t.tv_nsec / 1e9;
+}
+
+static struct solve_pool *make_large(struct text *lines)
+{
+	struct solve_pool *pool = make_pool(lines->data, NULL, NULL);
+
+	text_done(lines);
+	return pool;
+}
+
+/* One package with very many requirements that nothing provides */
+static void test_many_gone(void)
+{
+	_cleanup_(solve_pool_freep) struct solve_pool *pool = NULL;
+	_cleanup_(solve_answer_freep) struct solve_answer *answer = NULL;
+	struct text lines = { 0 };
+
+	text_adds(&lines, "b 0 1 1 x86_64\na 0 1 1 x86_64 r:b");
+	for (int i = 0; i < 100000; i++)
+		text_addf(&lines, " r:gone%d", i);
+	pool = make_large(&lines);
+	answer = ask(pool, "a", false);
+	CHECK_INT(answer->count, 2);
+	CHECK_INT(answer->unresolved.count, 100000);
+}
+
+/* A chain that ends nowhere: each link is broken by the next. With the solver for each link this
+ * would be quadratic */
+static void test_broken_chain(void)
+{
+	_cleanup_(solve_pool_freep) struct solve_pool *pool = NULL;
+	_cleanup_(solve_answer_freep) struct solve_answer *answer = NULL;
+	struct text lines = { 0 };
+	double start = cpu_seconds();
+
+	for (int i = 0; i < 50000; i++)
+		text_addf(&lines, "c%d 0 1 1 x86_64 r:c%d\n", i, i + 1);
+	pool = make_large(&lines);
+	answer = ask(pool, "c0", false);
+	CHECK_INT(answer->count, 50000);
+	CHECK_INT(answer->unresolved.count, 2);
+	CHECK_STR(answer->unresolved.item[0], "c0-1-1.x86_64 cannot be installed: nothing provides "
+					      "c50000 needed by c49999-1-1.x86_64");
+	CHECK(cpu_seconds() - start < 20); /* minutes before, even without sanitizers */
+}
+
+/* All conflict with all others: too many pairs to be solved, so what is asked for comes as it is */
+static void test_all_conflict(void)
+{
+	_cleanup_(solve_pool_freep) struct solve_pool *pool = NULL;
+	_cleanup_(solve_answer_freep) struct solve_answer *one = NULL, *two = NULL;
+	struct text lines = { 0 };
+
+	text_adds(&lines, "need 0 1 1 x86_64 r:virtual\n");
+	for (int i = 0; i < 20000; i++)
+		text_addf(&lines, "p%05d 0 1 1 x86_64 p:virtual c:virtual\n", i);
+	pool = make_large(&lines);
+	expect(pool, "p00000 p00001", "0:1 0:2");
+	one = ask(pool, "need", false);
+	two = ask(pool, "need", false);
+	CHECK_INT(one->count, 2);
+	CHECK_INT(one->choice[1].index, two->choice[1].index);
+	CHECK_INT(one->unresolved.count, 0);
+	CHECK_INT(one->conflicts.count, 1);
+	if (one->conflicts.count)
+		CHECK_STR(one->conflicts.item[0], "too much to solve: 2 packages and requirements "
+						  "were taken as they are");
+}
+
+/* 0, or what solve_index() says of one package with this requirement and conflict */
+static int index_boolean(char kind, const char *name, struct error *err)
+{
+	_cleanup_(text_done) struct text line = { 0 };
+	_cleanup_(freep) char *xml = NULL;
+	_cleanup_(fclosep) FILE *primary = NULL, *solv = tmpfile();
+	uint32_t count = 0;
+
+	text_addf(&line, "a 0 1 1 x86_64 %c:%s\n", kind, name);
+	xml = make_primary(line.data);
+	primary = fmemopen(xml, strlen(xml), "r");
+	*err = (struct error){ 0 };
+	return solve_index(primary, NULL, 0, solv, &count, err);
+}
+
+/* "(" @item OPERATOR @item … ")"; %d in @item is its number */
+static char *chain(const char *item, const char *operator, int count)
+{
+	_cleanup_(text_done) struct text text = { 0 };
+
+	for (int i = 0; i < count; i++) {
+		text_adds(&text, i ? operator: "(");
+		for (const char *c = item; *c; c++)
+			if (*c == '#')
+				text_addf(&text, "%d", i);
+			else
+				text_add(&text, c, 1);
+	}
+	text_adds(&text, ")");
+	return text_steal(&text);
+}
+
+static void test_large_boolean(void)
+{
+	static const struct {
+		const char *item, *operator;
+		int count;
+		char kind;
+		int want;
+	} cases[] = {
+		{ "x#", "_or_", 1000, 'r', 0 },
+		{ "x#", "_or_", 3000, 'r', -EBADMSG },	 /* parts */
+		{ "x#", "_and_", 50000, 'r', -EBADMSG }, /* bytes */
+		{ "(x#_and_y#)", "_or_", 10, 'r', 0 },
+		{ "(x#_and_y#)", "_or_", 40, 'r', -EBADMSG }, /* 2^40 clauses */
+		{ "(x#_or_y#)", "_and_", 40, 'r', 0 },
+		{ "(x#_and_y#)", "_or_", 40, 'c', 0 },
+		{ "(x#_or_y#)", "_and_", 40, 'c', -EBADMSG },
+		{ "(x#_if_y#)", "_and_", 500, 'r', 0 },
+		{ "(x#_unless_y#)", "_or_", 40, 'r', -EBADMSG },
+	};
+	struct error err;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_(freep) char *name =
+			chain(cases[i].item, cases[i].operator, cases[i].count);
+
+		CHECK_INT(index_boolean(cases[i].kind, name, &err), cases[i].want);
+		CHECK_INT(err.blame, cases[i].want ? BLAME_SOURCE : 0);
+	}
+}
+
 /* Arches whose packages come under several names */
 static void test_arches(void)
 {
@@ -498,6 +672,11 @@ int main(void)
 	test_conflicts();
 	test_broken();
 	test_rich();
+	test_broken_conflict();
+	test_many_gone();
+	test_broken_chain();
+	test_all_conflict();
+	test_large_boolean();
 	test_paths();
 	test_hot();
 	test_arches();
