@@ -4,8 +4,9 @@
  *   job line ─► empty work directory ─► source_load() ─► composer_write() ─► "result"
  *                      └──────────────────────┴────────────────┴───────────► "failed", with blame
  *
- * Whatever a source delivers becomes "failed"; only memory that runs out inside libsolv, and bugs,
- * end the process, and then the server says so. Snapshots and solver pools stay for the next job.
+ * Whatever a source delivers becomes "failed"; only memory that runs out inside libsolv, processor
+ * time beyond the job's limit, and bugs, end the process, and then the server says so. Snapshots
+ * and solver pools stay for the next job.
  */
 #include "resolver/worker/worker.h"
 
@@ -21,6 +22,7 @@
 struct worker {
 	int state_dirfd, work_dirfd, pipe_fd, snapshots_dirfd;
 	int64_t memory_limit, pools_limit;
+	int64_t cpu_limit; /* seconds of processor time for one job; 0: none */
 	struct pools *pools;
 	struct text in; /* what came from the server; the first @done bytes are used up */
 	size_t done;
@@ -203,6 +205,8 @@ static int make_compose(struct worker *worker, const struct job *job, struct err
 	};
 	int r = empty_work(worker, err);
 
+	if (r == 0 && worker->cpu_limit)
+		r = sandbox_limit_cpu(worker->cpu_limit, err);
 	if (r == 0)
 		r = transport_local(&job->allowed, job->trusted, job->uid, job->gid, &transport,
 				    err);
@@ -255,13 +259,14 @@ static int read_option(struct worker *worker, const char *argument, struct error
 	const struct {
 		const char *name;
 		int *fd;
-		int64_t *bytes;
+		int64_t *number;
 	} options[] = {
 		{ "--pipe-fd=", &worker->pipe_fd, NULL },
 		{ "--state-dir-fd=", &worker->state_dirfd, NULL },
 		{ "--work-dir-fd=", &worker->work_dirfd, NULL },
 		{ "--memory-limit=", NULL, &worker->memory_limit },
 		{ "--pools-limit=", NULL, &worker->pools_limit },
+		{ "--cpu-limit=", NULL, &worker->cpu_limit },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
@@ -271,12 +276,13 @@ static int read_option(struct worker *worker, const char *argument, struct error
 		if (strncmp(argument, options[i].name, length) != 0)
 			continue;
 		if (parse_int64(argument + length, &value) < 0 || value < 0 ||
-		    (options[i].fd && value > INT32_MAX))
+		    ((options[i].fd || options[i].number == &worker->cpu_limit) &&
+		     value > INT32_MAX))
 			return error_set(err, -EINVAL, BLAME_REQUEST, argument, "not a number");
 		if (options[i].fd)
 			*options[i].fd = (int)value;
 		else
-			*options[i].bytes = value;
+			*options[i].number = value;
 		return 0;
 	}
 	return error_set(err, -EINVAL, BLAME_REQUEST, argument, "no option of the worker");

@@ -59,6 +59,25 @@ static int limit_all(uint64_t memory_bytes, struct error *err)
 	return r;
 }
 
+int sandbox_limit_cpu(int64_t seconds, struct error *err)
+{
+	struct rlimit now;
+	struct rusage used;
+	int64_t used_us;
+
+	if (getrusage(RUSAGE_SELF, &used) < 0 || getrlimit(RLIMIT_CPU, &now) < 0)
+		return error_errno(err, -errno, "cannot read the processor time");
+	used_us = ((int64_t)used.ru_utime.tv_sec + used.ru_stime.tv_sec) * 1000000 +
+		  used.ru_utime.tv_usec + used.ru_stime.tv_usec;
+	now.rlim_cur =
+		(rlim_t)(used_us / 1000000 + 1 + seconds); /* up to a second more, not less */
+	if (now.rlim_cur > now.rlim_max)
+		now.rlim_cur = now.rlim_max;
+	if (setrlimit(RLIMIT_CPU, &now) < 0)
+		return error_errno(err, -errno, "cannot limit the processor time");
+	return 0;
+}
+
 /* ---- paths ------------------------------------------------------------- */
 
 struct landlock_path {
@@ -207,6 +226,7 @@ int sandbox_enter(const int *writable, size_t count, uint64_t memory_bytes, stru
 		return error_errno(err, -errno, "cannot give up privileges");
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)signal(SIGXFSZ, SIG_IGN); /* the write fails instead */
+	(void)signal(SIGXCPU, SIG_DFL);
 	r = limit_all(memory_bytes, err);
 	if (r == 0)
 		r = restrict_paths(writable, count, err);

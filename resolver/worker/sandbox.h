@@ -13,3 +13,11 @@
  * the kernel is too old for (Landlock before 5.13) is left out. BLAME_US when the kernel refuses
  * the rest. */
 int sandbox_enter(const int *writable, size_t count, uint64_t memory_bytes, struct error *err);
+
+/**
+ * sandbox_limit_cpu() - let this process use @seconds of processor time from now on, then die of
+ * SIGXCPU
+ *
+ * Each call starts anew: only the soft limit is set, the hard one stays as it was. BLAME_US when
+ * the kernel refuses. */
+int sandbox_limit_cpu(int64_t seconds, struct error *err);

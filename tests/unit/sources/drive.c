@@ -9,23 +9,25 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-static int run_worker(const struct drive *drive, int pipe_fd)
+static int run_worker(const struct drive *drive, int pipe_fd, int cpu_limit)
 {
-	char options[4][64];
-	char *argv[6];
+	char options[5][64];
+	char *argv[7];
 
 	(void)snprintf(options[0], sizeof(options[0]), "--pipe-fd=%d", pipe_fd);
 	(void)snprintf(options[1], sizeof(options[1]), "--state-dir-fd=%d", drive->state_dirfd);
 	(void)snprintf(options[2], sizeof(options[2]), "--work-dir-fd=%d", drive->work_dirfd);
 	(void)snprintf(options[3], sizeof(options[3]), "--memory-limit=%lld", 2LL << 30);
+	(void)snprintf(options[4], sizeof(options[4]), "--cpu-limit=%d", cpu_limit);
 	argv[0] = options[0]; /* not read */
-	for (int i = 0; i < 4; i++)
+	for (int i = 0; i < 5; i++)
 		argv[i + 1] = options[i];
-	argv[5] = NULL;
-	return worker_main(5, argv);
+	argv[6] = NULL;
+	return worker_main(6, argv);
 }
 
-int drive_start(struct drive *drive, const char *state_dir, const char *work_dir)
+int drive_start_limited(struct drive *drive, const char *state_dir, const char *work_dir,
+			int cpu_limit)
 {
 	struct message message = { 0 };
 	int pair[2], r;
@@ -41,7 +43,7 @@ int drive_start(struct drive *drive, const char *state_dir, const char *work_dir
 		return -errno;
 	if (drive->pid == 0) {
 		(void)close(pair[0]);
-		_exit(run_worker(drive, pair[1]));
+		_exit(run_worker(drive, pair[1], cpu_limit));
 	}
 	(void)close(pair[1]);
 	drive->pipe_fd = pair[0];
@@ -49,6 +51,11 @@ int drive_start(struct drive *drive, const char *state_dir, const char *work_dir
 	r = r == 1 && message.type == PIPE_READY ? 0 : -EPROTO;
 	message_done(&message);
 	return r;
+}
+
+int drive_start(struct drive *drive, const char *state_dir, const char *work_dir)
+{
+	return drive_start_limited(drive, state_dir, work_dir, 0);
 }
 
 int drive_send_bytes(struct drive *drive, const char *bytes, size_t length)

@@ -11,6 +11,8 @@ struct drive {
 };
 
 /** drive_start() - fork a worker over two directories (made when missing); says "ready" already */
+int drive_start_limited(struct drive *drive, const char *state_dir, const char *work_dir,
+			int cpu_limit); /* seconds for a job, 0: none */
 int drive_start(struct drive *drive, const char *state_dir, const char *work_dir);
 /** drive_send() - a job from the text of a request; -EINVAL with words on stderr */
 int drive_send(struct drive *drive, int64_t id, const char *request, bool trusted);

@@ -13,6 +13,7 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 static const struct made packages[] = {
@@ -160,6 +161,71 @@ static void test_nonsense(void)
 	}
 }
 
+/* Processor time: each job gets the limit anew, on top of what went before */
+static void test_cpu_limit(void)
+{
+	_cleanup_(freep) char *good = request("[\"a\"]");
+	struct message message = { 0 };
+	struct rlimit limit = { 0 };
+	struct drive drive;
+
+	CHECK_INT(drive_start_limited(&drive, below("state"), below("work"), 50), 0);
+	CHECK_INT(prlimit(drive.pid, RLIMIT_CPU, NULL, &limit), 0);
+	CHECK(limit.rlim_cur == RLIM_INFINITY);
+	CHECK_INT(drive_send(&drive, 1, good, true), 0);
+	CHECK(finish(&drive, 1, &message));
+	message_done(&message);
+	CHECK_INT(prlimit(drive.pid, RLIMIT_CPU, NULL, &limit), 0);
+	CHECK(limit.rlim_cur > 50 && limit.rlim_cur < 60);
+	CHECK(limit.rlim_max == RLIM_INFINITY);
+	CHECK_INT(drive_stop(&drive), 0);
+
+	CHECK_INT(drive_start(&drive, below("state"), below("work")), 0);
+	CHECK_INT(drive_send(&drive, 1, good, true), 0);
+	CHECK(finish(&drive, 1, &message));
+	message_done(&message);
+	CHECK_INT(prlimit(drive.pid, RLIMIT_CPU, NULL, &limit), 0);
+	CHECK(limit.rlim_cur == RLIM_INFINITY);
+	CHECK_INT(drive_stop(&drive), 0);
+}
+
+static void burn(int64_t limit_ms)
+{
+	struct timespec now;
+	int64_t start = -1, at;
+
+	do {
+		clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+		at = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+		start = start < 0 ? at : start;
+	} while (at - start < limit_ms);
+}
+
+/* Below the limit again and again, then beyond it */
+static void test_cpu_burnt(void)
+{
+	pid_t pid = fork();
+	struct rusage used = { 0 };
+	int status = 0;
+
+	if (pid == 0) {
+		struct error err = { 0 };
+
+		for (int i = 0; i < 3; i++) {
+			if (sandbox_limit_cpu(1, &err) < 0)
+				_exit(1);
+			burn(900);
+		}
+		if (sandbox_limit_cpu(1, &err) < 0)
+			_exit(1);
+		burn(60000);
+		_exit(2);
+	}
+	CHECK_INT(wait4(pid, &status, 0, &used), pid);
+	CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU);
+	CHECK(used.ru_utime.tv_sec + used.ru_stime.tv_sec < 6);
+}
+
 /* ---- in a child: exit code = number of the first thing that should have failed, or 0 ---- */
 
 static int try_escapes(const char *inside)
@@ -218,6 +284,8 @@ int main(void)
 	test_jobs();
 	test_known();
 	test_nonsense();
+	test_cpu_limit();
+	test_cpu_burnt();
 	test_sandbox();
 	CHECK_INT(directory_remove(AT_FDCWD, top), 0);
 	TEST_END();
