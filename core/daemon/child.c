@@ -53,6 +53,7 @@ static int spawn_worker(const struct config *config, int pipe_fd, int state_fd, 
 			 (char[]){ "--work-dir-fd=5" },
 			 memory,
 			 pools,
+			 cpu,
 			 NULL };
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;

@@ -127,6 +127,10 @@ def test_memory(folder):
         f'<repomd xmlns="http://linux.duke.edu/metadata/repo"><revision>1</revision><data type="primary"><checksum '
         f'type="sha256">{hashlib.sha256(packed).hexdigest()}</checksum><location href="repodata/primary.xml.gz"/>'
         f'<timestamp>1</timestamp><size>{len(packed)}</size></data></repomd>')
+    with Service(f"repo.allowed={folder}", "limits.worker_cpu_seconds=1", "odcsfs.workers=1") as service:
+        request = service.submit("busy", repo_spec(folder, packages=["package-1"]))
+        same((request / "wait").read_text(), "failed\n", "a compose that needs too much processor time")
+        check("CPU time limit exceeded" in (request / "error").read_text(), f"reason: {(request / 'error').read_text()!r}")
     with Service(f"repo.allowed={UNIVERSE} {folder}", "limits.worker_memory=64M", "odcsfs.workers=1") as service:
         request = service.submit("hungry", repo_spec(folder, packages=["package-1"]))
         same((request / "wait").read_text(), "failed\n", "a compose that needs too much memory")
