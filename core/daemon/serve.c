@@ -28,11 +28,15 @@ struct daemon {
 	struct fs_options fs_options;
 	struct rest_options rest_options;
 	struct scheduler_options scheduler_options;
-	pthread_rwlock_t rooms_lock; /* for the four below: news come from every thread */
-	struct scheduler *scheduler;
-	struct expiry *expiry;
-	struct rest *rest;
-	struct fs *fs;
+	pthread_mutex_t rooms_lock; /* for the next four: news come from every thread */
+	pthread_cond_t rooms_idle;
+	unsigned int rooms_callers; /* threads that are in a room with news, holding no lock */
+	struct rooms {
+		struct scheduler *scheduler;
+		struct expiry *expiry;
+		struct rest *rest;
+		struct fs *fs;
+	} rooms;
 	char *public_url, *local_path, *readme, *version;
 	pthread_t fs_thread, notify_thread, rest_threads[REST_WRITERS];
 	size_t rest_running;
@@ -164,51 +168,72 @@ static int authorise_rest(void *data, const char *owner, bool local, const struc
 	return access_repo(daemon->config, local, spec, err);
 }
 
-/* A room gets news from the moment it is there until it is taken away, before it is freed. */
+/* A room gets news from the moment it is there until it is taken away, before it is freed. No lock
+ * is held while it gets them: who takes a room away waits until nobody is in any. */
+static struct rooms rooms_enter(struct daemon *daemon)
+{
+	struct rooms rooms;
+
+	(void)pthread_mutex_lock(&daemon->rooms_lock);
+	daemon->rooms_callers++;
+	rooms = daemon->rooms;
+	(void)pthread_mutex_unlock(&daemon->rooms_lock);
+	return rooms;
+}
+
+static void rooms_leave(struct daemon *daemon)
+{
+	(void)pthread_mutex_lock(&daemon->rooms_lock);
+	if (!--daemon->rooms_callers)
+		(void)pthread_cond_broadcast(&daemon->rooms_idle);
+	(void)pthread_mutex_unlock(&daemon->rooms_lock);
+}
+
 #define ROOM_SET(daemon, room, value)                                                              \
 	do {                                                                                       \
-		(void)pthread_rwlock_wrlock(&(daemon)->rooms_lock);                                \
-		(daemon)->room = (value);                                                          \
-		(void)pthread_rwlock_unlock(&(daemon)->rooms_lock);                                \
+		(void)pthread_mutex_lock(&(daemon)->rooms_lock);                                   \
+		(daemon)->rooms.room = (value);                                                    \
+		while ((daemon)->rooms_callers)                                                    \
+			(void)pthread_cond_wait(&(daemon)->rooms_idle, &(daemon)->rooms_lock);     \
+		(void)pthread_mutex_unlock(&(daemon)->rooms_lock);                                 \
 	} while (0)
 
 static void on_progress(void *data, int64_t id)
 {
 	struct daemon *daemon = data;
+	struct rooms rooms = rooms_enter(daemon);
 
-	(void)pthread_rwlock_rdlock(&daemon->rooms_lock);
-	if (daemon->fs)
-		fs_progress(daemon->fs, id);
-	(void)pthread_rwlock_unlock(&daemon->rooms_lock);
+	if (rooms.fs)
+		fs_progress(rooms.fs, id);
+	rooms_leave(daemon);
 }
 
 static void on_change(void *data, const struct catalogue_event *event)
 {
 	struct daemon *daemon = data;
+	struct rooms rooms = rooms_enter(daemon);
 
-	(void)pthread_rwlock_rdlock(&daemon->rooms_lock);
-	if (daemon->fs)
-		fs_changed(daemon->fs, event);
-	if (daemon->rest)
-		rest_changed(daemon->rest, event);
-	if (daemon->scheduler)
-		scheduler_changed(daemon->scheduler, event);
-	if (daemon->expiry)
-		expiry_changed(daemon->expiry, event);
-	(void)pthread_rwlock_unlock(&daemon->rooms_lock);
+	if (rooms.fs)
+		fs_changed(rooms.fs, event);
+	if (rooms.rest)
+		rest_changed(rooms.rest, event);
+	if (rooms.scheduler)
+		scheduler_changed(rooms.scheduler, event);
+	if (rooms.expiry)
+		expiry_changed(rooms.expiry, event);
+	rooms_leave(daemon);
 }
 
 static int on_metrics(void *data, struct text *ret)
 {
 	struct daemon *daemon = data;
-	struct metrics_sources sources = { .catalogue = daemon->store.catalogue };
-	int r;
+	struct rooms rooms = rooms_enter(daemon);
+	struct metrics_sources sources = { .catalogue = daemon->store.catalogue,
+					   .scheduler = rooms.scheduler,
+					   .fs = rooms.fs };
+	int r = metrics_print(&sources, ret);
 
-	(void)pthread_rwlock_rdlock(&daemon->rooms_lock);
-	sources.scheduler = daemon->scheduler;
-	sources.fs = daemon->fs;
-	r = metrics_print(&sources, ret);
-	(void)pthread_rwlock_unlock(&daemon->rooms_lock);
+	rooms_leave(daemon);
 	return r;
 }
 
@@ -282,7 +307,7 @@ static int start_writers(struct daemon *daemon, struct error *err)
 {
 	while (daemon->rest_running < REST_WRITERS) {
 		int r = pthread_create(&daemon->rest_threads[daemon->rest_running], NULL, run_rest,
-				       daemon->rest);
+				       daemon->rooms.rest);
 
 		if (r != 0)
 			return error_errno(err, -r, "cannot start the threads of HTTP");
@@ -320,7 +345,7 @@ static int start_http(struct daemon *daemon, struct error *err)
 	if (r < 0 || daemon->public_url[0])
 		return r;
 	free(steal(daemon->public_url));
-	if (asprintf(&daemon->public_url, "%s/composes", rest_url(daemon->rest)) < 0) {
+	if (asprintf(&daemon->public_url, "%s/composes", rest_url(daemon->rooms.rest)) < 0) {
 		daemon->public_url = NULL;
 		return error_oom(err);
 	}
@@ -352,12 +377,12 @@ static int mount_tree(struct daemon *daemon, struct error *err)
 		(void)pthread_join(daemon->fs_thread, NULL);
 		daemon->fs_running = false;
 	}
-	r = fs_mount(daemon->fs, err);
+	r = fs_mount(daemon->rooms.fs, err);
 	if (r < 0)
 		return r;
-	r = pthread_create(&daemon->fs_thread, NULL, run_fs, daemon->fs);
+	r = pthread_create(&daemon->fs_thread, NULL, run_fs, daemon->rooms.fs);
 	if (r != 0) {
-		fs_stop(daemon->fs);
+		fs_stop(daemon->rooms.fs);
 		return error_errno(err, -r, "cannot start the mount's thread");
 	}
 	daemon->fs_running = true;
@@ -399,7 +424,7 @@ static int start_tree(struct daemon *daemon, struct error *err)
 	if (r < 0)
 		return r;
 	ROOM_SET(daemon, fs, fs);
-	r = pthread_create(&daemon->notify_thread, NULL, run_notify, daemon->fs);
+	r = pthread_create(&daemon->notify_thread, NULL, run_notify, daemon->rooms.fs);
 	if (r != 0)
 		return error_errno(err, -r, "cannot start the notification thread");
 	daemon->notify_running = true;
@@ -443,7 +468,7 @@ static int start(struct daemon *daemon, struct error *err)
 	if (r >= 0)
 		r = start_tree(daemon, err);
 	if (r >= 0) /* last: their news find every room there */
-		r = scheduler_start(daemon->scheduler, err);
+		r = scheduler_start(daemon->rooms.scheduler, err);
 	return r;
 }
 
@@ -451,10 +476,10 @@ static int start(struct daemon *daemon, struct error *err)
 
 static void stop(struct daemon *daemon)
 {
-	struct rest *rest = daemon->rest;
-	struct scheduler *scheduler = daemon->scheduler;
-	struct expiry *expiry = daemon->expiry;
-	struct fs *fs = daemon->fs;
+	struct rest *rest = daemon->rooms.rest;
+	struct scheduler *scheduler = daemon->rooms.scheduler;
+	struct expiry *expiry = daemon->rooms.expiry;
+	struct fs *fs = daemon->rooms.fs;
 
 	if (fs)
 		fs_drain(fs, true);
@@ -504,12 +529,12 @@ static void on_hangup(struct daemon *daemon)
 {
 	struct error err = { 0 };
 
-	if (!daemon->fs)
+	if (!daemon->rooms.fs)
 		return;
-	daemon->mount_wanted = fs_mounted(daemon->fs) && !tree_visible(daemon);
+	daemon->mount_wanted = fs_mounted(daemon->rooms.fs) && !tree_visible(daemon);
 	if (daemon->mount_wanted)
 		log_info("mounted again as soon as the last open file of the old mount is closed");
-	if (fs_mounted(daemon->fs))
+	if (fs_mounted(daemon->rooms.fs))
 		return;
 	if (mount_tree(daemon, &err) < 0)
 		log_error("cannot mount again: %s", err.message);
@@ -526,10 +551,10 @@ static void wait_for_end(struct daemon *daemon, const sigset_t *signals)
 
 		if (signal == SIGTERM || signal == SIGINT)
 			return;
-		if (signal == SIGHUP || (daemon->mount_wanted && !fs_mounted(daemon->fs)))
+		if (signal == SIGHUP || (daemon->mount_wanted && !fs_mounted(daemon->rooms.fs)))
 			on_hangup(daemon);
 		if (signal < 0)
-			rest_tick(daemon->rest);
+			rest_tick(daemon->rooms.rest);
 	}
 }
 
@@ -548,7 +573,8 @@ int serve(const struct config *config)
 	(void)signal(SIGPIPE, SIG_IGN);
 	(void)umask(022);
 	(void)pthread_mutex_init(&daemon.store.lock, NULL);
-	(void)pthread_rwlock_init(&daemon.rooms_lock, NULL);
+	(void)pthread_mutex_init(&daemon.rooms_lock, NULL);
+	(void)pthread_cond_init(&daemon.rooms_idle, NULL);
 	daemon.store.history_seconds = config->lifetime_history;
 	daemon.store.snapshot_seconds = config->lifetime_snapshot;
 	r = start(&daemon, &err);
@@ -556,7 +582,7 @@ int serve(const struct config *config)
 		log_error("%s", err.message);
 	} else {
 		printf("ready mount=%s http=%s\n", config->mountpoint[0] ? config->mountpoint : "-",
-		       rest_url(daemon.rest));
+		       rest_url(daemon.rooms.rest));
 		(void)fflush(stdout);
 		tell_systemd("READY=1");
 		wait_for_end(&daemon, &signals);
@@ -565,6 +591,7 @@ int serve(const struct config *config)
 	stop(&daemon);
 	(void)pthread_mutex_destroy(&daemon.store.lock);
 	strings_done(&daemon.store.in_flight);
-	(void)pthread_rwlock_destroy(&daemon.rooms_lock);
+	(void)pthread_mutex_destroy(&daemon.rooms_lock);
+	(void)pthread_cond_destroy(&daemon.rooms_idle);
 	return r < 0 ? 1 : 0;
 }
