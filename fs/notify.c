@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* fs/notify.c: news from the catalogue, to those who wait for them and to the kernel's caches.
  *
- *   catalogue ─► fs_changed() ─┬─► blocked reads of wait and events: answered at once, from any
- * thread └─► notices ─► fs_notify_run(): poll wake-ups, forgotten names
+ *   catalogue ─► fs_changed() ─┬─► blocked reads of wait and events: answered at once, any thread
+ *                              └─► notices ─► fs_notify_run(): poll wake-ups, forgotten names
  *
  * A blocked read keeps its fuse_req_t in the list of waiters and no thread. A waiter belongs to who
  * takes it off the list; while it is being put there (`arming`) it may only be marked, since
@@ -221,58 +221,54 @@ static void waiter_drop(struct fs *fs, struct waiter *waiter)
 	free(waiter);
 }
 
-int news_hold_wait(struct fs *fs, fuse_req_t req, int64_t request, int64_t compose, uint64_t handle,
-		   size_t size, struct text *ret)
+/* What a waiter waits for, as far as it has come; nothing in @ret: not yet. @handle: of events */
+static int look(struct fs *fs, const struct waiter *asked, struct handle *handle, struct text *ret)
 {
-	struct waiter *waiter = calloc(1, sizeof(*waiter));
+	return asked->events ? events_take(fs, handle, asked->size, ret)
+			     : wait_word(fs, asked->request, asked->compose, ret);
+}
+
+static int hold(struct fs *fs, const struct waiter *asked, struct handle *handle, struct text *ret)
+{
+	struct waiter *waiter = malloc(sizeof(*waiter));
 	int r;
 
 	if (!waiter)
 		return -ENOMEM;
-	waiter->req = req;
-	waiter->request = request;
-	waiter->compose = compose;
-	waiter->handle = handle;
-	waiter->size = size;
+	*waiter = *asked;
 	r = waiter_add(fs, waiter);
 	if (r < 0) {
 		free(waiter);
 		return r;
 	}
 	/* On the list now: what happens from here on is not missed. What happened before: */
-	r = wait_word(fs, request, compose, ret);
+	r = look(fs, asked, handle, ret);
 	if (r < 0 || ret->length) {
 		waiter_drop(fs, waiter);
 		return r;
 	}
 	r = waiter_arm(fs, waiter);
-	return r ? r : wait_word(fs, request, compose, ret);
+	return r ? r : look(fs, asked, handle, ret);
+}
+
+int news_hold_wait(struct fs *fs, fuse_req_t req, int64_t request, int64_t compose, uint64_t handle,
+		   size_t size, struct text *ret)
+{
+	const struct waiter asked = {
+		.req = req, .request = request, .compose = compose, .handle = handle, .size = size
+	};
+
+	return hold(fs, &asked, NULL, ret);
 }
 
 int news_hold_events(struct fs *fs, fuse_req_t req, struct handle *handle, size_t size,
 		     struct text *ret)
 {
-	struct waiter *waiter = calloc(1, sizeof(*waiter));
-	int r;
+	const struct waiter asked = {
+		.req = req, .events = true, .handle = handle->number, .size = size
+	};
 
-	if (!waiter)
-		return -ENOMEM;
-	waiter->req = req;
-	waiter->events = true;
-	waiter->handle = handle->number;
-	waiter->size = size;
-	r = waiter_add(fs, waiter);
-	if (r < 0) {
-		free(waiter);
-		return r;
-	}
-	r = events_take(fs, handle, size, ret);
-	if (r < 0 || ret->length) {
-		waiter_drop(fs, waiter);
-		return r;
-	}
-	r = waiter_arm(fs, waiter);
-	return r ? r : events_take(fs, handle, size, ret);
+	return hold(fs, &asked, handle, ret);
 }
 
 static void answer(struct fs *fs, struct waiter *waiter)
