@@ -92,7 +92,6 @@ static int make_places(struct composing *composing, struct error *err)
 static int check_item(const struct item *item, struct error *err)
 {
 	const struct composer_package *package = item->package;
-	uint8_t digest[DIGEST_SIZE];
 	int r = location_check(item->file, item->nevra, err);
 
 	if (r == 0)
@@ -105,10 +104,11 @@ static int check_item(const struct item *item, struct error *err)
 	if (strlen(item->nevra) > NEVRA_MAX_SIZE)
 		return error_set(err, -EBADMSG, BLAME_SOURCE, NULL, "NEVRA too long: %.256s …",
 				 item->nevra);
+	if (item->stand_in && (!hex_is_digest(item->stand_in) || !hex_is_digest(package->sha256)))
+		return error_set(err, -EBADMSG, BLAME_US, NULL,
+				 "%s: no SHA-256, or no place for it", item->nevra);
 	if (strstr(package->base, "://") &&
-	    (strcmp(item->about.checksum_type, "sha256") ||
-	     strlen(item->about.checksum) != DIGEST_HEX_SIZE - 1 ||
-	     hex_parse(item->about.checksum, digest, sizeof(digest)) < 0))
+	    (strcmp(item->about.checksum_type, "sha256") || !hex_is_digest(item->about.checksum)))
 		return error_set(err, -EBADMSG, BLAME_SOURCE, NULL,
 				 "%s: a remote package needs a SHA-256 checksum", item->nevra);
 	return 0;
@@ -132,6 +132,11 @@ static int make_item(struct composing *composing, const struct composer_package 
 			      : 2 * (size_t)package->arch + (package->tree == COMPOSER_DEBUG);
 	item->twin = NO_ITEM;
 	snapshot_package_get(package->snapshot, package->index, &item->about);
+	if (package->sha256) {
+		item->stand_in = item->about.checksum;
+		item->about.checksum = package->sha256;
+		item->about.checksum_type = "sha256";
+	}
 	slash = strrchr(about->href, '/');
 	item->file = slash ? slash + 1 : about->href;
 

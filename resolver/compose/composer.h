@@ -14,6 +14,8 @@ enum composer_tree { COMPOSER_OS, COMPOSER_DEBUG, COMPOSER_SOURCE };
  *               package needs a SHA-256 in its metadata
  * @mtime_ns, @ino: of that file now; 0 with a URL
  * @sigkey: lower case, or NULL
+ * @sha256: hex SHA-256 of the file, where the checksum in the snapshot is a stand-in of 64 hex digits (it was
+ *          indexed before the file was hashed): then this one takes its place everywhere; else NULL
  * All borrowed for the call. */
 struct composer_package {
 	struct snapshot *snapshot;
@@ -24,7 +26,7 @@ struct composer_package {
 	const char *base, *path;
 	int64_t mtime_ns;
 	uint64_t ino;
-	const char *sigkey;
+	const char *sigkey, *sha256;
 };
 
 enum composer_compression { COMPOSER_GZ, COMPOSER_ZSTD };
@@ -76,7 +78,8 @@ void composer_result_done(struct composer_result *result);
  * Same composition, same bytes (DESIGN 5.4). Two RPMs of one tree with the same file name: the first by
  * (NEVRA, checksum) is taken, the other is named in depsolve.log unless both are the same RPM (then one with
  * an inode goes before one without).
- * Elements as the source wrote them, only <location> is rewritten to Packages/l/FILE (xml:base dropped).
+ * Elements as the source wrote them, only <location> is rewritten to Packages/l/FILE (xml:base dropped), and a
+ * stand-in for the checksum is replaced.
  * NEVRAs in logs and manifest: NAME-[EPOCH:]VERSION-RELEASE.ARCH, epoch 0 left out. */
 int composer_write(struct composition *composition, int work_dirfd, struct composer_result *result,
 		   struct error *err);

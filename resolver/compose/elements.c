@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* resolver/compose/elements.c: <package> elements out of snapshots.
  *
- * An element is passed on as the source wrote it; only its <location> is replaced. Getting one
+ * An element is passed on as the source wrote it; only its <location> is replaced, and the checksum
+ * where a stand-in is. Getting one
  * means unpacking a frame of the snapshot, and a noarch package stands in the tree of every arch,
  * so elements that are needed again are kept, up to a limit. */
 #include "resolver/compose/parts.h"
@@ -92,6 +93,18 @@ static int replace_location(struct text *text, const size_t place[2], const char
 	return r;
 }
 
+/* Put the checksum where its stand-in is: once in each element, outside of any text. */
+static int replace_checksum(struct text *text, size_t start, const struct item *item)
+{
+	const size_t length = DIGEST_HEX_SIZE - 1;
+	char *at = memmem(text->data + start, text->length - start, item->stand_in, length);
+
+	if (!at)
+		return -EBADMSG;
+	memcpy(at, item->about.checksum, length);
+	return 0;
+}
+
 static int element_get(struct item *item, enum snapshot_stream stream, struct text *ret,
 		       struct error *err)
 {
@@ -103,7 +116,8 @@ static int element_get(struct item *item, enum snapshot_stream stream, struct te
 		return error_prefix(err, "%s", item->nevra);
 	length = ret->length - start;
 	if (!length || location[0] > length || location[1] > length - location[0] ||
-	    (stream == SNAPSHOT_PRIMARY && !location[1]))
+	    (stream == SNAPSHOT_PRIMARY && !location[1]) ||
+	    (item->stand_in && replace_checksum(ret, start, item) < 0))
 		return error_set(err, -EBADMSG, BLAME_SOURCE, NULL,
 				 "%s: its metadata element cannot be used", item->nevra);
 	location[0] += start;

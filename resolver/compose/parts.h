@@ -65,6 +65,8 @@ struct place {
 
 /**
  * struct item - one package at one place
+ * @about: as in the snapshot, but for the checksum of a package whose @stand_in is not NULL
+ * @stand_in: what its elements have where the checksum belongs, or NULL
  * @file: last part of its href
  * @nevra: NAME-[EPOCH:]VERSION-RELEASE.ARCH, without control characters
  * @twin: the same package of the same snapshot at an earlier place, or NO_ITEM
@@ -73,6 +75,7 @@ struct place {
 struct item {
 	const struct composer_package *package;
 	struct snapshot_package about;
+	const char *stand_in;
 	const char *file;
 	char *nevra;
 	size_t place;

@@ -541,6 +541,56 @@ static void test_odd(struct scene *scene)
 	scene_clear(scene);
 }
 
+/* ---- indexed before the file was hashed ---------------------------------- */
+
+static void check_stand_in(const struct work *work, const char *element, const char *suffix)
+{
+	const struct manifest_record *record =
+		work_find_suffix(work, "compose/Temporary/x86_64/os/repodata", suffix);
+	char *packed = record ? work_content(work, record) : NULL;
+	struct libdeflate_decompressor *inflate = libdeflate_alloc_decompressor();
+	char text[8192] = "";
+	size_t length = 0;
+
+	CHECK(packed &&
+	      libdeflate_gzip_decompress(inflate, packed, record->size, text, sizeof(text) - 1,
+					 &length) == LIBDEFLATE_SUCCESS);
+	text[length] = '\0';
+	CHECK(strstr(text, element));
+	CHECK(!strstr(text, HEX_A));
+	libdeflate_free_decompressor(inflate);
+	free(packed);
+}
+
+static void test_stand_in(struct scene *scene)
+{
+	struct composition composition = composition_of(&two_arches);
+	size_t number =
+		scene_primary(scene, "later", ELEMENT("a", "1", "sha256", HEX_A, "a.rpm"), 1);
+	struct composer_package *package;
+	const struct manifest_record *record;
+	struct work work;
+
+	for (uint32_t arch = 0; arch < 2; arch++) {
+		package = scene_take(scene, number, 0, arch, COMPOSER_OS);
+		package->sha256 = HEX_B;
+	}
+	work = write_checked(scene, &composition);
+	record = work_find(&work, "compose/Temporary/x86_64/os/Packages/a/a.rpm");
+	CHECK(record && record->flags == MANIFEST_SHA256);
+	CHECK_STR(work_detail(&work, record, 2), "sha256:" HEX_B);
+	check_stand_in(&work, ">" HEX_B "</checksum>", "-primary.xml.gz");
+	check_stand_in(&work, "pkgid=\"" HEX_B "\"", "-filelists.xml.gz");
+	check_stand_in(&work, "pkgid=\"" HEX_B "\"", "-other.xml.gz");
+	work_done(&work);
+	package->sha256 = "beef";
+	work = scene_write(scene, &composition);
+	CHECK_INT(work.r, -EBADMSG);
+	CHECK_INT(work.err.blame, BLAME_US);
+	work_done(&work);
+	scene_clear(scene);
+}
+
 /* ---- what cannot be done ----------------------------------------------- */
 
 static void test_refused(struct scene *scene)
@@ -636,6 +686,7 @@ int main(int argc, char **argv)
 	test_same_bytes(&scene);
 	test_collisions(&scene);
 	test_odd(&scene);
+	test_stand_in(&scene);
 	test_refused(&scene);
 	test_no_room(&scene);
 	scene_done(&scene);
