@@ -7,7 +7,7 @@ from restkit import *
 
 PACKAGE = bytes((i * 31 + i // 251) & 0xFF for i in range(300007))
 OS = "compose/Temporary/x86_64/os"
-RPM = f"{OS}/Packages/f/foo-1.0-1.noarch.rpm"
+RPM = f"{OS}/Packages/f/foo-first0-1.0-1.noarch.rpm"
 
 
 def check_tree(server):
@@ -164,15 +164,15 @@ def check_log(server):
     case("empty log from 0", 416, server.get(path, Range="bytes=0-").status)
     server.tell(f"log {number} first line é")
     answer = server.get(path, Range="bytes=0-")
-    case("log from 0", (206, "first line é".encode(), "text/plain"),
+    case("log from 0", (206, "first line é\n".encode(), "text/plain"),
          (answer.status, answer.body, answer["Content-Type"]))
     case("log: not kept by caches", (None, None, "no-store"),
          (answer["ETag"], answer["Last-Modified"], answer["Cache-Control"]))
     length = len(answer.body)
     case("log: nothing new", 416, server.get(path, Range=f"bytes={length}-").status)
-    server.tell(f"log {number}  and more")
+    server.tell(f"log {number} and more")
     answer = server.get(path, Range=f"bytes={length}-")
-    case("log: what is new", (206, b" and more"), (answer.status, answer.body))
+    case("log: what is new", (206, b"and more\n"), (answer.status, answer.body))
     case("log under its other name", length + 9,
          len(server.get(f"/composes/{number}/logs/global/odcsfs.log").body))
     server.tell(f"finish {number}")

@@ -140,11 +140,11 @@ def group_states(tree):
     same("reused: composes/NEW is a link to OLD", str(compose), os.readlink(tree.composes / str(new)))
     true("reused: its result is readable", (second / "result").is_dir())
     same("reused: xattr", str(compose).encode(), os.getxattr(second, "user.odcs.reused_id"))
-    came = driver.say('rest {"source":{"type":"tag","source":"f26","packages":["ed"]}}')
+    came = driver.say('row {"source":{"type":"tag","source":"f26","packages":["ed"]}}')
     expect("a request made by REST", (65534, f"{came}\n"),
            lambda: (os.stat(tree.requests / f"auto-{came}").st_uid,
                     text(tree.requests / f"auto-{came}/id")))
-    raw = driver.say('rest {"source":{"type":"raw_config","source":"pungi_cfg#main"},'
+    raw = driver.say('row {"source":{"type":"raw_config","source":"pungi_cfg#main"},'
                      '"compose_type":"nightly"}')
     expect("composes/TYPE before one is done", "ENOENT", lambda: os.stat(tree.composes / "nightly"))
     driver.done(raw)
