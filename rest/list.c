@@ -1,17 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* rest/list.c: GET of the list: filters, order, pages, and the links between pages.
+/* rest/list.c: GET of the list: its items, and the links between pages (odcs-api.md 2.4).
  *
- * odcs-api.md 2.4 to the letter, but for per_page, which has an upper limit here; meta tells the
- * number that was used. Finished pages are kept until anything changes. */
-#include "rest/exchange.h"
-
-#include <ctype.h>
+ * meta tells the per_page that was used. Finished pages are kept until anything changes. */
+#include "rest/filter.h"
 
 #define PAGE_KEPT_MAX ((size_t)60 * 1024)
 #define PAGE_BYTES_MAX ((size_t)64 << 20)
-
-/* What urllib leaves as it is in a query. */
-#define QUERY_SAFE "!$'()*,/:;?@"
 
 struct page {
 	struct kept kept;
@@ -20,115 +14,7 @@ struct page {
 	char name[]; /* what was asked for, in full */
 };
 
-/* ---- what is asked for ------------------------------------------------- */
-
-struct list {
-	struct compose_query query;
-	bool nothing; /* a filter that no row can match */
-	int64_t page, per_page;
-};
-
-/* As Python's int() reads it: blanks around and a plus are fine. */
-static int argument_number(const char *text, int64_t *ret)
-{
-	char word[32];
-	size_t length;
-
-	text += strspn(text, " \t\n");
-	text += *text == '+';
-	length = strlen(text);
-	while (length && isspace((unsigned char)text[length - 1]))
-		length--;
-	if (!length || length >= sizeof(word) || text[0] == '+')
-		return -EINVAL;
-	memcpy(word, text, length);
-	word[length] = '\0';
-	return parse_int64(word, ret);
-}
-
-/* A filter on a number: other words match no row, as in upstream's SQLite. */
-static void number_filter(const struct exchange *ex, const char *name, int64_t *ret, bool *nothing)
-{
-	const char *value = exchange_argument(ex, name, false);
-
-	if (value && (parse_int64(value, ret) < 0 || *ret < 0))
-		*nothing = true;
-}
-
-static int order_parse(const char *text, struct compose_query *query)
-{
-	static const struct {
-		const char *word;
-		enum compose_order order;
-	} orders[] = {
-		{ "id", ORDER_ID },
-		{ "owner", ORDER_OWNER },
-		{ "koji_event", ORDER_KOJI_EVENT },
-		{ "state", ORDER_STATE },
-		{ "time_to_expire", ORDER_TIME_TO_EXPIRE },
-		{ "time_submitted", ORDER_TIME_SUBMITTED },
-		{ "time_done", ORDER_TIME_DONE },
-		{ "time_removed", ORDER_TIME_REMOVED },
-	};
-
-	query->descending = text[0] == '-';
-	text += query->descending;
-	for (size_t i = 0; i < ARRAY_SIZE(orders); i++)
-		if (!strcmp(text, orders[i].word)) {
-			query->order = orders[i].order;
-			return 0;
-		}
-	return -EINVAL;
-}
-
-static int list_read(const struct exchange *ex, struct list *ret)
-{
-	const char *page = exchange_argument(ex, "page", true);
-	const char *per_page = exchange_argument(ex, "per_page", true);
-	const char *order = exchange_argument(ex, "order_by", true);
-	struct compose_query *query = &ret->query;
-
-	*ret = (struct list){ .query = COMPOSE_QUERY_ALL };
-	query->owner = exchange_argument(ex, "owner", false);
-	query->source = exchange_argument(ex, "source", false);
-	query->pungi_compose_id = exchange_argument(ex, "pungi_compose_id", false);
-	query->compose_type = exchange_argument(ex, "compose_type", false);
-	query->label = exchange_argument(ex, "label", false);
-	number_filter(ex, "state", &query->state, &ret->nothing);
-	number_filter(ex, "source_type", &query->source_type, &ret->nothing);
-	number_filter(ex, "koji_task_id", &query->koji_task_id, &ret->nothing);
-
-	if (!page || argument_number(page, &ret->page) < 0 || ret->page < 1)
-		ret->page = 1;
-	if (!per_page || argument_number(per_page, &ret->per_page) < 0)
-		ret->per_page = REST_PAGE_DEFAULT;
-	if (ret->per_page < 0)
-		ret->per_page = 20;
-	if (ret->per_page > REST_PAGE_MAX)
-		ret->per_page = REST_PAGE_MAX;
-	query->limit = ret->per_page;
-	if (__builtin_mul_overflow(ret->page - 1, ret->per_page, &query->offset))
-		query->offset = INT64_MAX;
-	return order_parse(order ? order : "-id", query);
-}
-
 /* ---- the links --------------------------------------------------------- */
-
-/* Everything of the query but what belongs to the pages, ready to be put behind a link. */
-static void link_tail(const struct exchange *ex, struct text *ret)
-{
-	for (size_t i = 0; i < ex->argument_count; i++) {
-		const struct argument *argument = &ex->arguments[i];
-
-		if (!strcmp(argument->name, "page") || !strcmp(argument->name, "per_page") ||
-		    !strcmp(argument->name, "endpoint") || argument->name[0] == '_')
-			continue;
-		(void)text_adds(ret, "&");
-		percent_encode(ret, argument->name, QUERY_SAFE);
-		(void)text_adds(ret, "=");
-		percent_encode(ret, argument->value, QUERY_SAFE);
-	}
-}
 
 struct links {
 	struct text head, tail;
@@ -147,16 +33,16 @@ static void link_print(struct text *ret, const struct links *links, const char *
 				links->tail.data ? links->tail.data : "");
 }
 
-static void meta_print(const struct exchange *ex, const struct list *list, int64_t total,
+static void meta_print(const struct exchange *ex, const struct filter *filter, int64_t total,
 		       struct text *ret)
 {
-	int64_t per_page = list->per_page, page = list->page;
+	int64_t per_page = filter->per_page, page = filter->page;
 	int64_t pages = per_page ? (total + per_page - 1) / per_page : 0;
 	struct links links = { .per_page = per_page };
 
 	exchange_base(ex, &links.head);
 	(void)text_adds(&links.head, ex->route->path);
-	link_tail(ex, &links.tail);
+	filter_tail(ex, &links.tail);
 	(void)text_adds(ret, "],\"meta\":{");
 	if (links.head.failed || links.tail.failed) {
 		ret->failed = true;
@@ -216,17 +102,17 @@ static bool fill(void *data, const struct compose *compose)
 	return filling->text.failed || filling->text.length > PAGE_BYTES_MAX;
 }
 
-static int list_print(struct exchange *ex, const struct list *list, uint64_t seen, struct text *ret,
-		      struct error *err)
+static int list_print(struct exchange *ex, const struct filter *filter, uint64_t seen,
+		      struct text *ret, struct error *err)
 {
 	struct filling filling = { .ex = ex, .seen = seen };
 	int64_t total = 0;
 	int r = 0;
 
 	(void)text_adds(&filling.text, "{\"items\":[");
-	if (!list->nothing)
-		r = catalogue_query(ex->rest->options.catalogue, &list->query,
-				    list->query.limit ? fill : NULL, &filling, &total, err);
+	if (!filter->nothing)
+		r = catalogue_query(ex->rest->options.catalogue, &filter->query,
+				    filter->query.limit ? fill : NULL, &filling, &total, err);
 	if (r >= 0 && filling.text.length > PAGE_BYTES_MAX)
 		r = error_set(err, -EINVAL, BLAME_REQUEST, "per_page",
 			      "The page would be longer than %zu bytes, ask for fewer per_page.",
@@ -307,17 +193,17 @@ static int list_make(struct exchange *ex, const struct text *name)
 	struct MHD_Response *response;
 	struct error err = { 0 };
 	struct text text = { 0 };
-	struct list list;
+	struct filter filter;
 	size_t length;
 	int r;
 
-	if (list_read(ex, &list) < 0)
+	if (filter_read(ex, &filter) < 0)
 		return answer_error(ex, MHD_HTTP_BAD_REQUEST,
 				    "An invalid order_by key was suplied, allowed keys are: ['id', "
 				    "'owner', 'source_Type', 'koji_event', 'state', "
 				    "'time_to_expire', 'time_submitted', 'time_done', "
 				    "'time_removed']");
-	if (list_print(ex, &list, seen, &text, &err) < 0)
+	if (list_print(ex, &filter, seen, &text, &err) < 0)
 		return answer_failure(ex, &err);
 	length = text.length;
 	response = answer_bytes(text_steal(&text), length, "application/json");

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/* rest/filter.c: which composes a query string asks for, and that query again, for links to other
+ * pages of the same list. odcs-api.md 2.4 to the letter, but for per_page, which has an upper limit
+ * here. */
+#include "rest/filter.h"
+
+#include <ctype.h>
+
+/* What urllib leaves as it is in a query. */
+#define QUERY_SAFE "!$'()*,/:;?@"
+
+/* As Python's int() reads it: blanks around and a plus are fine. */
+static int argument_number(const char *text, int64_t *ret)
+{
+	char word[32];
+	size_t length;
+
+	text += strspn(text, " \t\n");
+	text += *text == '+';
+	length = strlen(text);
+	while (length && isspace((unsigned char)text[length - 1]))
+		length--;
+	if (!length || length >= sizeof(word) || text[0] == '+')
+		return -EINVAL;
+	memcpy(word, text, length);
+	word[length] = '\0';
+	return parse_int64(word, ret);
+}
+
+/* A filter on a number: other words match no row, as in upstream's SQLite. */
+static void number_filter(const struct exchange *ex, const char *name, int64_t *ret, bool *nothing)
+{
+	const char *value = exchange_argument(ex, name, false);
+
+	if (value && (parse_int64(value, ret) < 0 || *ret < 0))
+		*nothing = true;
+}
+
+static int order_parse(const char *text, struct compose_query *query)
+{
+	static const struct {
+		const char *word;
+		enum compose_order order;
+	} orders[] = {
+		{ "id", ORDER_ID },
+		{ "owner", ORDER_OWNER },
+		{ "koji_event", ORDER_KOJI_EVENT },
+		{ "state", ORDER_STATE },
+		{ "time_to_expire", ORDER_TIME_TO_EXPIRE },
+		{ "time_submitted", ORDER_TIME_SUBMITTED },
+		{ "time_done", ORDER_TIME_DONE },
+		{ "time_removed", ORDER_TIME_REMOVED },
+	};
+
+	query->descending = text[0] == '-';
+	text += query->descending;
+	for (size_t i = 0; i < ARRAY_SIZE(orders); i++)
+		if (!strcmp(text, orders[i].word)) {
+			query->order = orders[i].order;
+			return 0;
+		}
+	return -EINVAL;
+}
+
+int filter_read(const struct exchange *ex, struct filter *ret)
+{
+	const char *page = exchange_argument(ex, "page", true);
+	const char *per_page = exchange_argument(ex, "per_page", true);
+	const char *order = exchange_argument(ex, "order_by", true);
+	struct compose_query *query = &ret->query;
+
+	*ret = (struct filter){ .query = COMPOSE_QUERY_ALL };
+	query->owner = exchange_argument(ex, "owner", false);
+	query->source = exchange_argument(ex, "source", false);
+	query->pungi_compose_id = exchange_argument(ex, "pungi_compose_id", false);
+	query->compose_type = exchange_argument(ex, "compose_type", false);
+	query->label = exchange_argument(ex, "label", false);
+	number_filter(ex, "state", &query->state, &ret->nothing);
+	number_filter(ex, "source_type", &query->source_type, &ret->nothing);
+	number_filter(ex, "koji_task_id", &query->koji_task_id, &ret->nothing);
+
+	if (!page || argument_number(page, &ret->page) < 0 || ret->page < 1)
+		ret->page = 1;
+	if (!per_page || argument_number(per_page, &ret->per_page) < 0)
+		ret->per_page = REST_PAGE_DEFAULT;
+	if (ret->per_page < 0)
+		ret->per_page = 20;
+	if (ret->per_page > REST_PAGE_MAX)
+		ret->per_page = REST_PAGE_MAX;
+	query->limit = ret->per_page;
+	if (__builtin_mul_overflow(ret->page - 1, ret->per_page, &query->offset))
+		query->offset = INT64_MAX;
+	return order_parse(order ? order : "-id", query);
+}
+
+/* Everything of the query but what belongs to the pages, ready to be put behind a link. */
+void filter_tail(const struct exchange *ex, struct text *ret)
+{
+	for (size_t i = 0; i < ex->argument_count; i++) {
+		const struct argument *argument = &ex->arguments[i];
+
+		if (!strcmp(argument->name, "page") || !strcmp(argument->name, "per_page") ||
+		    !strcmp(argument->name, "endpoint") || argument->name[0] == '_')
+			continue;
+		(void)text_adds(ret, "&");
+		percent_encode(ret, argument->name, QUERY_SAFE);
+		(void)text_adds(ret, "=");
+		percent_encode(ret, argument->value, QUERY_SAFE);
+	}
+}
