@@ -118,7 +118,7 @@ static int list_print(struct exchange *ex, const struct filter *filter, uint64_t
 			      "The page would be longer than %zu bytes, ask for fewer per_page.",
 			      PAGE_BYTES_MAX);
 	if (r >= 0)
-		meta_print(ex, list, total, &filling.text);
+		meta_print(ex, filter, total, &filling.text);
 	if (r >= 0 && filling.text.failed)
 		r = error_oom(err);
 	if (r < 0) {
