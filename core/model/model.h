@@ -241,6 +241,65 @@ struct nevra {
 	int64_t epoch; /* -1: not given */
 };
 
+/* ---- roles and limits (odcs-api.md 8.3) -------------------------------- */
+
+enum role {
+	ROLE_CLIENT, /* allowed_clients: may make composes */
+	ROLE_ADMIN,  /* admins; does not make a client of anybody */
+};
+
+struct roles; /* immutable: any number of threads may judge by one */
+
+/**
+ * roles_parse() - the text of a roles file (odcsfs(8), ROLES)
+ * @file: its name, for messages
+ * -EINVAL, BLAME_REQUEST: "FILE: MEMBER: what is wrong"; members and words nobody knows are refused
+ * with the nearest known one */
+int roles_parse(const char *text, size_t length, const char *file, struct roles **ret,
+		struct error *err);
+void roles_free(struct roles *roles);
+DEFINE_FREEP(struct roles, roles_free)
+/** roles_clients() - allowed_clients as the file has it; new reference or NULL */
+json_t *roles_clients(const struct roles *roles);
+/** roles_check() - is @user, or one of his @groups (may be NULL), in that role? 0, or -EACCES
+ * (BLAME_REQUEST) with ODCS's words */
+int roles_check(const struct roles *roles, enum role role, const char *user,
+		const struct strings *groups, struct error *err);
+/**
+ * roles_limits() - may this client have a compose like that? Administrators may
+ * @spec: of a new request
+ * @compose: NULL, or one that is to be renewed: what it became is judged, and its target_dir is not
+ * 0, or -EACCES (BLAME_REQUEST) with ODCS's words, the field being the request's first member at fault */
+int roles_limits(const struct roles *roles, const char *user, const struct strings *groups,
+		 const struct spec *spec, const struct compose *compose, struct error *err);
+
+/**
+ * struct asker - who asks, as the room that he came to found out; all borrowed
+ * @name, @groups: the account, by what vouches for it; groups may be NULL
+ * @by_uid: the kernel vouches for @uid: then the account is that user's, with his groups, and @name
+ *          and @groups are not looked at. Uid 0 has every role
+ * @local:  @uid and @gid are those of a user of this machine who asks for himself (access to local
+ *          repositories) */
+struct asker {
+	const char *name;
+	const struct strings *groups;
+	bool by_uid, local;
+	uint32_t uid, gid;
+};
+
+/**
+ * struct gate - the one judge of roles and limits, lent to every room that lets people in
+ *
+ * Any thread. 0, or -EACCES (BLAME_REQUEST) with words. May ask the machine's user database, which is
+ * remembered for a minute. */
+struct gate {
+	void *data;
+	int (*role)(void *data, const struct asker *asker, enum role role, struct error *err);
+	/** @spec, @compose as for roles_limits() */
+	int (*limits)(void *data, const struct asker *asker, const struct spec *spec,
+		      const struct compose *compose, struct error *err);
+};
+
 /**
  * nevra_parse() - split "name-[epoch:]version-release.arch" (also "epoch:name-version-release.arch")
  * @buffer: gets a copy that the parts of @ret point into; at least strlen(text) + 1 bytes
