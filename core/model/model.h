@@ -233,14 +233,6 @@ char *compose_id_text(int64_t id, int64_t time_started, const char *compose_type
 int compose_name_parse(const char *name, int64_t *ret_id, const char **ret_owner,
 		       size_t *ret_owner_length);
 
-/* ---- packages ---------------------------------------------------------- */
-
-/** struct nevra - parts point into memory of the caller or of nevra_parse()'s buffer */
-struct nevra {
-	const char *name, *version, *release, *arch;
-	int64_t epoch; /* -1: not given */
-};
-
 /* ---- roles and limits (odcs-api.md 8.3) -------------------------------- */
 
 enum role {
@@ -298,6 +290,14 @@ struct gate {
 	/** @spec, @compose as for roles_limits() */
 	int (*limits)(void *data, const struct asker *asker, const struct spec *spec,
 		      const struct compose *compose, struct error *err);
+};
+
+/* ---- packages ---------------------------------------------------------- */
+
+/** struct nevra - parts point into memory of the caller or of nevra_parse()'s buffer */
+struct nevra {
+	const char *name, *version, *release, *arch;
+	int64_t epoch; /* -1: not given */
 };
 
 /**
