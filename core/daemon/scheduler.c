@@ -277,8 +277,7 @@ static int on_message(struct scheduler *scheduler, struct slot *slot, const stru
 		slot->ready = true;
 		return 0;
 	}
-	if (message->type == PIPE_COMPOSE || !message->id ||
-	    message->id != atomic_load(&slot->job) ||
+	if (!message->id || message->id != atomic_load(&slot->job) ||
 	    (message->type == PIPE_RESULT && message->outcome->id != message->id))
 		return -EBADMSG;
 	switch (message->type) {
@@ -292,12 +291,14 @@ static int on_message(struct scheduler *scheduler, struct slot *slot, const stru
 	case PIPE_RESULT:
 		on_result(scheduler, slot, message->outcome);
 		break;
+	case PIPE_RESOLVED:
+		return child_send(slot->child,
+				  &(struct message){ .type = PIPE_GO, .id = message->id });
 	case PIPE_FAILED:
 		on_failed(scheduler, slot, message);
 		break;
-	case PIPE_READY:
-	case PIPE_COMPOSE:
-		break;
+	default:
+		return -EBADMSG; /* what only the server says */
 	}
 	return 0;
 }

@@ -2,9 +2,14 @@
 /* core/model/job.c: the lines of the pipe between server and worker.
  *
  *   {"type":"compose","id":7,"uid":0,"gid":0,"trusted":true,"allowed":[…],"spec":{normal form}}
+ *   {"type":"check","id":7,"manifest":"HEX"}
+ *   {"type":"go","id":7}
+ *   {"type":"stop","id":7}
  *   {"type":"ready"}
  *   {"type":"progress","id":7,"done":3,"total":7,"phase":"depsolve","text":"…"}
  *   {"type":"log","id":7,"text":"…"}
+ *   {"type":"resolved","id":7,"koji_event":1495872000,"inputs":"HEX"}
+ *   {"type":"checked","id":7,"sound":false,"text":"…"}
  *   {"type":"result","id":7,"manifest":"HEX","manifest_new":true,"blobs":["HEX",…],…}
  *   {"type":"failed","id":7,"text":"…","blame":"source","field":"…"}
  *
@@ -12,8 +17,10 @@
 #include "core/model/private.h"
 
 static const char *const type_names[] = {
-	[PIPE_COMPOSE] = "compose", [PIPE_READY] = "ready",   [PIPE_PROGRESS] = "progress",
-	[PIPE_LOG] = "log",	    [PIPE_RESULT] = "result", [PIPE_FAILED] = "failed",
+	[PIPE_COMPOSE] = "compose", [PIPE_CHECK] = "check",	  [PIPE_GO] = "go",
+	[PIPE_STOP] = "stop",	    [PIPE_READY] = "ready",	  [PIPE_PROGRESS] = "progress",
+	[PIPE_LOG] = "log",	    [PIPE_RESOLVED] = "resolved", [PIPE_CHECKED] = "checked",
+	[PIPE_RESULT] = "result",   [PIPE_FAILED] = "failed",
 };
 
 static const char *const blame_names[] = {
@@ -89,6 +96,57 @@ static int add_outcome(json_t *json, const struct outcome *outcome)
 	return r;
 }
 
+static int add_progress(json_t *json, const struct message *message)
+{
+	int r = json_object_set_new(json, "done", json_integer(message->done));
+
+	r |= json_object_set_new(json, "total", json_integer(message->total));
+	r |= set_text(json, "phase", message->phase ? message->phase : "");
+	return r | set_text(json, "text", message->text ? message->text : "");
+}
+
+static int add_resolution(json_t *json, const struct resolution *resolution)
+{
+	int r = 0;
+
+	if (resolution->koji_event >= 0)
+		r = json_object_set_new(json, "koji_event", json_integer(resolution->koji_event));
+	return r | set_text(json, "inputs", resolution->inputs);
+}
+
+static int add_members(json_t *json, const struct message *message)
+{
+	const char *text = message->text ? message->text : "";
+	int r;
+
+	switch (message->type) {
+	case PIPE_COMPOSE:
+		return add_job(json, message->job);
+	case PIPE_CHECK:
+		return set_text(json, "manifest", message->manifest);
+	case PIPE_PROGRESS:
+		return add_progress(json, message);
+	case PIPE_LOG:
+		return set_text(json, "text", text);
+	case PIPE_RESOLVED:
+		return add_resolution(json, &message->resolution);
+	case PIPE_CHECKED:
+		r = json_object_set_new(json, "sound", json_boolean(message->sound));
+		return r | set_text(json, "text", text);
+	case PIPE_RESULT:
+		return add_outcome(json, message->outcome);
+	case PIPE_FAILED:
+		r = set_text(json, "text", text);
+		r |= set_text(json, "blame", blame_names[message->blame]);
+		return r | set_text(json, "field", message->field);
+	case PIPE_GO:
+	case PIPE_STOP:
+	case PIPE_READY:
+		break;
+	}
+	return 0;
+}
+
 static json_t *message_to_json(const struct message *message)
 {
 	json_auto_t *json = json_object();
@@ -101,22 +159,7 @@ static json_t *message_to_json(const struct message *message)
 
 		r |= json_object_set_new(json, "id", json_integer(id));
 	}
-	if (message->type == PIPE_COMPOSE)
-		r |= add_job(json, message->job);
-	if (message->type == PIPE_RESULT)
-		r |= add_outcome(json, message->outcome);
-	if (message->type == PIPE_PROGRESS) {
-		r |= json_object_set_new(json, "done", json_integer(message->done));
-		r |= json_object_set_new(json, "total", json_integer(message->total));
-		r |= set_text(json, "phase", message->phase ? message->phase : "");
-	}
-	if (message->type == PIPE_PROGRESS || message->type == PIPE_LOG ||
-	    message->type == PIPE_FAILED)
-		r |= set_text(json, "text", message->text ? message->text : "");
-	if (message->type == PIPE_FAILED) {
-		r |= set_text(json, "blame", blame_names[message->blame]);
-		r |= set_text(json, "field", message->field);
-	}
+	r |= add_members(json, message);
 	return r < 0 ? NULL : steal(json);
 }
 
@@ -244,6 +287,35 @@ static int get_outcome(const json_t *json, struct message *message, struct error
 	return r;
 }
 
+static int get_digest(const json_t *json, const char *key, char ret[static DIGEST_HEX_SIZE],
+		      struct error *err)
+{
+	const char *text = json_string_value(json_object_get(json, key));
+
+	if (!text || !hex_is_digest(text))
+		return error_set(err, -EBADMSG, BLAME_US, key, "line of the pipe: no digest \"%s\"",
+				 key);
+	memcpy(ret, text, DIGEST_HEX_SIZE);
+	return 0;
+}
+
+static int get_resolution(const json_t *json, struct resolution *resolution, struct error *err)
+{
+	int r = get_digest(json, "inputs", resolution->inputs, err);
+
+	resolution->koji_event = -1;
+	if (r == 0 && json_object_get(json, "koji_event"))
+		r = get_number(json, "koji_event", 0, INT64_MAX, &resolution->koji_event, err);
+	return r;
+}
+
+static int get_checked(const json_t *json, struct message *message, struct error *err)
+{
+	int r = get_flag(json, "sound", &message->sound, err);
+
+	return r < 0 ? r : get_text(json, "text", true, &message->text, err);
+}
+
 static int get_progress(const json_t *json, struct message *message, struct error *err)
 {
 	int r;
@@ -290,15 +362,26 @@ static int get_message(const json_t *json, struct message *message, struct error
 	switch (message->type) {
 	case PIPE_COMPOSE:
 		return get_job(json, message, err);
-	case PIPE_RESULT:
-		return get_outcome(json, message, err);
+	case PIPE_CHECK:
+		return get_digest(json, "manifest", message->manifest, err);
 	case PIPE_PROGRESS:
 		return get_progress(json, message, err);
+	case PIPE_LOG:
+		return get_text(json, "text", true, &message->text, err);
+	case PIPE_RESOLVED:
+		return get_resolution(json, &message->resolution, err);
+	case PIPE_CHECKED:
+		return get_checked(json, message, err);
+	case PIPE_RESULT:
+		return get_outcome(json, message, err);
 	case PIPE_FAILED:
 		return get_failure(json, message, err);
-	default:
-		return get_text(json, "text", true, &message->text, err);
+	case PIPE_GO:
+	case PIPE_STOP:
+	case PIPE_READY:
+		break;
 	}
+	return 0;
 }
 
 int message_parse(const char *line, size_t length, struct message *ret, struct error *err)

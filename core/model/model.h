@@ -141,12 +141,17 @@ int body_parse(const char *text, size_t length, json_t **ret, struct error *err)
 json_t *spec_to_json(const struct spec *spec);
 int spec_from_json(const json_t *json, struct spec **ret, struct error *err);
 int spec_copy(const struct spec *spec, struct spec **ret, struct error *err);
-/** spec_same_question() - odcs-api.md 5, the comparison table without the event rules */
+/** spec_same_question() - odcs-api.md 5, the comparison table without the event rules and respin_of */
 bool spec_same_question(const struct spec *a, const struct spec *b);
 /** spec_check_label() - compose_type and label are words that productmd knows (odcs-api.md 1.4). REST
  * accepts others and the compose fails later: a worker asks here first. The tree's rules ask at once.
  * -EINVAL, BLAME_REQUEST, "Invalid compose type: X" or "Label in unknown format: X" */
 int spec_check_label(const struct spec *spec, struct error *err);
+/** spec_question() - SHA-256 in hex over what spec_same_question() compares: the same question, the
+ * same digest. 0 or -ENOMEM */
+int spec_question(const struct spec *spec, char ret[static DIGEST_HEX_SIZE]);
+/** spec_reusable() - may composes of this request show another's tree, or lend theirs (odcs-api.md 5)? */
+bool spec_reusable(const struct spec *spec);
 void spec_free(struct spec *spec);
 DEFINE_FREEP(struct spec, spec_free)
 
@@ -320,8 +325,10 @@ int location_check(const char *location, const char *field, struct error *err);
 /* ---- the pipe between server and worker -------------------------------- */
 
 /* One JSON object per line, at most PIPE_LINE_MAX bytes with its newline.
- * server → worker: "compose" (struct job). worker → server: "ready", "progress", "log", "result",
- * "failed". The worker puts new files into its own work directory; the server checks and publishes. */
+ * server → worker: "compose" (struct job), then in answer to "resolved" and "checked" one of "check",
+ * "go", "stop". worker → server: "ready", "progress", "log", "resolved", "checked", "result", "failed";
+ * after "resolved" and "checked" it says nothing before it is answered, and after "stop" the job is over.
+ * The worker puts new files into its own work directory; the server checks and publishes. */
 #define PIPE_LINE_MAX (4 * 1024 * 1024)
 
 /** struct job - what a worker needs to make one compose */
@@ -340,6 +347,16 @@ struct job {
  */
 struct outcome {
 	int64_t id;
+/**
+ * struct resolution - what a request means at the moment, as far as it is known before any work
+ * @koji_event: -1 none; repo: revision
+ * @inputs: SHA-256 in hex over the identity of everything that was read; same question and same
+ *          inputs give the same compose */
+struct resolution {
+	int64_t koji_event;
+	char inputs[DIGEST_HEX_SIZE];
+};
+
 	char *manifest;
 	bool manifest_new;
 	struct strings blobs;
@@ -350,7 +367,10 @@ struct outcome {
 	int64_t bytes_written;	/* by this compose, snapshots included */
 };
 
-enum pipe_type { PIPE_COMPOSE, PIPE_READY, PIPE_PROGRESS, PIPE_LOG, PIPE_RESULT, PIPE_FAILED };
+enum pipe_type {
+	PIPE_COMPOSE, PIPE_CHECK, PIPE_GO, PIPE_STOP,
+	PIPE_READY, PIPE_PROGRESS, PIPE_LOG, PIPE_RESOLVED, PIPE_CHECKED, PIPE_RESULT, PIPE_FAILED,
+};
 
 /** struct message - any line of the pipe; only the members of its type are set */
 struct message {
@@ -359,7 +379,10 @@ struct message {
 	struct job *job;	 /* PIPE_COMPOSE */
 	struct outcome *outcome; /* PIPE_RESULT */
 	int64_t done, total;	 /* PIPE_PROGRESS */
-	char *phase, *text;	 /* PIPE_PROGRESS, PIPE_LOG (text), PIPE_FAILED (text) */
+	char *phase, *text;	 /* PIPE_PROGRESS; text also: PIPE_LOG, PIPE_FAILED, PIPE_CHECKED */
+	struct resolution resolution; /* PIPE_RESOLVED */
+	char manifest[DIGEST_HEX_SIZE]; /* PIPE_CHECK */
+	bool sound;		 /* PIPE_CHECKED; else @text says why not */
 	enum blame blame;	 /* PIPE_FAILED */
 	char *field;		 /* PIPE_FAILED, may be NULL */
 };

@@ -340,6 +340,56 @@ bool spec_same_question(const struct spec *a, const struct spec *b)
 	return true;
 }
 
+bool spec_reusable(const struct spec *spec)
+{
+	return !(spec->flags & FLAG_NO_REUSE) && spec->source_type != SOURCE_RAW_CONFIG &&
+	       spec->source_type != SOURCE_PULP;
+}
+
+/* Each with its length before it, so that no two lists give the same bytes. */
+static void add_word(struct text *text, const char *word)
+{
+	if (word)
+		(void)text_addf(text, " %zu:%s", strlen(word), word);
+	else
+		(void)text_adds(text, " -");
+}
+
+static int add_set(struct text *text, const struct list_row *row, const struct spec *spec)
+{
+	char **words = NULL;
+	size_t count = 0;
+
+	if (!sorted_words(at_const_place(spec, row->place), &words, &count))
+		return -ENOMEM;
+	(void)text_addf(text, "\n%s %zu", row->name, count);
+	for (size_t i = 0; i < count; i++)
+		add_word(text, words[i]);
+	free(words);
+	return 0;
+}
+
+/* Kept with the rows of the catalogue: other bytes here need another number in the first line. */
+int spec_question(const struct spec *spec, char ret[static DIGEST_HEX_SIZE])
+{
+	_cleanup_(text_done) struct text text = { 0 };
+
+	(void)text_addf(&text, "question 1\ntype %d flags %d results %d multilib %d\nsource %zu",
+			(int)spec->source_type, spec->flags, spec->results, spec->multilib_method,
+			spec->source.count);
+	for (size_t i = 0; i < spec->source.count; i++)
+		add_word(&text, spec->source.item[i]);
+	add_word(&text, spec->module_defaults_url);
+	add_word(&text, spec->target_dir);
+	for (size_t i = 0; i < ARRAY_SIZE(list_rows); i++)
+		if (list_rows[i].place != PLACE(source) && add_set(&text, &list_rows[i], spec) < 0)
+			return -ENOMEM;
+	if (text.failed)
+		return -ENOMEM;
+	sha256_hex(text.data, text.length, ret);
+	return 0;
+}
+
 /* ---- what productmd refuses later -------------------------------------- */
 
 static bool is_label(const char *label)

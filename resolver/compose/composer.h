@@ -83,3 +83,23 @@ void composer_result_done(struct composer_result *result);
  * NEVRAs in logs and manifest: NAME-[EPOCH:]VERSION-RELEASE.ARCH, epoch 0 left out. */
 int composer_write(struct composition *composition, int work_dirfd, struct composer_result *result,
 		   struct error *err);
+
+/**
+ * struct composer_look - how composer_check() sees the file of a package
+ * @stat: fills size, mtime_ns and ino of base/path; negative errno with words: it cannot be read */
+struct composer_look {
+	int (*stat)(void *data, const char *base, const char *path, uint64_t *ret_size,
+		    int64_t *ret_mtime_ns, uint64_t *ret_ino, struct error *err);
+	void *data;
+};
+
+/**
+ * composer_check() - is a compose that was made before still whole?
+ * @state_dirfd: directory with manifests/ and blobs/; borrowed
+ * @manifest: its digest, hex
+ *
+ * The manifest has the bytes that it had, its blobs are there, and each package that is a file of this
+ * machine is still the one (size, time, inode) that it was. 0, or a negative errno whose words say what
+ * is not so: -ESTALE for what has changed */
+int composer_check(int state_dirfd, const char *manifest, const struct composer_look *look,
+		   struct error *err);

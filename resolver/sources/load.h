@@ -8,7 +8,8 @@
 struct repository {
 	const char *word;  /* as requested; borrowed */
 	const char *base;  /* its real path; owned by the set */
-	struct held *held; /* the set's reference */
+	struct repomd *repomd; /* after repository_find() */
+	struct held *held; /* after repository_open(); the set's reference */
 	bool lookaside;
 	uint8_t *taken; /* one bit per package: already in the tree being filled */
 };
@@ -27,7 +28,9 @@ void load_say(const struct load *load, const char *format, ...) _printf_(2, 3);
 void load_progress(const struct load *load, const char *phase, const char *format, ...)
 	_printf_(3, 4);
 
-/** repository_open() - find it, read its repomd.xml, open or build its snapshot */
+/** repository_find() - where it is, and its repomd.xml */
+int repository_find(struct load *load, struct repository *repository, struct error *err);
+/** repository_open() - then its snapshot, opened or built */
 int repository_open(struct load *load, struct repository *repository, struct error *err);
 
 /**

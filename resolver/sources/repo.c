@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* resolver/sources/repo.c: source type "repo": plain repositories become a package set.
  *
- *   words ─► snapshots ─► per arch: solver pool ─► choices ─► rows ─► debug packages of them
- *                                                              └─────► source packages of all
+ *   words ─► repomd.xml ─► resolved? ─► snapshots ─► per arch: solver pool ─► choices ─► rows ─►
+ * debug packages of them └─────► source packages of all
  *
  * Packages of lookaside_repos satisfy requirements and stay out of the set. Where two repositories
  * have the same NEVRA the first listed wins. Without packages in the request everything is taken.
@@ -11,14 +11,16 @@
 
 static void load_done(struct load *load)
 {
-	for (size_t i = 0; load->repository && i < load->count; i++)
+	for (size_t i = 0; load->repository && i < load->count; i++) {
+		repomd_free(load->repository[i].repomd);
 		free(load->repository[i].taken);
+	}
 	free(load->repository);
 	text_done(&load->log);
 	package_set_free(load->set);
 }
 
-static int open_repositories(struct load *load, const struct spec *spec, struct error *err)
+static int find_repositories(struct load *load, const struct spec *spec, struct error *err)
 {
 	int r = 0;
 
@@ -35,9 +37,67 @@ static int open_repositories(struct load *load, const struct spec *spec, struct 
 					   ? spec->lookaside_repos.item[i - load->sources]
 					   : spec->source.item[i];
 		load_progress(load, "metadata", "%s", repository->word);
-		r = repository_open(load, repository, err);
-		load->step++;
+		r = repository_find(load, repository, err);
 	}
+	return r;
+}
+
+/* ---- what all of it depends on ------------------------------------------ */
+
+/* A path may hold any character, so each goes with its length. */
+static char *identity(const struct repository *repository)
+{
+	_cleanup_(text_done) struct text text = { 0 };
+
+	(void)text_addf(&text, "%s %s %zu:%s\n", repository->lookaside ? "lookaside" : "source",
+			repository->repomd->digest, strlen(repository->base), repository->base);
+	return text_steal(&text);
+}
+
+/* Where a repository really is belongs to it: packages are read from there as long as the compose
+ * lives. Order counts among sources; lookaside ones are a set (odcs-api.md 5). The version: another
+ * one may choose otherwise. */
+static int resolve(const struct load *load, struct resolution *ret, struct error *err)
+{
+	_cleanup_(strings_done) struct strings lookaside = { 0 };
+	_cleanup_(text_done) struct text text = { 0 };
+
+	(void)text_adds(&text, "odcsfs " ODCSFS_VERSION " repo\n");
+	for (size_t i = 0; i < load->count; i++) {
+		_cleanup_(freep) char *words = identity(&load->repository[i]);
+
+		if (!words)
+			return error_oom(err);
+		if (!load->repository[i].lookaside)
+			(void)text_adds(&text, words);
+		else if (strings_add(&lookaside, words) < 0)
+			return error_oom(err);
+	}
+	strings_sort(&lookaside);
+	for (size_t i = 0; i < lookaside.count; i++)
+		(void)text_adds(&text, lookaside.item[i]);
+	if (text.failed)
+		return error_oom(err);
+	sha256_hex(text.data, text.length, ret->inputs);
+	ret->koji_event = load->repository[0].repomd->revision;
+	return 0;
+}
+
+static int ask(const struct load *load, struct error *err)
+{
+	const struct source_context *context = load->context;
+	struct resolution resolution;
+	int r = resolve(load, &resolution, err);
+
+	return r < 0 || !context->resolved ? r : context->resolved(context->data, &resolution, err);
+}
+
+static int open_repositories(struct load *load, struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < load->count && r == 0; i++, load->step++)
+		r = repository_open(load, &load->repository[i], err);
 	return r;
 }
 
@@ -225,8 +285,13 @@ int repo_load(const struct source_context *context, struct package_set **ret, st
 		return r;
 	load.steps = (int64_t)(spec->source.count + spec->lookaside_repos.count +
 			       spec->arches.count + 1);
+	r = find_repositories(&load, spec, err);
+	if (r == 0)
+		r = ask(&load, err);
+	if (r < 0)
+		return r;
 	tell_ignored(&load, spec);
-	r = open_repositories(&load, spec, err);
+	r = open_repositories(&load, err);
 	if (r == 0)
 		r = load_arches(&load, err);
 	if (r == 0)

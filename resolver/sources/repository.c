@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* resolver/sources/repository.c: from a word of the request to an open snapshot.
  *
- * repomd.xml is read each time; its digest says whether the rest is known already. */
+ * repomd.xml is read each time; its digest says whether the rest is known already. Finding and
+ * opening are two steps: between them the service says whether the compose is to be made at all. */
 #include "resolver/sources/load.h"
 
 #include <fcntl.h>
@@ -150,47 +151,38 @@ static int read_repomd(const struct load *load, const struct repository *reposit
 	return 0;
 }
 
-static int build(struct load *load, struct repository *repository, const char *bytes, size_t length,
-		 struct error *err)
+static int build(struct load *load, struct repository *repository, struct error *err)
 {
-	_cleanup_(repomd_freep) struct repomd *repomd = NULL;
 	struct reading reading = { .load = load, .repository = repository };
 	struct snapshot_reader reader = {
 		.open = open_record, .progress = on_progress, .log = on_log, .data = &reading
 	};
 	int64_t written = 0, start = time_monotonic_ms();
-	int r = repomd_parse(bytes, length, &repomd, err);
+	int r = snapshot_build(load->context->snapshots_dirfd, repository->repomd, &reader,
+			       &written, err);
 
-	if (r == 0)
-		r = snapshot_build(load->context->snapshots_dirfd, repomd, &reader, &written, err);
 	if (r < 0)
 		return r;
 	load->set->bytes_written += written;
 	load_say(load, "%s: metadata indexed in %" PRId64 " ms", repository->word,
 		 time_monotonic_ms() - start);
-	r = pools_open(load->context->pools, repomd->digest, &repository->held, err);
+	r = pools_open(load->context->pools, repository->repomd->digest, &repository->held, err);
 	return r == -ENOENT ? error_set(err, -EIO, BLAME_US, NULL, "the index of %s was lost",
 					repository->word)
 			    : r;
 }
 
-static int read_metadata(struct load *load, struct repository *repository, struct error *err)
+/* words of the transport name the whole path already */
+static int name_it(const struct repository *repository, int r, struct error *err)
 {
-	_cleanup_(freep) char *bytes = NULL;
-	char digest[DIGEST_HEX_SIZE];
-	size_t length = 0;
-	int r = read_repomd(load, repository, &bytes, &length, err);
-
-	if (r < 0)
-		return r;
-	sha256_hex(bytes, length, digest);
-	r = pools_open(load->context->pools, digest, &repository->held, err);
-	return r == -ENOENT ? build(load, repository, bytes, length, err) : r;
+	return strstr(err->message, repository->base) ? r
+						      : error_prefix(err, "%s", repository->word);
 }
 
-int repository_open(struct load *load, struct repository *repository, struct error *err)
+int repository_find(struct load *load, struct repository *repository, struct error *err)
 {
-	_cleanup_(freep) char *base = NULL;
+	_cleanup_(freep) char *base = NULL, *bytes = NULL;
+	size_t length = 0;
 	int r = transport_base(load->context->transport, repository->word, &base, err);
 
 	if (r < 0)
@@ -198,11 +190,21 @@ int repository_open(struct load *load, struct repository *repository, struct err
 	repository->base = package_set_text(load->set, base);
 	if (!repository->base)
 		return error_oom(err);
-	r = read_metadata(load, repository, err);
-	if (r < 0) /* words of the transport name the whole path already */
-		return strstr(err->message, repository->base)
-			       ? r
-			       : error_prefix(err, "%s", repository->word);
+	r = read_repomd(load, repository, &bytes, &length, err);
+	if (r == 0)
+		r = repomd_parse(bytes, length, &repository->repomd, err);
+	return r < 0 ? name_it(repository, r, err) : 0;
+}
+
+int repository_open(struct load *load, struct repository *repository, struct error *err)
+{
+	int r = pools_open(load->context->pools, repository->repomd->digest, &repository->held,
+			   err);
+
+	if (r == -ENOENT)
+		r = build(load, repository, err);
+	if (r < 0)
+		return name_it(repository, r, err);
 	if (package_set_hold(load->set, repository->held) < 0)
 		return error_oom(err);
 	load_say(load, "%s: %" PRIu32 " packages, repomd revision %" PRId64 "%s", repository->word,

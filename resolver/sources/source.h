@@ -12,7 +12,11 @@ int pools_new(int snapshots_dirfd, size_t limit_bytes, struct pools **ret, struc
 void pools_free(struct pools *pools);
 DEFINE_FREEP(struct pools, pools_free)
 
-/** struct source_context - what a source may use; borrowed for the call */
+/**
+ * struct source_context - what a source may use; borrowed for the call
+ * @resolved: called once, when everything was read that tells what the request means at the moment,
+ *            and before anything costly: a source indexes, loads and solves only after it returned 0.
+ *            A negative errno (with words) is to be returned as it is. NULL: always go on */
 struct source_context {
 	const struct job *job;
 	struct transport *transport;
@@ -21,6 +25,7 @@ struct source_context {
 	void (*progress)(void *data, int64_t done, int64_t total, const char *phase,
 			 const char *text);
 	void (*log)(void *data, const char *text);
+	int (*resolved)(void *data, const struct resolution *resolution, struct error *err);
 	void *data;
 };
 

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* resolver/worker/main.c: one job after another: source, package set, files, report.
  *
- *   job line ─► empty work directory ─► source_load() ─► composer_write() ─► "result"
- *                      └──────────────────────┴────────────────┴───────────► "failed", with blame
+ *   job line ─► source_load() ─► "resolved" ─┬─ "go" ─► composer_write() ─► "result"
+ *                      │                      ├─ "check" ─► "checked" ─┐          │
+ *                      │                      │◄──────────────────────┘          │
+ *                      │                      └─ "stop": over                    │
+ *                      └─────────────────────────────────────────────────────────┴─► "failed", with
+ * blame
  *
  * Whatever a source delivers becomes "failed"; only memory that runs out inside libsolv, processor
  * time beyond the job's limit, and bugs, end the process, and then the server says so. Snapshots
@@ -26,8 +30,11 @@ struct worker {
 	struct pools *pools;
 	struct text in; /* what came from the server; the first @done bytes are used up */
 	size_t done;
-	int64_t id;	 /* of the job at hand */
-	int send_failed; /* negative errno: the server is gone */
+	/* of the job at hand */
+	int64_t id;
+	struct transport *transport;
+	bool stopped;	 /* the server does not want it made */
+	int send_failed; /* negative errno: the server is gone, or does not speak our language */
 };
 
 /* ---- the pipe ---------------------------------------------------------- */
@@ -114,6 +121,79 @@ static int next_line(struct worker *worker, const char **ret, size_t *ret_length
 	}
 }
 
+/* ---- is it to be made? -------------------------------------------------- */
+
+static int look(void *data, const char *base, const char *path, uint64_t *ret_size,
+		int64_t *ret_mtime_ns, uint64_t *ret_ino, struct error *err)
+{
+	const struct worker *worker = data;
+	struct transport_file file;
+	int r = transport_stat(worker->transport, base, path, &file, err);
+
+	if (r < 0)
+		return r;
+	*ret_size = file.size;
+	*ret_mtime_ns = file.mtime_ns;
+	*ret_ino = file.ino;
+	return 0;
+}
+
+static void check(struct worker *worker, const char *manifest)
+{
+	const struct composer_look how = { .stat = look, .data = worker };
+	struct error err = { 0 };
+	int r = composer_check(worker->state_dirfd, manifest, &how, &err);
+	struct message message = { .type = PIPE_CHECKED, .sound = r == 0, .text = err.message };
+
+	say(worker, &message);
+}
+
+/* The next line, which must be about the job at hand. */
+static int next_word(struct worker *worker, struct message *ret, struct error *err)
+{
+	const char *line = NULL;
+	size_t length = 0;
+	int r = next_line(worker, &line, &length);
+
+	if (r == 0)
+		r = -EPIPE;
+	if (r > 0)
+		r = message_parse(line, length, ret, err);
+	if (r == 0 && (ret->type == PIPE_COMPOSE || ret->id != worker->id)) {
+		message_done(ret);
+		r = -EBADMSG;
+	}
+	if (r < 0)
+		worker->send_failed = r;
+	return r;
+}
+
+/* What was asked is resolved: say so, and do what the server says. */
+static int ask(void *data, const struct resolution *resolution, struct error *err)
+{
+	struct worker *worker = data;
+	struct message question = { .type = PIPE_RESOLVED, .resolution = *resolution };
+	bool answered = false;
+
+	say(worker, &question);
+	while (!worker->send_failed && !answered) {
+		struct message message = { 0 };
+
+		if (next_word(worker, &message, err) < 0)
+			break;
+		answered = message.type == PIPE_GO || message.type == PIPE_STOP;
+		worker->stopped = message.type == PIPE_STOP;
+		if (message.type == PIPE_CHECK)
+			check(worker, message.manifest);
+		else if (!answered)
+			worker->send_failed = -EBADMSG;
+		message_done(&message);
+	}
+	if (worker->send_failed || worker->stopped)
+		return error_set(err, -ECANCELED, BLAME_US, NULL, "the compose is not to be made");
+	return 0;
+}
+
 /* ---- one job ----------------------------------------------------------- */
 
 static bool have_file(struct worker *worker, const char *directory, const char *digest)
@@ -183,7 +263,9 @@ static int write_compose(struct worker *worker, struct package_set *set, struct 
 	composition->have_blob = have_blob;
 	composition->have_manifest = have_manifest;
 	composition->have_data = worker;
-	r = composer_write(composition, worker->work_dirfd, &result, err);
+	r = empty_work(worker, err);
+	if (r == 0)
+		r = composer_write(composition, worker->work_dirfd, &result, err);
 	if (r == 0)
 		r = fill_outcome(worker, set, &result, outcome, err);
 	if (r == 0)
@@ -201,23 +283,25 @@ static int make_compose(struct worker *worker, const struct job *job, struct err
 		.snapshots_dirfd = worker->snapshots_dirfd,
 		.progress = say_progress,
 		.log = say_log,
+		.resolved = ask,
 		.data = worker,
 	};
-	int r = empty_work(worker, err);
+	int r = worker->cpu_limit ? sandbox_limit_cpu(worker->cpu_limit, err) : 0;
 
-	if (r == 0 && worker->cpu_limit)
-		r = sandbox_limit_cpu(worker->cpu_limit, err);
+	worker->id = job->id;
+	worker->stopped = false;
 	if (r == 0)
 		r = transport_local(&job->allowed, job->trusted, job->uid, job->gid, &transport,
 				    err);
-	context.transport = transport;
+	context.transport = worker->transport = transport;
 	if (r == 0)
 		r = source_load(&context, &set, err);
 	if (r == 0)
 		r = write_compose(worker, set, err);
 	if (set && package_set_bytes_written(set))
 		(void)malloc_trim(0); /* indexing took far more than what stays */
-	return r;
+	worker->transport = NULL;
+	return worker->stopped || worker->send_failed ? 0 : r;
 }
 
 static int serve(struct worker *worker, struct error *err)
@@ -238,18 +322,15 @@ static int serve(struct worker *worker, struct error *err)
 		if (r == 0 && message.type != PIPE_COMPOSE)
 			r = error_set(err, -EBADMSG, BLAME_US, NULL,
 				      "the server sent what only a worker says");
-		if (r == 0) {
-			worker->id = message.job->id;
-			if (make_compose(worker, message.job, &failure) < 0)
-				say_failed(worker, &failure);
-		}
+		if (r == 0 && make_compose(worker, message.job, &failure) < 0)
+			say_failed(worker, &failure);
 		message_done(&message);
 		if (r < 0)
 			return r;
 	}
 	return worker->send_failed == -EPIPE
 		       ? 0
-		       : error_errno(err, worker->send_failed, "cannot write to the server");
+		       : error_errno(err, worker->send_failed, "cannot talk to the server");
 }
 
 /* ---- start ------------------------------------------------------------- */

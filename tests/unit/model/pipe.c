@@ -26,6 +26,13 @@ static const char *const good[] = {
 	"{\"type\":\"result\",\"id\":7,\"manifest\":\"" HEX
 	"\",\"manifest_new\":false,\"blobs\":[],"
 	"\"packages_count\":0,\"size_bytes\":0,\"bytes_written\":0}",
+	"{\"type\":\"resolved\",\"id\":7,\"koji_event\":1495872000,\"inputs\":\"" HEX "\"}",
+	"{\"type\":\"resolved\",\"id\":7,\"inputs\":\"" HEX "\"}",
+	"{\"type\":\"check\",\"id\":7,\"manifest\":\"" HEX "\"}",
+	"{\"type\":\"checked\",\"id\":7,\"sound\":true,\"text\":\"\"}",
+	"{\"type\":\"checked\",\"id\":7,\"sound\":false,\"text\":\"gone\"}",
+	"{\"type\":\"go\",\"id\":7}",
+	"{\"type\":\"stop\",\"id\":7}",
 	"{\"type\":\"compose\",\"id\":7,\"uid\":4294967295,\"gid\":0,\"trusted\":true,\"allowed\":["
 	"\"/"
 	"srv\"],\"spec\":{\"source_type\":3,\"source\":[\"/srv/r\"],\"packages\":[\"bash\"],"
@@ -73,6 +80,18 @@ static void test_members(void)
 	CHECK(!message.outcome->source && !message.outcome->arches && !message.outcome->sigkeys);
 	message_done(&message);
 	CHECK_INT(parse(good[7], &message, &err), 0);
+	CHECK_INT(message.type, PIPE_RESOLVED);
+	CHECK_INT(message.resolution.koji_event, 1495872000);
+	CHECK_STR(message.resolution.inputs, HEX);
+	message_done(&message);
+	CHECK_INT(parse(good[8], &message, &err), 0);
+	CHECK_INT(message.resolution.koji_event, -1);
+	message_done(&message);
+	CHECK_INT(parse(good[11], &message, &err), 0);
+	CHECK(!message.sound);
+	CHECK_STR(message.text, "gone");
+	message_done(&message);
+	CHECK_INT(parse(good[ARRAY_SIZE(good) - 1], &message, &err), 0);
 	CHECK_INT(message.job->uid, 4294967295);
 	CHECK(message.job->trusted);
 	CHECK_STR(message.job->allowed.item[0], "/srv");
@@ -97,6 +116,14 @@ static const char *const bad[] = {
 	"{\"type\":\"ready\",\"type\":\"ready\"}",
 	"{\"type\":7}",
 	"{\"type\":\"stop\"}",
+	"{\"type\":\"go\",\"id\":0}",
+	"{\"type\":\"resolved\",\"id\":1}",
+	"{\"type\":\"resolved\",\"id\":1,\"inputs\":\"abc\"}",
+	"{\"type\":\"resolved\",\"id\":1,\"koji_event\":-1,\"inputs\":\"" HEX "\"}",
+	"{\"type\":\"resolved\",\"id\":1,\"koji_event\":null,\"inputs\":\"" HEX "\"}",
+	"{\"type\":\"check\",\"id\":1,\"manifest\":\"../../etc/passwd\"}",
+	"{\"type\":\"checked\",\"id\":1,\"sound\":1,\"text\":\"\"}",
+	"{\"type\":\"checked\",\"id\":1,\"sound\":true}",
 	"{\"type\":\"log\",\"id\":0,\"text\":\"\"}",
 	"{\"type\":\"log\",\"id\":1.0,\"text\":\"\"}",
 	"{\"type\":\"log\",\"text\":\"\"}",

@@ -573,8 +573,74 @@ static const struct {
 };
 
 static void test_questions(void)
+	{ SOURCE("tag", "a", ",\"koji_event\":7"), SOURCE("tag", "a", ""), true },
+	{ SOURCE("tag", "a", ",\"builds\":[\"x-1-1\",\"y-1-1\"]"),
+	  SOURCE("tag", "a", ",\"builds\":[\"y-1-1\",\"x-1-1\"]"), true },
+	{ SOURCE("tag", "a", ",\"builds\":[\"x-1-1\"]"), SOURCE("tag", "a", ""), false },
+	{ SOURCE("tag", "a", ",\"builds\":[\"x\"]"),
+	  SOURCE("tag", "a", ",\"packages\":[\"x\"]"), false },
+	{ SOURCE("tag", "a", ",\"modular_koji_tags\":[\"x\"]"), SOURCE("tag", "a", ""), false },
+	{ SOURCE("tag", "a", ",\"modules\":[\"x:1\"]"), SOURCE("tag", "a", ""), false },
+	{ SOURCE("tag", "a", ",\"scratch_modules\":[\"x:1\"]"), SOURCE("tag", "a", ""), false },
+	{ SOURCE("tag", "a", ",\"scratch_build_tasks\":[\"1\"]"), SOURCE("tag", "a", ""), false },
+	{ TAG(",\"lookaside_repos\":[\"/x\",\"/y\"]"),
+	  TAG(",\"lookaside_repos\":[\"/y\",\"/x\"]"), true },
+	{ TAG(",\"lookaside_repos\":[\"/x\"]"), TAG(""), false },
+	{ TAG(",\"multilib_arches\":[\"x86_64\"]"), TAG(""), false },
 {
 	struct site site;
+static void check_question(const struct spec *a, const struct spec *b, bool same)
+{
+	char of_a[DIGEST_HEX_SIZE] = "", of_b[DIGEST_HEX_SIZE] = "";
+
+	CHECK_INT(spec_same_question(a, b), same);
+	CHECK_INT(spec_same_question(b, a), same);
+	CHECK_INT(spec_question(a, of_a), 0);
+	CHECK_INT(spec_question(b, of_b), 0);
+	CHECK(hex_is_digest(of_a));
+	CHECK_INT(!strcmp(of_a, of_b), same);
+}
+
+/* Digests are kept in catalogues: this is the one of this and all later versions. */
+static void test_kept_question(const struct spec *spec)
+{
+	char digest[DIGEST_HEX_SIZE];
+
+	CHECK_INT(spec_question(spec, digest), 0);
+	CHECK_STR(digest, "02bf56bf01384b790e25ccb05d3d66f390bfe1bf22a4a6ea33d47146047174b6");
+}
+
+static void test_reusable(void)
+{
+	static const struct {
+		const char *text;
+		bool reusable;
+	} cases[] = {
+		{ TAG(""), true },
+		{ TAG(",\"flags\":[\"no_deps\"]"), true },
+		{ TAG(",\"flags\":[\"no_deps\",\"no_reuse\"]"), false },
+		{ SOURCE("repo", "/a", ""), true },
+		{ SOURCE("build", "", ",\"builds\":[\"a-1-1\"]"), true },
+		{ SOURCE("pulp", "a", ""), false },
+		{ SOURCE("raw_config", "fedora#main", ""), false },
+	};
+	struct site site;
+
+	site_init(&site, false);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_(spec_freep) struct spec *spec = NULL;
+
+		CHECK_INT(spec_parse(cases[i].text, strlen(cases[i].text), &site.rules, &spec, NULL,
+				     NULL, NULL),
+			  0);
+		if (spec)
+			CHECK_INT(spec_reusable(spec), cases[i].reusable);
+		if (spec && i == 0)
+			test_kept_question(spec);
+	}
+	site_done(&site);
+}
+
 
 	site_init(&site, false);
 	for (size_t i = 0; i < ARRAY_SIZE(questions); i++) {
@@ -586,10 +652,8 @@ static void test_questions(void)
 		CHECK_INT(spec_parse(questions[i].b, strlen(questions[i].b), &site.rules, &b, NULL,
 				     NULL, NULL),
 			  0);
-		if (a && b) {
-			CHECK_INT(spec_same_question(a, b), questions[i].same);
-			CHECK_INT(spec_same_question(b, a), questions[i].same);
-		}
+		if (a && b)
+			check_question(a, b, questions[i].same);
 	}
 	site_done(&site);
 }
@@ -673,4 +737,5 @@ int main(void)
 	test_damaged();
 	test_words();
 	TEST_END();
+	test_reusable();
 }

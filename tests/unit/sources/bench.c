@@ -61,6 +61,9 @@ static int one(struct drive *drive, int64_t id, const char *request, bool loud)
 			       now - start, now - last, message.outcome->packages_count,
 			       message.outcome->bytes_written, message.outcome->blobs.count,
 			       message.outcome->manifest);
+		else if (message.type == PIPE_RESOLVED &&
+			 drive_answer(drive, id, PIPE_GO, NULL) < 0)
+			return -EPROTO;
 		else if (message.type == PIPE_FAILED)
 			printf("%8.2f ms: failed: %s\n", now - start, message.text);
 		over = message.type == PIPE_RESULT || message.type == PIPE_FAILED;

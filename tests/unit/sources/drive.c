@@ -93,6 +93,18 @@ int drive_send(struct drive *drive, int64_t id, const char *request, bool truste
 	return r < 0 ? r : drive_send_bytes(drive, line.data, line.length);
 }
 
+int drive_answer(struct drive *drive, int64_t id, enum pipe_type type, const char *manifest)
+{
+	_cleanup_(text_done) struct text line = { 0 };
+	struct message message = { .type = type, .id = id };
+	int r;
+
+	if (manifest)
+		(void)snprintf(message.manifest, sizeof(message.manifest), "%s", manifest);
+	r = message_print(&message, &line);
+	return r < 0 ? r : drive_send_bytes(drive, line.data, line.length);
+}
+
 int drive_next(struct drive *drive, struct message *ret)
 {
 	struct error err = { 0 };

@@ -16,6 +16,8 @@ int drive_start_limited(struct drive *drive, const char *state_dir, const char *
 int drive_start(struct drive *drive, const char *state_dir, const char *work_dir);
 /** drive_send() - a job from the text of a request; -EINVAL with words on stderr */
 int drive_send(struct drive *drive, int64_t id, const char *request, bool trusted);
+/** drive_answer() - PIPE_GO, PIPE_STOP or, with @manifest, PIPE_CHECK */
+int drive_answer(struct drive *drive, int64_t id, enum pipe_type type, const char *manifest);
 int drive_send_bytes(struct drive *drive, const char *bytes, size_t length);
 /** drive_next() - 1: a message; 0: the worker closed the pipe */
 int drive_next(struct drive *drive, struct message *ret);

@@ -39,20 +39,36 @@ static const char *below(const char *name)
 	return path[which];
 }
 
-/* Wait for the end of job @id; true: a result */
-static bool finish(struct drive *drive, int64_t id, struct message *ret)
+/* The next message of job @id that is no line of the log and no progress. */
+static enum pipe_type next(struct drive *drive, int64_t id, struct message *ret)
 {
 	int r;
 
 	while ((r = drive_next(drive, ret)) == 1) {
 		CHECK_INT(ret->id, id);
-		if (ret->type == PIPE_RESULT || ret->type == PIPE_FAILED)
-			return ret->type == PIPE_RESULT;
-		CHECK(ret->type == PIPE_LOG || ret->type == PIPE_PROGRESS);
+		if (ret->type != PIPE_LOG && ret->type != PIPE_PROGRESS)
+			return ret->type;
 		message_done(ret);
 	}
 	CHECK_INT(r, 1);
-	return false;
+	return PIPE_FAILED;
+}
+
+/* Let job @id go on and wait for its end; true: a result */
+static bool finish(struct drive *drive, int64_t id, struct message *ret)
+{
+	enum pipe_type type = next(drive, id, ret);
+
+	if (type != PIPE_RESOLVED) {
+		CHECK_INT(type, PIPE_FAILED);
+		return false;
+	}
+	CHECK(hex_is_digest(ret->resolution.inputs));
+	message_done(ret);
+	CHECK_INT(drive_answer(drive, id, PIPE_GO, NULL), 0);
+	type = next(drive, id, ret);
+	CHECK(type == PIPE_RESULT || type == PIPE_FAILED);
+	return type == PIPE_RESULT;
 }
 
 static size_t count_files(int dirfd, const char *name, const struct strings *want)
@@ -144,9 +160,159 @@ static void test_known(void)
 	CHECK_INT(drive_stop(&drive), 0);
 }
 
+/* Send @text as job @id and take what it resolves to. */
+static struct resolution resolve(struct drive *drive, int64_t id, const char *text)
+{
+	struct resolution resolution = { 0 };
+	struct message message = { 0 };
+
+	CHECK_INT(drive_send(drive, id, text, true), 0);
+	if (next(drive, id, &message) == PIPE_RESOLVED)
+		resolution = message.resolution;
+	else
+		CHECK(!"resolved");
+	message_done(&message);
+	return resolution;
+}
+
+static void stop(struct drive *drive, int64_t id)
+{
+	CHECK_INT(drive_answer(drive, id, PIPE_STOP, NULL), 0);
+}
+
+static char *lookaside(const char *first, const char *second)
+{
+	_cleanup_(text_done) struct text text = { 0 };
+
+	text_addf(&text,
+		  "{\"source\":{\"type\":\"repo\",\"source\":\"%s/r\",\"packages\":[\"a\"]},"
+		  "\"lookaside_repos\":[\"%s/%s\",\"%s/%s\"]}",
+		  top, top, first, top, second);
+	return text_steal(&text);
+}
+
+/* What a request resolves to: nothing is indexed for it, and what is not wanted is not made. */
+static void test_resolved(void)
+{
+	static const struct made other[] = {
+		{ .name = "c", .version = "1", .arch = "x86_64", .size = 10 },
+	};
+	_cleanup_(freep) char *good = request("[\"a\"]"), *more = request("[\"a\",\"b\"]");
+	_cleanup_(freep) char *one = lookaside("l1", "l2"), *two = lookaside("l2", "l1");
+	struct resolution first, again;
+	struct message message = { 0 };
+	struct drive drive;
+
+	made_repository(below("l1"), other, 1, "7", 4, NULL);
+	made_repository(below("l2"), packages, 1, "8", 4, NULL);
+	CHECK_INT(drive_start(&drive, below("fresh"), below("work")), 0);
+	first = resolve(&drive, 1, good);
+	stop(&drive, 1);
+	CHECK_INT(first.koji_event, 3);
+	again = resolve(&drive, 2, more); /* also: the worker takes the next job after a stop */
+	stop(&drive, 2);
+	CHECK_STR(again.inputs, first.inputs); /* the question is not part of it */
+	CHECK_INT(faccessat(drive.state_dirfd, "snapshots", F_OK, 0), 0);
+	CHECK_INT(unlinkat(drive.state_dirfd, "snapshots", AT_REMOVEDIR), 0); /* empty */
+	CHECK_INT(drive_stop(&drive), 0);
+
+	CHECK_INT(drive_start(&drive, below("state"), below("work")), 0);
+	again = resolve(&drive, 3, one);
+	stop(&drive, 3);
+	CHECK(strcmp(again.inputs, first.inputs) != 0);
+	CHECK_INT(again.koji_event, 3);
+	first = resolve(&drive, 4, two);
+	stop(&drive, 4);
+	CHECK_STR(again.inputs, first.inputs);
+	/* another repository with the same revision, and the same bytes at another place */
+	first = resolve(&drive, 5, good);
+	stop(&drive, 5);
+	made_repository(below("r"), packages, ARRAY_SIZE(packages) - 1, "3", 4, NULL);
+	again = resolve(&drive, 6, good);
+	stop(&drive, 6);
+	CHECK_INT(again.koji_event, 3);
+	CHECK(strcmp(again.inputs, first.inputs) != 0);
+	CHECK_INT(rename(below("r"), below("moved")), 0);
+	CHECK_INT(symlink("moved", below("r")), 0);
+	first = resolve(&drive, 7, good);
+	stop(&drive, 7);
+	CHECK(strcmp(again.inputs, first.inputs) != 0);
+	CHECK_INT(unlink(below("r")), 0);
+	made_repository(below("r"), packages, ARRAY_SIZE(packages), "3", 4, NULL);
+	/* what is broken fails before the question */
+	CHECK_INT(drive_send(&drive, 8,
+			     "{\"source\":{\"type\":\"repo\",\"source\":\"/nowhere/at/all\"}}",
+			     true),
+		  0);
+	CHECK_INT(next(&drive, 8, &message), PIPE_FAILED);
+	message_done(&message);
+	CHECK_INT(drive_stop(&drive), 0);
+}
+
+static void check(struct drive *drive, int64_t id, const char *manifest, const char *words)
+{
+	struct message message = { 0 };
+
+	CHECK_INT(drive_answer(drive, id, PIPE_CHECK, manifest), 0);
+	CHECK_INT(next(drive, id, &message), PIPE_CHECKED);
+	CHECK_INT(message.sound, words == NULL);
+	if (!message.text || !strstr(message.text, words ? words : ""))
+		fprintf(stderr, "checked: %s\n", message.text);
+	CHECK(message.text && strstr(message.text, words ? words : ""));
+	message_done(&message);
+}
+
+/* Is a compose that was made before still whole? */
+static void test_check(void)
+{
+	_cleanup_(freep) char *good = request("[\"a\"]");
+	char manifest[DIGEST_HEX_SIZE] = "", blob[128] = "", path[160];
+	struct message message = { 0 };
+	struct drive drive;
+
+	CHECK_INT(drive_start(&drive, below("checked"), below("work")), 0);
+	CHECK_INT(drive_send(&drive, 1, good, true), 0);
+	CHECK(finish(&drive, 1, &message));
+	if (!message.outcome)
+		return;
+	strcpy(manifest, message.outcome->manifest);
+	(void)snprintf(blob, sizeof(blob), "blobs/%s", message.outcome->blobs.item[0]);
+	message_done(&message);
+	(void)resolve(&drive, 2, good);
+	check(&drive, 2, manifest, "is not there"); /* the service has published nothing yet */
+	CHECK_INT(renameat(drive.work_dirfd, "blobs", drive.state_dirfd, "blobs"), 0);
+	CHECK_INT(renameat(drive.work_dirfd, "manifests", drive.state_dirfd, "manifests"), 0);
+	check(&drive, 2, manifest, NULL);
+	check(&drive, 2, "00112233445566778899aabbccddeeff00112233445566778899aabbccddeeff",
+	      "is not there");
+	/* a blob that is gone, one that was cut */
+	CHECK_INT(renameat(drive.state_dirfd, blob, drive.state_dirfd, "kept"), 0);
+	check(&drive, 2, manifest, "No such file");
+	CHECK_INT(file_publish(drive.state_dirfd, blob, "x", 1), 0);
+	check(&drive, 2, manifest, "has another size");
+	CHECK_INT(renameat(drive.state_dirfd, "kept", drive.state_dirfd, blob), 0);
+	check(&drive, 2, manifest, NULL);
+	/* a package that is gone, and another file with the same bytes in its place */
+	(void)snprintf(path, sizeof(path), "%s", below("r/b-1-1.noarch.rpm"));
+	CHECK_INT(rename(path, below("kept")), 0);
+	check(&drive, 2, manifest, "b-1-1.noarch.rpm");
+	made_repository(below("r"), packages, ARRAY_SIZE(packages), "3", 4, NULL);
+	check(&drive, 2, manifest, "is another file now");
+	/* a damaged manifest */
+	(void)snprintf(path, sizeof(path), "manifests/%s", manifest);
+	CHECK_INT(file_publish(drive.state_dirfd, path, "ODCSFSm1", 8), 0);
+	check(&drive, 2, manifest, "is damaged");
+	/* and the compose is made all the same */
+	CHECK_INT(drive_answer(&drive, 2, PIPE_GO, NULL), 0);
+	CHECK_INT(next(&drive, 2, &message), PIPE_RESULT);
+	message_done(&message);
+	CHECK_INT(drive_stop(&drive), 0);
+}
+
 static void test_nonsense(void)
 {
-	static const char *const lines[] = { "{\"type\":\"ready\"}\n", "nonsense\n", "\n" };
+	static const char *const lines[] = { "{\"type\":\"ready\"}\n",
+					     "{\"type\":\"go\",\"id\":1}\n", "nonsense\n", "\n" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
 		struct message message = { 0 };
@@ -158,6 +324,32 @@ static void test_nonsense(void)
 		CHECK_INT(drive_next(&drive, &message), 0);
 		status = drive_stop(&drive);
 		CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 1);
+	}
+}
+
+/* After "resolved" the server answers about this job, or the worker is not ours any more. */
+static void test_bad_answers(void)
+{
+	static const struct {
+		int64_t id;
+		enum pipe_type type;
+	} answers[] = { { 2, PIPE_GO }, { 2, PIPE_STOP }, { 1, PIPE_READY }, { 1, PIPE_RESOLVED } };
+	_cleanup_(freep) char *good = request("[\"a\"]");
+
+	for (size_t i = 0; i <= ARRAY_SIZE(answers); i++) {
+		struct message message = { 0 };
+		struct drive drive;
+		int status;
+
+		CHECK_INT(drive_start(&drive, below("state"), below("work")), 0);
+		(void)resolve(&drive, 1, good);
+		if (i < ARRAY_SIZE(answers)) {
+			CHECK_INT(drive_answer(&drive, answers[i].id, answers[i].type, NULL), 0);
+			CHECK_INT(drive_next(&drive, &message), 0);
+		} /* else: the server is gone */
+		status = drive_stop(&drive);
+		CHECK(WIFEXITED(status));
+		CHECK_INT(WEXITSTATUS(status), i < ARRAY_SIZE(answers));
 	}
 }
 
@@ -283,7 +475,10 @@ int main(void)
 	CHECK(mkdtemp(top) != NULL);
 	test_jobs();
 	test_known();
+	test_resolved();
+	test_check();
 	test_nonsense();
+	test_bad_answers();
 	test_cpu_limit();
 	test_cpu_burnt();
 	test_sandbox();

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/* resolver/compose/check.c: a compose that was made before: is every file of it still there?
+ *
+ * The service asks before another request is answered with the same tree. The manifest was checked
+ * when it was published, so that its digest is right is enough to believe its structure. */
+#include "resolver/compose/composer.h"
+
+#include "core/tree/manifest.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+struct check {
+	int state_dirfd;
+	const char *digest;
+	const struct composer_look *look;
+	char *bytes;
+	size_t length;
+	const struct manifest_header *header;
+	const struct manifest_record *record;
+	const char *strings;
+};
+
+static int stale(struct error *err, const char *what, const char *name, const char *why)
+{
+	return error_set(err, -ESTALE, BLAME_US, NULL, "%s %s %s", what, name, why);
+}
+
+static int load(struct check *check, struct error *err)
+{
+	char path[sizeof("manifests/") + DIGEST_HEX_SIZE], digest[DIGEST_HEX_SIZE];
+	int r;
+
+	(void)snprintf(path, sizeof(path), "manifests/%s", check->digest);
+	r = file_read(check->state_dirfd, path, MANIFEST_MAX_BYTES, &check->bytes, &check->length);
+	if (r == -ENOENT)
+		return stale(err, "manifest", check->digest, "is not there");
+	if (r < 0)
+		return error_errno(err, r, "manifest %s", check->digest);
+	sha256_hex(check->bytes, check->length, digest);
+	check->header = (const struct manifest_header *)(const void *)check->bytes;
+	if (strcmp(digest, check->digest) != 0 || check->length < sizeof(*check->header) ||
+	    check->header->file_size != check->length ||
+	    check->header->strings_offset > check->length ||
+	    sizeof(*check->header) +
+			    (uint64_t)check->header->record_count * sizeof(struct manifest_record) >
+		    check->header->strings_offset)
+		return stale(err, "manifest", check->digest, "is damaged");
+	check->record = (const struct manifest_record *)(check->header + 1);
+	check->strings = check->bytes + check->header->strings_offset;
+	return 0;
+}
+
+static int look_at_blob(const struct check *check, const struct manifest_record *record,
+			struct error *err)
+{
+	char path[sizeof("blobs/") + DIGEST_HEX_SIZE] = "blobs/";
+	struct stat st;
+
+	hex_print(record->digest, sizeof(record->digest), path + strlen("blobs/"));
+	if (fstatat(check->state_dirfd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return stale(err, "blob", path, strerror(errno));
+	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != record->size)
+		return stale(err, "blob", path, "has another size");
+	return 0;
+}
+
+static int look_at_package(const struct check *check, const struct manifest_record *record,
+			   struct error *err)
+{
+	const char *base = check->strings + record->count, *path = check->strings + record->first;
+	uint64_t size = 0, ino = 0;
+	int64_t mtime_ns = 0;
+	int r;
+
+	if (record->flags & MANIFEST_REMOTE)
+		return 0; /* fetched when somebody reads it */
+	r = check->look->stat(check->look->data, base, path, &size, &mtime_ns, &ino, err);
+	if (r < 0)
+		return r;
+	if (size != record->size || mtime_ns != record->source_mtime_ns ||
+	    ino != record->source_ino)
+		return error_set(err, -ESTALE, BLAME_SOURCE, NULL, "%s/%s is another file now",
+				 base, path);
+	return 0;
+}
+
+static int look_at_all(const struct check *check, struct error *err)
+{
+	uint64_t strings = check->length - check->header->strings_offset;
+	int r = 0;
+
+	for (uint32_t i = 0; i < check->header->record_count && r == 0; i++) {
+		const struct manifest_record *record = &check->record[i];
+
+		if (record->type == MANIFEST_BLOB || record->type == MANIFEST_RPMS_JSON)
+			r = look_at_blob(check, record, err);
+		else if (record->type == MANIFEST_PACKAGE)
+			r = record->first < strings && record->count < strings
+				    ? look_at_package(check, record, err)
+				    : stale(err, "manifest", check->digest, "is damaged");
+	}
+	return r;
+}
+
+int composer_check(int state_dirfd, const char *manifest, const struct composer_look *look,
+		   struct error *err)
+{
+	struct check check = { .state_dirfd = state_dirfd, .digest = manifest, .look = look };
+	int r = load(&check, err);
+
+	if (r == 0)
+		r = look_at_all(&check, err);
+	free(check.bytes);
+	return r;
+}
