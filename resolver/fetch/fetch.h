@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* resolver/fetch/fetch.h: the door to what lies outside: opening a repository's files, by path
- * today.
+/* resolver/fetch/fetch.h: the door to what lies outside: files of this machine by path, and
+ * answers of servers by URL.
  *
  * Sources get their bytes through a struct transport handed in by the worker, so tests can hand in
- * others. */
+ * others. A transport is used by one thread at a time; several threads make one each. */
 #pragma once
 
 #include "core/model/model.h"
@@ -43,3 +43,78 @@ struct transport_file {
 };
 int transport_stat(struct transport *transport, const char *base, const char *path,
 		   struct transport_file *ret, struct error *err);
+
+/* ---- over the network -------------------------------------------------- */
+
+/**
+ * struct transport_network - how the network may be used; strings are copied
+ * @ca: file of the certificates to trust in place of the system's, or NULL
+ * @proxy: URL of an HTTP proxy, or NULL: none. The environment is never asked
+ * @connect_ms: time to get a connection; 0: 30 s
+ * @stall_ms: an answer that does not move for so long is given up; 0: 60 s. Full seconds count */
+struct transport_network {
+	const char *ca, *proxy;
+	int64_t connect_ms, stall_ms;
+};
+
+/**
+ * transport_http() - servers by http:// and https:// URL; no files
+ *
+ * Holds one connection, kept open between calls. Certificates are checked. Redirects are followed
+ * up to 5 times, to http and https only and never from https to http. What a URL holds of user and
+ * password is sent, but shown nowhere. Needs no start-up, also not before threads. */
+int transport_http(const struct transport_network *network, struct transport **ret,
+		   struct error *err);
+
+/** struct transport_sink - takes the bytes of an answer as they come
+ * @take: 0, or negative errno with words: the transfer ends, and that is what the call returns */
+struct transport_sink {
+	int (*take)(void *data, const void *bytes, size_t length, struct error *err);
+	void *data;
+};
+
+/**
+ * struct transport_options - bounds of one call; NULL is all 0
+ * @deadline_ms: time_monotonic_ms() at which it must be over; 0: none
+ * @stall_ms: in place of the transport's; 0: that one
+ * @size_max: bytes of the answer, after inflating; 0: 1 GiB
+ * @type: Content-Type of what is posted */
+struct transport_options {
+	int64_t deadline_ms, stall_ms, size_max;
+	const char *type;
+};
+
+/*
+ * Errors of the three calls below, BLAME_SOURCE, with words that name server and path:
+ *   -EHOSTUNREACH -ECONNREFUSED -ECONNRESET   no such host, no connection, one that broke
+ *   -ETIMEDOUT                    connecting, stalled or beyond the deadline; 408
+ *   -ENOENT 404 and 410, -EACCES 401, 403 and 407, -EBUSY 429, -EIO 5xx
+ *   -ERANGE                       the range begins behind the end; 416
+ *   -EMSGSIZE                     larger than @size_max, or headers above 256 KiB
+ *   -ELOOP -EPROTO                more than 5 redirects; TLS or certificate
+ *   -EBADMSG                      everything else that makes no sense
+ * Nothing of an answer with a wrong status comes to the sink. It may have taken a part when an
+ * error is returned. -EPERM (BLAME_US): this transport, or this process, may not use the network.
+ */
+
+/** transport_post() - send @body, hand the answer to @sink; gzip and deflate are inflated */
+int transport_post(struct transport *transport, const char *url, const void *body, size_t length,
+		   const struct transport_sink *sink, const struct transport_options *options,
+		   struct error *err);
+/**
+ * transport_get() - @length bytes from @offset on, or to the end when @length is -1
+ * @ret_size: size of the whole file, -1 when the server did not tell; may be NULL
+ *
+ * A file that ends before gives fewer bytes. From a server that knows no ranges the bytes before
+ * are read and dropped. Only whole files (@offset 0, @length -1) may come compressed. */
+int transport_get(struct transport *transport, const char *url, int64_t offset, int64_t length,
+		  const struct transport_sink *sink, const struct transport_options *options,
+		  int64_t *ret_size, struct error *err);
+/**
+ * transport_download() - a whole file into @fd, from its start; what was there before is cut off
+ * @size: bytes it must have, or -1: not known (then @options->size_max bounds it)
+ *
+ * -EBADMSG also for another size than @size. -ENOSPC and the like: BLAME_US */
+int transport_download(struct transport *transport, const char *url, int fd, int64_t size,
+		       const struct transport_options *options, char ret_sha256[DIGEST_HEX_SIZE],
+		       struct error *err);

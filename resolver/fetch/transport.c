@@ -2,21 +2,38 @@
 /* resolver/fetch/transport.c: the door, before whatever kind of transport stands behind it. */
 #include "resolver/fetch/transport.h"
 
+#include <unistd.h>
+
+#define SIZE_MAX_DEFAULT (INT64_C(1) << 30)
+
+/* ---- files ---- */
+
+static int no_files(struct error *err)
+{
+	return error_set(err, -EPERM, BLAME_US, NULL, "this transport does not open files");
+}
+
 int transport_base(struct transport *transport, const char *source, char **ret_path,
 		   struct error *err)
 {
+	if (!transport->ops->base)
+		return no_files(err);
 	return transport->ops->base(transport, source, ret_path, err);
 }
 
 int transport_open(struct transport *transport, const char *base, const char *path,
 		   struct error *err)
 {
+	if (!transport->ops->open)
+		return no_files(err);
 	return transport->ops->open(transport, base, path, err);
 }
 
 int transport_stat(struct transport *transport, const char *base, const char *path,
 		   struct transport_file *ret, struct error *err)
 {
+	if (!transport->ops->stat)
+		return no_files(err);
 	return transport->ops->stat(transport, base, path, ret, err);
 }
 
@@ -24,4 +41,127 @@ void transport_free(struct transport *transport)
 {
 	if (transport)
 		transport->ops->free(transport);
+}
+
+/* ---- servers ---- */
+
+const char *url_shown(const char *url, char ret[static URL_SHOWN_SIZE])
+{
+	const char *host = strstr(url, "://"), *end;
+	size_t scheme, length;
+
+	host = host ? host + 3 : url;
+	scheme = (size_t)(host - url);
+	for (end = host + strcspn(host, "/?#"); end > host; end--)
+		if (end[-1] == '@')
+			break;
+	length = strcspn(end, "?#");
+	(void)snprintf(ret, URL_SHOWN_SIZE, "%.*s%.*s", (int)(scheme < 16 ? scheme : 0), url,
+		       (int)(length < URL_SHOWN_SIZE ? length : URL_SHOWN_SIZE), end);
+	for (char *c = ret; *c; c++)
+		if ((uint8_t)*c < 0x20 || *c == 0x7f)
+			*c = '?';
+	return ret;
+}
+
+static int do_transfer(struct transport *transport, struct transfer *transfer,
+		       const struct transport_options *options, struct error *err)
+{
+	if (!transport->ops->transfer)
+		return error_set(err, -EPERM, BLAME_US, NULL,
+				 "the network may not be used: none is configured");
+	if (options)
+		transfer->options = *options;
+	if (!transfer->options.size_max)
+		transfer->options.size_max = SIZE_MAX_DEFAULT;
+	transfer->ret_size = -1;
+	return transport->ops->transfer(transport, transfer, err);
+}
+
+int transport_post(struct transport *transport, const char *url, const void *body, size_t length,
+		   const struct transport_sink *sink, const struct transport_options *options,
+		   struct error *err)
+{
+	struct transfer transfer = { .url = url,
+				     .body = body,
+				     .body_length = length,
+				     .length = -1,
+				     .inflate = true,
+				     .sink = *sink };
+
+	return do_transfer(transport, &transfer, options, err);
+}
+
+int transport_get(struct transport *transport, const char *url, int64_t offset, int64_t length,
+		  const struct transport_sink *sink, const struct transport_options *options,
+		  int64_t *ret_size, struct error *err)
+{
+	struct transfer transfer = { .url = url,
+				     .offset = offset,
+				     .length = length,
+				     .inflate = offset == 0 && length < 0,
+				     .sink = *sink };
+	int r = do_transfer(transport, &transfer, options, err);
+
+	if (r == 0 && ret_size)
+		*ret_size = transfer.ret_size;
+	return r;
+}
+
+/* ---- into a file ---- */
+
+struct download {
+	const char *url;
+	int fd;
+	struct digest *digest;
+	int64_t size, got;
+};
+
+static int take_into_file(void *data, const void *bytes, size_t length, struct error *err)
+{
+	struct download *download = data;
+	char shown[URL_SHOWN_SIZE];
+	int r;
+
+	if (download->size >= 0 && (int64_t)length > download->size - download->got)
+		return error_set(err, -EBADMSG, BLAME_SOURCE, NULL,
+				 "%s is larger than the %" PRId64 " bytes it should have",
+				 url_shown(download->url, shown), download->size);
+	r = io_write(download->fd, bytes, length);
+	if (r < 0)
+		return error_errno(err, r, "cannot write what was fetched");
+	digest_add(download->digest, bytes, length);
+	download->got += (int64_t)length;
+	return 0;
+}
+
+int transport_download(struct transport *transport, const char *url, int fd, int64_t size,
+		       const struct transport_options *options, char ret_sha256[DIGEST_HEX_SIZE],
+		       struct error *err)
+{
+	_cleanup_(digest_freep) struct digest *digest = digest_new("sha256");
+	struct download download = { .url = url, .fd = fd, .digest = digest, .size = size };
+	struct transfer transfer = { .url = url,
+				     .length = -1,
+				     .sink = { .take = take_into_file, .data = &download } };
+	struct transport_options bounds = options ? *options : (struct transport_options){ 0 };
+	char hex[DIGEST_MAX_HEX_SIZE], shown[URL_SHOWN_SIZE];
+	int r;
+
+	if (!digest)
+		return error_oom(err);
+	if (lseek(fd, 0, SEEK_SET) < 0 || ftruncate(fd, 0) < 0)
+		return error_errno(err, -errno, "cannot empty the file to fetch into");
+	if (size >= 0)
+		bounds.size_max = INT64_MAX; /* the sink stops it, in better words */
+	r = do_transfer(transport, &transfer, &bounds, err);
+	if (r < 0)
+		return r;
+	if (size >= 0 && download.got != size)
+		return error_set(err, -EBADMSG, BLAME_SOURCE, NULL,
+				 "%s: %" PRId64 " bytes came where %" PRId64 " were expected",
+				 url_shown(url, shown), download.got, size);
+	digest_hex(digest, hex);
+	memcpy(ret_sha256, hex, DIGEST_HEX_SIZE);
+	return 0;
 }

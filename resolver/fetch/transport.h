@@ -5,8 +5,26 @@
 #include "resolver/fetch/fetch.h"
 
 /**
+ * struct transfer - one exchange with a server
+ * @body: NULL: GET, else POST of @body_length bytes
+ * @offset, @length: as for transport_get()
+ * @inflate: may the answer come compressed?
+ * @ret_size: set at success; size of the whole file, -1: not told */
+struct transfer {
+	const char *url;
+	const void *body;
+	size_t body_length;
+	int64_t offset, length;
+	bool inflate;
+	struct transport_sink sink;
+	struct transport_options options;
+	int64_t ret_size;
+};
+
+/**
  * struct transport_ops - one kind of transport; arguments as in fetch.h, judged by each itself
- * A new kind is a file with one of these and a function like transport_local(). */
+ * A new kind is a file with one of these and a function like transport_local(). What a kind does
+ * not do is NULL. */
 struct transport_ops {
 	int (*base)(struct transport *transport, const char *source, char **ret_path,
 		    struct error *err);
@@ -14,8 +32,15 @@ struct transport_ops {
 		    struct error *err);
 	int (*stat)(struct transport *transport, const char *base, const char *path,
 		    struct transport_file *ret, struct error *err);
+	int (*transfer)(struct transport *transport, struct transfer *transfer, struct error *err);
 	void (*free)(struct transport *transport);
 };
+
+#define URL_SHOWN_SIZE 320
+/** url_shown() - what of a URL may stand in words: no user, password or query; cut when long.
+ * Returns
+ * @ret */
+const char *url_shown(const char *url, char ret[static URL_SHOWN_SIZE]);
 
 /** struct transport - first member of each kind's own struct */
 struct transport {

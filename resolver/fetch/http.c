@@ -1,0 +1,510 @@
+/* SPDX-License-Identifier: MIT */
+/* resolver/fetch/http.c: exchanges with servers, by libcurl.
+ *
+ * Each exchange sets every option anew; what stays in the handle between them is the connection.
+ * The status is judged when the first byte of the body comes, and at the end when none did: what a
+ * server says beside a wrong status never comes to the sink. */
+#include "resolver/fetch/transport.h"
+
+#include <curl/curl.h>
+#include <stdarg.h>
+#include <strings.h>
+
+#define CONNECT_MS 30000
+#define STALL_MS 60000
+#define STALL_BYTES 64 /* a second; slower is standing still */
+#define REDIRECTS_MAX 5
+#define HEADERS_MAX (256 * 1024)
+#define REFUSED_MAX (64 * 1024) /* of a body nobody wants, read to keep the connection */
+#define USER_AGENT "odcsfs/" ODCSFS_VERSION
+
+struct http {
+	struct transport transport;
+	CURL *curl;
+	char *ca, *proxy;
+	int64_t connect_ms, stall_ms;
+};
+
+/* struct exchange - one transfer while it goes on */
+struct exchange {
+	CURL *curl;
+	struct transfer *transfer;
+	uint64_t headers; /* bytes */
+	bool judged, refused;
+	bool enough;	/* everything that was asked for has come: the rest is cut off */
+	int64_t skip;	/* bytes to drop first: the server does not know ranges */
+	int64_t wanted; /* bytes that the sink still wants; -1: all */
+	int64_t got;	/* bytes of the body so far, inflated */
+	int64_t part;	/* bytes that the server said the range has; -1: not said */
+	int64_t whole;	/* size of the file; -1: not said */
+	char words[CURL_ERROR_SIZE];
+	int r;
+	struct error *err;
+};
+
+static bool starts_with(const char *text, const char *word)
+{
+	return strncasecmp(text, word, strlen(word)) == 0;
+}
+
+/* ---- words ---- */
+
+/* Where the answer came from, after redirects. */
+static const char *place(const struct exchange *exchange, char ret[static URL_SHOWN_SIZE])
+{
+	char *url = NULL;
+
+	(void)curl_easy_getinfo(exchange->curl, CURLINFO_EFFECTIVE_URL, &url);
+	return url_shown(url ? url : exchange->transfer->url, ret);
+}
+
+static int fail(struct exchange *exchange, int code, const char *format, ...) _printf_(3, 4);
+static int fail(struct exchange *exchange, int code, const char *format, ...)
+{
+	char words[CURL_ERROR_SIZE + 128], shown[URL_SHOWN_SIZE];
+	va_list arguments;
+
+	va_start(arguments, format);
+	(void)vsnprintf(words, sizeof(words), format, arguments);
+	va_end(arguments);
+	exchange->r = error_set(exchange->err, code, BLAME_SOURCE, NULL, "%s: %s",
+				place(exchange, shown), words);
+	return exchange->r;
+}
+
+/* ---- the status ---- */
+
+static long status_of(const struct exchange *exchange)
+{
+	long status = 0;
+
+	(void)curl_easy_getinfo(exchange->curl, CURLINFO_RESPONSE_CODE, &status);
+	return status;
+}
+
+static int fail_status(struct exchange *exchange, long status)
+{
+	static const struct {
+		long status;
+		int code;
+	} known[] = {
+		{ 401, -EACCES }, { 403, -EACCES },    { 407, -EACCES }, { 404, -ENOENT },
+		{ 410, -ENOENT }, { 408, -ETIMEDOUT }, { 416, -ERANGE }, { 429, -EBUSY },
+	};
+
+	if (status >= 300 && status < 400)
+		return fail(exchange, -EBADMSG, "the server answered %ld without a place to go to",
+			    status);
+	for (size_t i = 0; i < ARRAY_SIZE(known); i++)
+		if (known[i].status == status)
+			return fail(exchange, known[i].code, "the server answered %ld", status);
+	return fail(exchange, status >= 500 && status < 600 ? -EIO : -EBADMSG,
+		    "the server answered %ld", status);
+}
+
+static bool is_ranged(const struct transfer *transfer)
+{
+	return transfer->offset > 0 || transfer->length >= 0;
+}
+
+/* Does "bytes A-B/SIZE" lie where it was asked for? SIZE may be "*". */
+static int judge_range(struct exchange *exchange)
+{
+	const struct transfer *transfer = exchange->transfer;
+	struct curl_header *header = NULL;
+	long long first = -1, last = -1, size = -1;
+	int n = 0;
+
+	if (curl_easy_header(exchange->curl, "Content-Range", 0, CURLH_HEADER, -1, &header) !=
+		    CURLHE_OK ||
+	    strncasecmp(header->value, "bytes ", 6) != 0 ||
+	    sscanf(header->value + 6, " %lld-%lld/%n", &first, &last, &n) != 2 || n == 0)
+		return fail(exchange, -EBADMSG, "a part came, without saying which");
+	if (header->value[6 + n] != '*' && sscanf(header->value + 6 + n, "%lld", &size) != 1)
+		size = -1;
+	if (first != transfer->offset || last < first || (size >= 0 && last >= size) ||
+	    (transfer->length >= 0 && last - first >= transfer->length))
+		return fail(exchange, -EBADMSG, "another part came than the one asked for");
+	exchange->part = last - first + 1;
+	exchange->whole = size;
+	return 0;
+}
+
+static int judge(struct exchange *exchange)
+{
+	struct transfer *transfer = exchange->transfer;
+	long status = status_of(exchange);
+	curl_off_t length = -1;
+	struct curl_header *header;
+
+	exchange->judged = true;
+	if (status < 200 || status >= 300) {
+		exchange->refused = true;
+		return 0; /* the words come at the end */
+	}
+	if (status == 206 && is_ranged(transfer))
+		return judge_range(exchange);
+	if (status == 206)
+		return fail(exchange, -EBADMSG, "a part came where the whole was asked for");
+	if (is_ranged(transfer))
+		exchange->skip = transfer->offset;
+	/* the length of a compressed answer is not that of the file */
+	if (curl_easy_header(exchange->curl, "Content-Encoding", 0, CURLH_HEADER, -1, &header) !=
+		    CURLHE_OK &&
+	    curl_easy_getinfo(exchange->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length) ==
+		    CURLE_OK)
+		exchange->whole = length;
+	return 0;
+}
+
+/* ---- bytes come ---- */
+
+static size_t on_header(char *bytes, size_t size, size_t count, void *data)
+{
+	struct exchange *exchange = data;
+
+	exchange->headers += size * count;
+	if (exchange->headers <= HEADERS_MAX)
+		return size * count;
+	(void)fail(exchange, -EMSGSIZE, "the headers are larger than %d bytes", HEADERS_MAX);
+	return 0;
+}
+
+static int give(struct exchange *exchange, const char *bytes, int64_t length)
+{
+	const struct transfer *transfer = exchange->transfer;
+	int64_t drop = length < exchange->skip ? length : exchange->skip;
+
+	exchange->skip -= drop;
+	bytes += drop;
+	length -= drop;
+	if (exchange->wanted >= 0 && length > exchange->wanted)
+		length = exchange->wanted;
+	if (length > transfer->options.size_max - exchange->got)
+		return fail(exchange, -EMSGSIZE, "the answer is larger than %" PRId64 " bytes",
+			    transfer->options.size_max);
+	exchange->got += length;
+	if (exchange->wanted >= 0)
+		exchange->wanted -= length;
+	if (length > 0)
+		exchange->r = transfer->sink.take(transfer->sink.data, bytes, (size_t)length,
+						  exchange->err);
+	return exchange->r;
+}
+
+static size_t on_body(char *bytes, size_t size, size_t count, void *data)
+{
+	struct exchange *exchange = data;
+	size_t length = size * count;
+
+	if (!exchange->judged && judge(exchange) < 0)
+		return 0;
+	if (exchange->refused) {
+		exchange->got += (int64_t)length;
+		return exchange->got <= REFUSED_MAX ? length : 0;
+	}
+	if (give(exchange, bytes, (int64_t)length) < 0)
+		return 0;
+	if (exchange->wanted == 0 && status_of(exchange) != 206) {
+		exchange->enough = true; /* ranges are not known: do not read on to the end */
+		return 0;
+	}
+	return length;
+}
+
+/* ---- how it ended ---- */
+
+static int fail_timeout(struct exchange *exchange)
+{
+	const struct transport_options *options = &exchange->transfer->options;
+	curl_off_t connected = 0;
+
+	(void)curl_easy_getinfo(exchange->curl, CURLINFO_CONNECT_TIME_T, &connected);
+	if (connected == 0)
+		return fail(exchange, -ETIMEDOUT, "no connection in time");
+	/* its clock and ours may differ by a moment */
+	if (options->deadline_ms && time_monotonic_ms() + 50 >= options->deadline_ms)
+		return fail(exchange, -ETIMEDOUT, "no complete answer in time");
+	return fail(exchange, -ETIMEDOUT, "the answer does not move");
+}
+
+static int fail_connect(struct exchange *exchange)
+{
+	long number = 0;
+
+	(void)curl_easy_getinfo(exchange->curl, CURLINFO_OS_ERRNO, &number);
+	if (number == EPERM || number == EACCES) {
+		(void)fail(exchange, -EPERM, "this process may not use the network");
+		if (exchange->err)
+			exchange->err->blame = BLAME_US;
+		return exchange->r;
+	}
+	return fail(exchange,
+		    number == ETIMEDOUT				      ? -ETIMEDOUT
+		    : number == ENETUNREACH || number == EHOSTUNREACH ? -EHOSTUNREACH
+								      : -ECONNREFUSED,
+		    "no connection: %s", number ? strerror((int)number) : "refused");
+}
+
+/* libcurl will not go where it was sent, or what it found there is no HTTP. */
+static int fail_protocol(struct exchange *exchange)
+{
+	const char *url = exchange->transfer->url;
+	char shown[URL_SHOWN_SIZE], to[URL_SHOWN_SIZE];
+	long redirects = 0;
+	char *now = NULL;
+
+	(void)curl_easy_getinfo(exchange->curl, CURLINFO_REDIRECT_COUNT, &redirects);
+	(void)curl_easy_getinfo(exchange->curl, CURLINFO_EFFECTIVE_URL, &now);
+	if (redirects == 0 || !now || starts_with(now, "https://") ||
+	    (starts_with(now, "http://") && starts_with(url, "http://")))
+		return fail(exchange, -EBADMSG, "the server does not speak HTTP");
+	exchange->r = error_set(exchange->err, -EBADMSG, BLAME_SOURCE, NULL,
+				"%s: a redirect to %s is not followed", url_shown(url, shown),
+				url_shown(now, to));
+	return exchange->r;
+}
+
+/* A line of the headers beyond its bound, libcurl says, is no memory. */
+static int fail_memory(struct exchange *exchange)
+{
+	curl_off_t begun = 0;
+
+	(void)curl_easy_getinfo(exchange->curl, CURLINFO_STARTTRANSFER_TIME_T, &begun);
+	if (begun > 0 && !exchange->judged)
+		return fail(exchange, -EMSGSIZE, "a line of the headers is too long");
+	return error_oom(exchange->err);
+}
+
+static int fail_curl(struct exchange *exchange, CURLcode code)
+{
+	switch (code) {
+	case CURLE_OUT_OF_MEMORY:
+		return fail_memory(exchange);
+	case CURLE_OPERATION_TIMEDOUT:
+		return fail_timeout(exchange);
+	case CURLE_COULDNT_RESOLVE_HOST:
+	case CURLE_COULDNT_RESOLVE_PROXY:
+		return fail(exchange, -EHOSTUNREACH, "the name of the %s is not known",
+			    code == CURLE_COULDNT_RESOLVE_HOST ? "host" : "proxy");
+	case CURLE_COULDNT_CONNECT:
+		return fail_connect(exchange);
+	case CURLE_PARTIAL_FILE:
+	case CURLE_GOT_NOTHING:
+	case CURLE_RECV_ERROR:
+	case CURLE_SEND_ERROR:
+		return fail(exchange, -ECONNRESET,
+			    "the connection broke before the answer was complete");
+	case CURLE_FILESIZE_EXCEEDED:
+		return fail(exchange, -EMSGSIZE, "the answer is larger than %" PRId64 " bytes",
+			    exchange->transfer->options.size_max);
+	case CURLE_TOO_MANY_REDIRECTS:
+		return fail(exchange, -ELOOP, "more than %d redirects", REDIRECTS_MAX);
+	case CURLE_UNSUPPORTED_PROTOCOL:
+		return fail_protocol(exchange);
+	case CURLE_SSL_CACERT_BADFILE:
+		(void)fail(exchange, -EPROTO, "the file of trusted certificates cannot be used");
+		if (exchange->err)
+			exchange->err->blame = BLAME_US;
+		return exchange->r;
+	case CURLE_SSL_CONNECT_ERROR:
+	case CURLE_PEER_FAILED_VERIFICATION:
+		return fail(exchange, -EPROTO, "TLS: %s",
+			    exchange->words[0] ? exchange->words : curl_easy_strerror(code));
+	default:
+		return fail(exchange, -EBADMSG, "%s", curl_easy_strerror(code));
+	}
+}
+
+static int finish(struct exchange *exchange, CURLcode code)
+{
+	struct transfer *transfer = exchange->transfer;
+
+	if (exchange->r == 0 && !exchange->judged && code == CURLE_OK)
+		(void)judge(exchange);
+	if (exchange->r < 0)
+		return exchange->r;
+	if (exchange->refused && (code == CURLE_OK || code == CURLE_WRITE_ERROR))
+		return fail_status(exchange, status_of(exchange));
+	if (code != CURLE_OK && !exchange->enough)
+		return fail_curl(exchange, code);
+	if (exchange->part >= 0 && exchange->got != exchange->part)
+		return fail(exchange, -ECONNRESET,
+			    "%" PRId64 " bytes of a part came where %" PRId64 " were said",
+			    exchange->got, exchange->part);
+	if (transfer->offset > 0 && (exchange->skip > 0 || !exchange->got))
+		return fail(exchange, -ERANGE, "ends before byte %" PRId64, transfer->offset);
+	transfer->ret_size = exchange->whole;
+	return 0;
+}
+
+/* ---- one exchange ---- */
+
+static void set_connection(const struct http *http, struct exchange *exchange)
+{
+	const struct transport_options *options = &exchange->transfer->options;
+	int64_t stall_ms = options->stall_ms ? options->stall_ms : http->stall_ms;
+	const char *url = exchange->transfer->url;
+	CURL *curl = http->curl;
+
+	(void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+	(void)curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR,
+			       starts_with(url, "https:") ? "https" : "http,https");
+	(void)curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
+	(void)curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX);
+	(void)curl_easy_setopt(curl, CURLOPT_POSTREDIR, CURL_REDIR_POST_ALL);
+	(void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
+	(void)curl_easy_setopt(curl, CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1);
+	(void)curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
+	(void)curl_easy_setopt(curl, CURLOPT_MAXCONNECTS, 1L);
+	(void)curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)http->connect_ms);
+	(void)curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, (long)STALL_BYTES);
+	(void)curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)((stall_ms + 999) / 1000));
+	(void)curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, 64L * 1024);
+	(void)curl_easy_setopt(curl, CURLOPT_USERAGENT, USER_AGENT);
+	(void)curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, exchange->words);
+	(void)curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
+	(void)curl_easy_setopt(curl, CURLOPT_HEADERDATA, exchange);
+	(void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
+	(void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, exchange);
+	(void)curl_easy_setopt(curl, CURLOPT_MAXFILESIZE_LARGE,
+			       is_ranged(exchange->transfer) ? (curl_off_t)0
+							     : (curl_off_t)options->size_max);
+}
+
+/* What may fail for want of memory, or because this libcurl does not have it: never left out. */
+static CURLcode set_strings(const struct http *http, const struct transfer *transfer,
+			    const struct curl_slist *headers)
+{
+	CURL *curl = http->curl;
+	CURLcode code = curl_easy_setopt(curl, CURLOPT_URL, transfer->url);
+	char range[64];
+
+	if (code == CURLE_OK) /* "": none; unset would mean the environment's */
+		code = curl_easy_setopt(curl, CURLOPT_PROXY, http->proxy ? http->proxy : "");
+	if (code == CURLE_OK)
+		code = curl_easy_setopt(curl, CURLOPT_NOPROXY, "");
+	if (code == CURLE_OK && http->ca)
+		code = curl_easy_setopt(curl, CURLOPT_CAINFO, http->ca);
+	if (code == CURLE_OK && http->ca)
+		code = curl_easy_setopt(curl, CURLOPT_CAPATH, NULL);
+	if (code == CURLE_OK && transfer->inflate)
+		code = curl_easy_setopt(curl, CURLOPT_ACCEPT_ENCODING, "gzip, deflate");
+	if (code == CURLE_OK && is_ranged(transfer)) {
+		int n = snprintf(range, sizeof(range), "%" PRId64 "-", transfer->offset);
+
+		if (transfer->length >= 0)
+			(void)snprintf(range + n, sizeof(range) - (size_t)n, "%" PRId64,
+				       transfer->offset + transfer->length - 1);
+		code = curl_easy_setopt(curl, CURLOPT_RANGE, range);
+	}
+	if (code == CURLE_OK && transfer->body) {
+		code = curl_easy_setopt(curl, CURLOPT_POSTFIELDSIZE_LARGE,
+					(curl_off_t)transfer->body_length);
+		if (code == CURLE_OK)
+			code = curl_easy_setopt(curl, CURLOPT_POSTFIELDS, transfer->body);
+	}
+	if (code == CURLE_OK)
+		code = curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
+	return code;
+}
+
+static struct curl_slist *make_headers(const struct transfer *transfer)
+{
+	struct curl_slist *headers = NULL, *more;
+	char type[256];
+
+	if (!transfer->inflate)
+		return curl_slist_append(NULL, "Accept-Encoding: identity");
+	headers = curl_slist_append(NULL, "Expect:"); /* no question before a large body */
+	if (!headers || !transfer->body)
+		return headers;
+	(void)snprintf(type, sizeof(type), "Content-Type: %s",
+		       transfer->options.type ? transfer->options.type
+					      : "application/octet-stream");
+	more = curl_slist_append(headers, type);
+	if (!more)
+		curl_slist_free_all(headers);
+	return more;
+}
+
+static int http_transfer(struct transport *transport, struct transfer *transfer, struct error *err)
+{
+	struct http *http = (struct http *)transport;
+	struct exchange exchange = { .curl = http->curl,
+				     .transfer = transfer,
+				     .wanted = transfer->length,
+				     .part = -1,
+				     .whole = -1,
+				     .err = err };
+	struct curl_slist *headers;
+	int64_t left = 0;
+	CURLcode code;
+	int r;
+
+	if (!starts_with(transfer->url, "http://") && !starts_with(transfer->url, "https://"))
+		return error_set(err, -EINVAL, BLAME_US, NULL, "not an http or https URL");
+	if (transfer->offset < 0 || transfer->length < -1 || transfer->length == 0 ||
+	    transfer->length > INT64_MAX - transfer->offset)
+		return error_set(err, -EINVAL, BLAME_US, NULL, "no such range");
+	if (transfer->options.deadline_ms) {
+		left = transfer->options.deadline_ms - time_monotonic_ms();
+		if (left <= 0)
+			return fail(&exchange, -ETIMEDOUT, "no time left to ask");
+	}
+	headers = make_headers(transfer);
+	if (!headers)
+		return error_oom(err);
+	curl_easy_reset(http->curl);
+	set_connection(http, &exchange);
+	(void)curl_easy_setopt(http->curl, CURLOPT_TIMEOUT_MS, (long)left); /* 0: none */
+	code = set_strings(http, transfer, headers);
+	if (code == CURLE_OK)
+		code = curl_easy_perform(http->curl);
+	r = finish(&exchange, code);
+	curl_easy_reset(http->curl); /* it must not keep pointers to what ends here */
+	curl_slist_free_all(headers);
+	return r;
+}
+
+/* ---- the door ---- */
+
+static void http_free(struct transport *transport)
+{
+	struct http *http = (struct http *)transport;
+
+	curl_easy_cleanup(http->curl);
+	free(http->ca);
+	free(http->proxy);
+	free(http);
+}
+
+static const struct transport_ops http_ops = {
+	.transfer = http_transfer,
+	.free = http_free,
+};
+
+int transport_http(const struct transport_network *network, struct transport **ret,
+		   struct error *err)
+{
+	struct http *http;
+
+	/* counted, and safe from any thread; undone by nobody, since others may be at work */
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		return error_set(err, -EIO, BLAME_US, NULL, "libcurl cannot be used");
+	http = calloc(1, sizeof(*http));
+	if (!http)
+		return error_oom(err);
+	http->transport.ops = &http_ops;
+	http->connect_ms = network->connect_ms ? network->connect_ms : CONNECT_MS;
+	http->stall_ms = network->stall_ms ? network->stall_ms : STALL_MS;
+	http->ca = network->ca ? strdup(network->ca) : NULL;
+	http->proxy = network->proxy ? strdup(network->proxy) : NULL;
+	http->curl = curl_easy_init();
+	if (!http->curl || (network->ca && !http->ca) || (network->proxy && !http->proxy)) {
+		http_free(&http->transport);
+		return error_oom(err);
+	}
+	*ret = &http->transport;
+	return 0;
+}

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/* tests/unit/fetch/origin.h: a server on a loopback port that does what no server should. */
+#pragma once
+
+#include "core/base/base.h"
+
+#define ORIGIN_DATA_SIZE 1000 /* of /data…: byte i is i % 251 */
+
+/** struct origin - a child process; the counts are shared with it */
+struct origin {
+	pid_t pid;
+	int port;
+	struct {
+		unsigned int connections, requests;
+	} * seen;
+};
+
+/** origin_start() - from here on it answers; each connection in a process of its own
+ *
+ *   /ok /echo             "hello", what was asked (head and body)
+ *   /status/N /hop/N      that status with a body; N redirects, then /ok
+ *   /to/URL               a redirect there; /nowhere: one without a place
+ *   /slow /drip /stall    waits 3 s; a byte each 20 ms; a part, then silence
+ *   /reset /short /long   breaks midway; less, more than Content-Length says
+ *   /data /data-norange /data-other /data-silent /data-cut
+ *                         ranges: known; ignored; another one; 206 that says nothing; one that ends
+ * early /gzip /bomb /truncated   compressed; 1 GiB of nothing; half of it /headers /long-header
+ * /hundreds   endless small ones; one of 10 MB; endless 100 Continue /old /garbage /huge /big
+ * /chunks /bad-chunks A request with a whole URL in its first line is answered "proxied HOST". */
+void origin_start(struct origin *origin);
+void origin_stop(struct origin *origin);
