@@ -1,27 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* fs/command.c: what an owner or root may do to an accepted request: renew, cancel, expire, submit
- * again.
+/* fs/command.c: what an owner or administrator may do to an accepted request: renew, cancel,
+ * expire, submit again.
  *
  * May write to the catalogue: called without a lock. */
 #include "fs/internal.h"
-
-#include <pwd.h>
-#include <unistd.h>
-
-char *owner_name(uint32_t uid)
-{
-	struct passwd entry, *found = NULL;
-	char buffer[16384], *name = NULL;
-
-	if (!getpwuid_r(uid, &entry, buffer, sizeof(buffer), &found) && found)
-		return strdup(found->pw_name);
-	return asprintf(&name, "%" PRIu32, uid) < 0 ? NULL : name;
-}
-
-bool may_command(const struct request *request, uint32_t uid)
-{
-	return !uid || uid == request->uid;
-}
 
 static int64_t ttl_maximum(const struct fs *fs)
 {
@@ -60,30 +42,30 @@ int request_ttl_write(struct fs *fs, const struct request_view *view, const char
 	return r < 0 ? r : request_renew(fs, view, seconds);
 }
 
-static int cancel(struct fs *fs, const struct request_view *view, uint32_t uid)
+static int cancel(struct fs *fs, const struct request_view *view, const struct caller *who)
 {
-	_cleanup_(freep) char *who = owner_name(uid);
+	_cleanup_(freep) char *name = owner_name(who->uid);
 	struct error err = { 0 };
 
-	return who ? wrong_state(
-			     catalogue_cancel(fs->options.catalogue, view->compose->id, who, &err))
-		   : -ENOMEM;
+	return name ? wrong_state(catalogue_cancel(fs->options.catalogue, view->compose->id, name,
+						   &err))
+		    : -ENOMEM;
 }
 
-static int expire(struct fs *fs, const struct request_view *view, uint32_t uid)
+static int expire(struct fs *fs, const struct request_view *view, const struct caller *who)
 {
-	_cleanup_(freep) char *who = NULL;
+	_cleanup_(freep) char *name = NULL;
 	struct error err = { 0 };
 
-	if (uid && !fs->options.owner_may_expire)
+	if (!fs->options.owner_may_expire && !is_admin(fs, who))
 		return -EPERM;
-	who = owner_name(uid);
-	return who ? wrong_state(
-			     catalogue_delete(fs->options.catalogue, view->compose->id, who, &err))
-		   : -ENOMEM;
+	name = owner_name(who->uid);
+	return name ? wrong_state(catalogue_delete(fs->options.catalogue, view->compose->id, name,
+						   &err))
+		    : -ENOMEM;
 }
 
-static int resubmit(struct fs *fs, const struct request_view *view)
+static int resubmit(struct fs *fs, const struct request_view *view, const struct caller *by)
 {
 	const struct compose *compose = view->compose;
 	_cleanup_(freep) char *bytes = NULL;
@@ -112,6 +94,7 @@ static int resubmit(struct fs *fs, const struct request_view *view)
 		.owner = compose->owner,
 		.uid = compose->uid,
 		.gid = compose->gid,
+		.by = *by,
 		.respin_of = compose->pungi_compose_id,
 	};
 	r = submit_text(fs, &who, &text, &words, NULL);
@@ -120,8 +103,8 @@ static int resubmit(struct fs *fs, const struct request_view *view)
 	return r == -EAGAIN ? -EINVAL : r;
 }
 
-int request_command(struct fs *fs, const struct request_view *view, uint32_t uid, const char *bytes,
-		    size_t length)
+int request_command(struct fs *fs, const struct request_view *view, const struct caller *who,
+		    const char *bytes, size_t length)
 {
 	enum command command;
 	int64_t seconds;
@@ -133,28 +116,28 @@ int request_command(struct fs *fs, const struct request_view *view, uint32_t uid
 		return -EBUSY;
 	switch (command) {
 	case COMMAND_CANCEL:
-		return cancel(fs, view, uid);
+		return cancel(fs, view, who);
 	case COMMAND_EXPIRE:
-		return expire(fs, view, uid);
+		return expire(fs, view, who);
 	case COMMAND_RENEW:
 		return request_renew(fs, view, seconds);
 	case COMMAND_RESUBMIT:
-		return resubmit(fs, view);
+		return resubmit(fs, view, who);
 	}
 	return -EINVAL;
 }
 
-int request_end(struct fs *fs, const struct request_view *view, uint32_t uid)
+int request_end(struct fs *fs, const struct request_view *view, const struct caller *who)
 {
 	int r;
 
 	if (!view->compose)
 		return 0;
 	/* The state may change between look and deed: try again with what is true now. */
-	r = cancel(fs, view, uid);
+	r = cancel(fs, view, who);
 	if (r == -EBUSY)
-		r = expire(fs, view, uid);
+		r = expire(fs, view, who);
 	if (r == -EBUSY)
-		r = cancel(fs, view, uid);
+		r = cancel(fs, view, who);
 	return r == -EBUSY ? 0 : r; /* removed meanwhile: nothing to end */
 }

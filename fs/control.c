@@ -40,8 +40,12 @@ static int fixed_open_check(struct fs *fs, const struct inode *node, const struc
 	return 0;
 }
 
-static int request_open_check(const struct inode *node, const struct request_view *view, int flags)
+static int request_open_check(struct fs *fs, const struct inode *node,
+			      const struct request_view *view, const struct caller *who, int flags)
 {
+	if ((node->part == REQUEST_TTL || node->part == REQUEST_CTL) && writes(flags) &&
+	    !may_command(fs, &view->request, who))
+		return -EACCES;
 	switch (node->part) {
 	case REQUEST_SPEC:
 		return writes(flags) && view->compose ? -EBUSY : 0;
@@ -94,7 +98,7 @@ static int request_open(struct fs *fs, const struct inode *node, const struct ca
 	}
 	r = request_view_load(fs, node->id, 0, &view);
 	if (!r)
-		r = request_open_check(node, &view, fi->flags);
+		r = request_open_check(fs, node, &view, who, fi->flags);
 	if (!r)
 		r = handle_new(fs, node, who, fi->flags, &handle);
 	if (r < 0)
@@ -198,7 +202,8 @@ static int slice(const struct text *text, size_t size, uint64_t offset, struct t
 	return text_add(ret, text->data + offset, size < rest ? size : rest);
 }
 
-/* A read that goes on where the last one ended sees the same text, whatever changed meanwhile: 1. */
+/* A read that goes on where the last one ended sees the same text, whatever changed meanwhile: 1.
+ */
 static int continued(struct handle *handle, size_t size, uint64_t offset, struct text *ret)
 {
 	int r = 0;
@@ -329,13 +334,18 @@ static int command_write(struct fs *fs, const struct inode *node, const struct h
 		return r;
 	/* Both must be allowed: who opened it, and who writes now through a descriptor passed on.
 	 */
-	uint32_t owner = view.dropped ? view.compose->uid : view.request.uid;
-	struct request asked = { .uid = owner };
-	if (!may_command(&asked, who->uid) || (handle && !may_command(&asked, handle->uid)))
+	struct request asked = view.request;
+	struct caller opener = handle ? (struct caller){ handle->uid, handle->gid } : *who;
+
+	if (view.dropped) {
+		asked.uid = view.compose->uid;
+		asked.owner = view.compose->owner;
+	}
+	if (!may_command(fs, &asked, who) || !may_command(fs, &asked, &opener))
 		return -EPERM;
 	if (node->part == REQUEST_TTL)
 		return request_ttl_write(fs, &view, bytes, length);
-	return request_command(fs, &view, who->uid, bytes, length);
+	return request_command(fs, &view, who, bytes, length);
 }
 
 int control_write(struct fs *fs, const struct inode *node, const struct caller *who,

@@ -37,12 +37,16 @@ struct fs_options {
 	bool list_aliases;
 	bool owner_may_expire;
 	/* may this user use this source? NULL: yes. -EACCES with words */
-	int (*authorise)(void *data, uint32_t uid, uint32_t gid, const struct spec *spec,
+	int (*authorise)(void *data, const struct asker *asker, const struct spec *spec,
 			 struct error *err);
 	void *authorise_data;
 	/* may this user make requests at all (mkdir, new)? NULL: yes. -EACCES: not in an allowed group */
 	int (*admit)(void *data, uint32_t uid, uint32_t gid);
 	void *admit_data;
+	/* roles and limits; NULL: everybody may ask for anything, root alone is an administrator. With it,
+	 * control files that take commands and requests/ are writable by the kernel's rules, and who may
+	 * is decided here: the kernel knows no administrators but root */
+	const struct gate *gate;
 	int64_t history_ttl; /* seconds that by-state/removed shows a compose; 0: for ever */
 	/* bytes in the package cache, for statfs; NULL: 0 */
 	int64_t (*cache_used)(void *data);

@@ -291,7 +291,7 @@ int requests_list(struct fs *fs, struct listing *listing, off_t offset);
 int requests_mkdir(struct fs *fs, const char *name, uint32_t mode, const struct caller *who,
 		   struct fuse_entry_param *ret);
 int requests_rmdir(struct fs *fs, const char *name, const struct caller *who);
-int requests_rename(struct fs *fs, const char *name, const char *to);
+int requests_rename(struct fs *fs, const char *name, const char *to, const struct caller *who);
 int64_t requests_count(struct fs *fs);
 int request_entry(struct fs *fs, const struct inode *node, struct fuse_entry_param *ret);
 int request_lookup(struct fs *fs, int64_t request, const char *name, struct fuse_entry_param *ret);
@@ -365,24 +365,37 @@ int control_poll(struct fs *fs, const struct inode *node, const struct fuse_file
 
 /* ---- command.c: what a user may do to an accepted request -------------- */
 
-bool may_command(const struct request *request, uint32_t uid);
 /** request_renew() - @seconds 0: by the default, never shorter than now */
 int request_renew(struct fs *fs, const struct request_view *view, int64_t seconds);
-int request_end(struct fs *fs, const struct request_view *view, uint32_t uid);
-int request_command(struct fs *fs, const struct request_view *view, uint32_t uid, const char *bytes,
-		    size_t length);
+int request_end(struct fs *fs, const struct request_view *view, const struct caller *who);
+int request_command(struct fs *fs, const struct request_view *view, const struct caller *who,
+		    const char *bytes, size_t length);
 int request_ttl_write(struct fs *fs, const struct request_view *view, const char *bytes,
 		      size_t length);
+
+/* ---- rights.c: who may do what ----------------------------------------- */
+
 /** owner_name() - of a uid: its user name or number; malloc'ed or NULL */
 char *owner_name(uint32_t uid);
+struct asker asker_of(const struct caller *who);
+bool is_admin(struct fs *fs, const struct caller *who); /* root, or by role */
+/** may_command() - may @who cancel, end, renew @request? Of it uid and owner are looked at */
+bool may_command(struct fs *fs, const struct request *request, const struct caller *who);
+/** live_limit() - composes that @who may have at a time; 0: any number */
+int64_t live_limit(struct fs *fs, const struct caller *who);
+/** submission_check() - may @who ask for that? -EACCES with words */
+int submission_check(struct fs *fs, const struct caller *who, const struct spec *spec,
+		     struct error *err);
 
 /* ---- submit.c, new.c ------------------------------------------------------ */
 
-/** struct submitter - @request 0: no directory yet, one is made and named auto-ID */
+/** struct submitter - @request 0: no directory yet, one is made and named auto-ID
+ * @owner, @uid, @gid: whose it is; @by: who asks, whose rights count */
 struct submitter {
 	int64_t request;
 	const char *owner;
 	uint32_t uid, gid;
+	struct caller by;
 	const char *respin_of;
 };
 /** submit_text() - the verdict (tree.md 2.4): 0 accepted, or negative errno with lines in @words;

@@ -35,7 +35,11 @@ static int submit(struct fs *fs, struct handle *handle, const struct text *text,
 	int r = -ENOMEM;
 
 	if (owner) {
-		struct submitter who = { .owner = owner, .uid = handle->uid, .gid = handle->gid };
+		struct submitter who = { .owner = owner,
+					 .uid = handle->uid,
+					 .gid = handle->gid,
+					 .by = { handle->uid, handle->gid } };
+
 		r = submit_text(fs, &who, text, &words, &compose);
 	}
 	if (r && r != -EAGAIN)

@@ -371,7 +371,8 @@ static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 }
 
 static int rename_node(struct fs *fs, const struct inode *from, const char *name,
-		       const struct inode *to, const char *new_name, unsigned int flags)
+		       const struct inode *to, const char *new_name, unsigned int flags,
+		       const struct caller *who)
 {
 	bool same = from->kind == to->kind && from->id == to->id && from->part == to->part;
 	bool replace = !(flags & RENAME_FLAG_NOREPLACE);
@@ -385,16 +386,17 @@ static int rename_node(struct fs *fs, const struct inode *from, const char *name
 	if (is_request_directory(from))
 		return request_file_rename(fs, from->id, name, new_name, replace);
 	if (from->kind == INODE_FIXED && from->part == FIXED_REQUESTS)
-		return requests_rename(fs, name, new_name);
+		return requests_rename(fs, name, new_name, who);
 	return -EPERM;
 }
 
 static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
 		      const char *new_name, unsigned int flags)
 {
+	struct caller who = caller_of(req);
 	struct inode from, to;
 	int r = inode_parse(parent, &from) && inode_parse(new_parent, &to)
-			? rename_node(fs_of(req), &from, name, &to, new_name, flags)
+			? rename_node(fs_of(req), &from, name, &to, new_name, flags, &who)
 			: -ENOENT;
 
 	fuse_reply_err(req, -r);

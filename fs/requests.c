@@ -81,6 +81,8 @@ static int file_entry(struct fs *fs, const struct request_view *view, uint32_t f
 		return r;
 	if (file == REQUEST_SPEC && view->compose)
 		mode = S_IFREG | 0444;
+	if (fs->options.gate && (file == REQUEST_TTL || file == REQUEST_CTL))
+		mode |= 0222; /* administrators by role: control.c asks who it is */
 	entry_set(ret, REQUEST_INO(view->request.number, file), mode, size, mtime);
 	ret->attr.st_uid = view->request.uid;
 	ret->attr.st_gid = view->request.gid;
@@ -246,7 +248,7 @@ static int live_composes(struct fs *fs, const char *owner, int64_t *ret)
 static int quota_check(struct fs *fs, const struct caller *who, const char *owner)
 {
 	struct error err = { 0 };
-	int64_t count;
+	int64_t count, limit;
 	int r;
 
 	if (fs->options.drafts_per_user > 0) {
@@ -256,11 +258,12 @@ static int quota_check(struct fs *fs, const struct caller *who, const char *owne
 		if (count >= fs->options.drafts_per_user)
 			return -EDQUOT;
 	}
-	if (fs->options.live_composes_per_user > 0) {
+	limit = live_limit(fs, who);
+	if (limit > 0) {
 		r = live_composes(fs, owner, &count);
 		if (r < 0)
 			return r;
-		if (count >= fs->options.live_composes_per_user)
+		if (count >= limit)
 			return -EDQUOT;
 	}
 	return 0;
@@ -312,9 +315,9 @@ int requests_rmdir(struct fs *fs, const char *name, const struct caller *who)
 		r = request_view_load(fs, request.number, 0, &view);
 	if (r < 0)
 		return r;
-	if (!may_command(&view.request, who->uid))
+	if (!may_command(fs, &view.request, who))
 		return -EPERM;
-	r = request_end(fs, &view, who->uid);
+	r = request_end(fs, &view, who);
 	if (r < 0)
 		return r;
 	r = read_errno(catalogue_request_drop(fs->options.catalogue, request.number, &err));
@@ -323,7 +326,7 @@ int requests_rmdir(struct fs *fs, const char *name, const struct caller *who)
 	return r < 0 ? r : 0;
 }
 
-int requests_rename(struct fs *fs, const char *name, const char *to)
+int requests_rename(struct fs *fs, const char *name, const char *to, const struct caller *who)
 {
 	_cleanup_(request_done) struct request request = { 0 };
 	struct error err = { 0 };
@@ -331,6 +334,8 @@ int requests_rename(struct fs *fs, const char *name, const char *to)
 
 	if (r < 0)
 		return r;
+	if (!may_command(fs, &request, who))
+		return -EPERM;
 	if (request.compose_id)
 		return -EBUSY;
 	r = request_name_check(to);
@@ -429,7 +434,7 @@ static int directory_chmod(struct fs *fs, const struct request_view *view, uint3
 	struct error err = { 0 };
 	int r;
 
-	if (!may_command(&view->request, who->uid) || (mode & 07222) != (view->request.mode & 0222))
+	if (!may_command(fs, &view->request, who) || (mode & 07222) != (view->request.mode & 0222))
 		return -EPERM;
 	r = catalogue_request_chmod(fs->options.catalogue, view->request.number, mode & 0777, &err);
 	return r == -ENOSPC ? r : read_errno(r);
@@ -437,7 +442,7 @@ static int directory_chmod(struct fs *fs, const struct request_view *view, uint3
 
 static int renew_by_touch(struct fs *fs, const struct request_view *view, const struct caller *who)
 {
-	return may_command(&view->request, who->uid) ? request_renew(fs, view, 0) : -EPERM;
+	return may_command(fs, &view->request, who) ? request_renew(fs, view, 0) : -EPERM;
 }
 
 int request_setattr(struct fs *fs, const struct inode *node, const struct stat *want, int valid,

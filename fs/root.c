@@ -90,6 +90,7 @@ static int directory_entry(struct fs *fs, uint32_t part, struct fuse_entry_param
 {
 	const struct count *count = &fs->composes_count;
 	int64_t subdirectories = FIXED_DIRECTORIES, time = fs->time_started;
+	uint32_t mode = part == FIXED_ROOT ? S_IFDIR | 0555 : fixed[part].mode;
 
 	switch (part) {
 	case FIXED_REQUESTS:
@@ -113,8 +114,9 @@ static int directory_entry(struct fs *fs, uint32_t part, struct fuse_entry_param
 	}
 	if (part != FIXED_ROOT && count->changed > time)
 		time = count->changed;
-	entry_set(ret, FIXED_INO(part), part == FIXED_ROOT ? S_IFDIR | 0555 : fixed[part].mode, 0,
-		  time);
+	if (part == FIXED_REQUESTS && fs->options.gate)
+		mode &= ~(uint32_t)S_ISVTX; /* administrators by role: requests.c asks who it is */
+	entry_set(ret, FIXED_INO(part), mode, 0, time);
 	ret->attr.st_nlink = (nlink_t)(2 + subdirectories);
 	ret->entry_timeout = TIMEOUT_FOREVER;
 	ret->attr_timeout = part == FIXED_ROOT ? TIMEOUT_FOREVER : 0;

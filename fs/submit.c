@@ -34,7 +34,7 @@ int submit_text(struct fs *fs, const struct submitter *who, const struct text *t
 		return -EROFS;
 	}
 	if (!who->request && fs->options.admit &&
-	    fs->options.admit(fs->options.admit_data, who->uid, who->gid) < 0) {
+	    fs->options.admit(fs->options.admit_data, who->by.uid, who->by.gid) < 0) {
 		text_adds(words, "request: this user may not make requests\n");
 		return -EACCES;
 	}
@@ -47,13 +47,10 @@ int submit_text(struct fs *fs, const struct submitter *who, const struct text *t
 			say(words, &err);
 		return verdict_errno(&err, r);
 	}
-	if (fs->options.authorise) {
-		r = fs->options.authorise(fs->options.authorise_data, who->uid, who->gid, spec,
-					  &err);
-		if (r < 0) {
-			say(words, &err);
-			return err.blame == BLAME_REQUEST ? r : verdict_errno(&err, r);
-		}
+	r = submission_check(fs, &who->by, spec, &err);
+	if (r < 0) {
+		say(words, &err);
+		return err.blame == BLAME_REQUEST ? r : verdict_errno(&err, r);
 	}
 
 	struct submission submission = {
@@ -65,7 +62,7 @@ int submit_text(struct fs *fs, const struct submitter *who, const struct text *t
 		.text = text->data,
 		.text_length = text->length,
 		.respin_of = who->respin_of,
-		.live_limit = fs->options.live_composes_per_user,
+		.live_limit = live_limit(fs, &who->by),
 	};
 	r = catalogue_submit(fs->options.catalogue, &submission, NULL, ret, &err);
 	if (r < 0) {
@@ -93,6 +90,7 @@ static int judge_draft(struct fs *fs, int64_t number, const struct text *text, s
 			.owner = request.owner,
 			.uid = request.uid,
 			.gid = request.gid,
+			.by = { request.uid, request.gid },
 		};
 		r = submit_text(fs, &who, text, words, NULL);
 	}

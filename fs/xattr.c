@@ -261,7 +261,7 @@ int xattr_set(struct fs *fs, const struct inode *node, const struct caller *who,
 	r = request_view_load(fs, node->id, 0, &view);
 	if (r < 0)
 		return r;
-	if (!may_command(&view.request, who->uid))
+	if (!may_command(fs, &view.request, who))
 		return -EPERM;
 	if (ttl)
 		return value ? request_ttl_write(fs, &view, value, size) : -EPERM;

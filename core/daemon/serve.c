@@ -132,15 +132,14 @@ static int no_room(const struct daemon *daemon, struct error *err)
 			 daemon->config->state_dir);
 }
 
-static int authorise_tree(void *data, uint32_t uid, uint32_t gid, const struct spec *spec,
+static int authorise_tree(void *data, const struct asker *asker, const struct spec *spec,
 			  struct error *err)
 {
 	struct daemon *daemon = data;
 
-	(void)uid, (void)gid; /* the kernel says who it is: always a user of this machine */
 	if (atomic_load(&daemon->store.full))
 		return no_room(daemon, err);
-	return access_repo(daemon->config, true, spec, err);
+	return access_repo(daemon->config, asker->local, spec, err);
 }
 
 static int admit(void *data, uint32_t uid, uint32_t gid)

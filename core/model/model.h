@@ -277,6 +277,7 @@ int roles_limits(const struct roles *roles, const char *user, const struct strin
  *          and @groups are not looked at. Uid 0 has every role
  * @local:  @uid and @gid are those of a user of this machine who asks for himself (access to local
  *          repositories) */
+#define UID_NOBODY 65534 /* of who has no account on this machine; the kernel's, too, for a foreign uid */
 struct asker {
 	const char *name;
 	const struct strings *groups;
@@ -287,8 +288,8 @@ struct asker {
 /**
  * struct gate - the one judge of roles and limits, lent to every room that lets people in
  *
- * Any thread. 0, or -EACCES (BLAME_REQUEST) with words. May ask the machine's user database, which is
- * remembered for a minute. */
+ * Any thread. 0, or -EACCES (BLAME_REQUEST) with words, or -EIO when the machine's user database does
+ * not answer; what that said is remembered for a minute. */
 struct gate {
 	void *data;
 	int (*role)(void *data, const struct asker *asker, enum role role, struct error *err);

@@ -31,7 +31,7 @@ struct driver {
 	struct fs_options options;
 };
 
-static int authorise(void *data, uint32_t uid, uint32_t gid, const struct spec *spec,
+static int authorise(void *data, const struct asker *asker, const struct spec *spec,
 		     struct error *err)
 {
 	if (spec->source.count && !strcmp(spec->source.item[0], "/forbidden"))
