@@ -128,29 +128,9 @@ int compose_post(struct exchange *ex)
 
 /* ---- PATCH ------------------------------------------------------------- */
 
-/* A list of words in @container; 1 when there, 0 when not, -EINVAL when it is something else. */
-static int words_of(const json_t *container, const char *name, struct strings *ret)
-{
-	const json_t *list = json_object_get(container, name), *word;
-	size_t i;
-
-	if (!list)
-		return 0;
-	if (!json_is_array(list))
-		return -EINVAL;
-	json_array_foreach(list, i, word)
-	{
-		if (!json_is_string(word))
-			return -EINVAL;
-		if (strings_add(ret, json_string_value(word)) < 0)
-			return -ENOMEM;
-	}
-	return 1;
-}
-
 /* What a PATCH body asks to be different. */
 struct wishes {
-	const char *label;
+	const char *label; /* NULL: none, or an empty one */
 	bool has_sigkeys, has_builds, has_modules;
 	struct strings sigkeys, builds, modules;
 	int64_t seconds;
@@ -172,21 +152,22 @@ static int wishes_read(const struct exchange *ex, const json_t *body, struct wis
 		const char *name;
 		struct strings *list;
 		bool *has;
+		bool keep_empty;
 	} lists[] = {
-		{ source, "builds", &ret->builds, &ret->has_builds },
-		{ source, "modules", &ret->modules, &ret->has_modules },
-		{ body, "sigkeys", &ret->sigkeys, &ret->has_sigkeys },
+		{ source, "builds", &ret->builds, &ret->has_builds, false },
+		{ source, "modules", &ret->modules, &ret->has_modules, false },
+		{ body, "sigkeys", &ret->sigkeys, &ret->has_sigkeys, true },
 	};
 
 	ret->label = json_string_value(json_object_get(body, "label"));
+	if (ret->label && !*ret->label)
+		ret->label = NULL;
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++) {
-		int r = words_of(lists[i].container, lists[i].name, lists[i].list);
+		int r = spec_words(lists[i].container, lists[i].name, lists[i].keep_empty,
+				   lists[i].list, err);
 
-		if (r == -ENOMEM)
-			return error_oom(err);
 		if (r < 0)
-			return error_set(err, -EINVAL, BLAME_REQUEST, lists[i].name,
-					 "%s should be a list", lists[i].name);
+			return r;
 		*lists[i].has = r > 0;
 	}
 	return spec_seconds_to_live(body, ex->rest->options.rules, &ret->seconds, err);

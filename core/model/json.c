@@ -419,12 +419,24 @@ json_t *json_any_text(const char *text)
 	return good ? json_string_nocheck(good) : NULL;
 }
 
+/* \u00E9 → \u00e9, as Python writes it: whoever compares bytes has Python's in his hands. */
+static void lower_escapes(char *text)
+{
+	for (char *at = text; (at = strchr(at, '\\')); at += 2)
+		for (int i = 2; at[1] == 'u' && i < 6; i++)
+			if (at[i] >= 'A' && at[i] <= 'F')
+				at[i] = (char)(at[i] - 'A' + 'a');
+}
+
 int json_print(const json_t *json, struct text *ret)
 {
 	const size_t flags = JSON_SORT_KEYS | JSON_COMPACT | JSON_ENSURE_ASCII | JSON_ENCODE_ANY;
 	_cleanup_(freep) char *text = json_dumps(json, flags);
 
-	return text ? text_adds(ret, text) : -ENOMEM;
+	if (!text)
+		return -ENOMEM;
+	lower_escapes(text);
+	return text_adds(ret, text);
 }
 
 char *json_line(const json_t *json)

@@ -206,6 +206,16 @@ bool read_words(struct reader *reader, const json_t *object, const char *key, st
 	return true;
 }
 
+int spec_words(const json_t *container, const char *key, bool keep_empty, struct strings *ret,
+	       struct error *err)
+{
+	struct reader reader = { .judge = { .err = err }, .prefix = "" };
+	bool there = read_words(&reader, container, key, ret, keep_empty);
+
+	judge_done(&reader.judge);
+	return reader.judge.code ? reader.judge.code : there;
+}
+
 /* The string @key, or NULL when it is absent, empty or refused. */
 const char *read_text(struct reader *reader, const json_t *object, const char *key)
 {

@@ -133,6 +133,10 @@ int spec_parse(const char *text, size_t length, const struct spec_rules *rules, 
 /** spec_seconds_to_live() - odcs-api.md 3.1 for a PATCH or POST body; clamped; @err as above */
 int spec_seconds_to_live(const json_t *body, const struct spec_rules *rules, int64_t *ret,
 			 struct error *err);
+/** spec_words() - list @key of @container, judged by body_parse() before, as spec_parse() reads it: cut at
+ * blanks, each word once, "" only with @keep_empty. 1, or 0: absent; -EINVAL, -EFBIG */
+int spec_words(const json_t *container, const char *key, bool keep_empty, struct strings *ret,
+	       struct error *err);
 /** body_parse() - JSON object of a POST/PATCH body with the value rules of odcs-api.md 2.7 applied;
  * errors as spec_parse(); PATCH's empty body is the caller's to see */
 int body_parse(const char *text, size_t length, json_t **ret, struct error *err);
@@ -143,15 +147,15 @@ int spec_from_json(const json_t *json, struct spec **ret, struct error *err);
 int spec_copy(const struct spec *spec, struct spec **ret, struct error *err);
 /** spec_same_question() - odcs-api.md 5, the comparison table without the event rules and respin_of */
 bool spec_same_question(const struct spec *a, const struct spec *b);
-/** spec_check_label() - compose_type and label are words that productmd knows (odcs-api.md 1.4). REST
- * accepts others and the compose fails later: a worker asks here first. The tree's rules ask at once.
- * -EINVAL, BLAME_REQUEST, "Invalid compose type: X" or "Label in unknown format: X" */
-int spec_check_label(const struct spec *spec, struct error *err);
 /** spec_question() - SHA-256 in hex over what spec_same_question() compares: the same question, the
  * same digest. 0 or -ENOMEM */
 int spec_question(const struct spec *spec, char ret[static DIGEST_HEX_SIZE]);
 /** spec_reusable() - may composes of this request show another's tree, or lend theirs (odcs-api.md 5)? */
 bool spec_reusable(const struct spec *spec);
+/** spec_check_label() - compose_type and label are words that productmd knows (odcs-api.md 1.4). REST
+ * accepts others and the compose fails later: a worker asks here first. The tree's rules ask at once.
+ * -EINVAL, BLAME_REQUEST, "Invalid compose type: X" or "Label in unknown format: X" */
+int spec_check_label(const struct spec *spec, struct error *err);
 void spec_free(struct spec *spec);
 DEFINE_FREEP(struct spec, spec_free)
 
@@ -181,6 +185,7 @@ struct compose {
 	char *respin_of;
 	char *sigkeys, *arches;	    /* blank-joined, as shown */
 	int64_t reused_id;	    /* 0 none: the compose whose tree this one shows */
+	bool tree_kept;		    /* removed, but a done compose shows its tree (catalogue) */
 	char *manifest;		    /* SHA-256 in hex, once done */
 	int64_t packages_count;	    /* RPMs in the tree, once done */
 	int64_t size_bytes;	    /* bytes offered to clients, once done */
@@ -192,6 +197,8 @@ int compose_copy(const struct compose *compose, struct compose **ret, struct err
 
 /** compose_tree_id() - the id whose directory holds the files: reused_id or id */
 int64_t compose_tree_id(const struct compose *compose);
+/** compose_is_gone() - removed, and nobody else shows its tree: its names lead nowhere */
+bool compose_is_gone(const struct compose *compose);
 
 enum json_form {
 	JSON_CURRENT, /* /api/1: odcs-api.md 1.2 */
@@ -342,13 +349,6 @@ struct job {
 };
 
 /**
- * struct outcome - what a worker made
- * @blobs:    SHA-256 of files now in its work directory (new ones only)
- * @manifest: SHA-256; the file is in the work directory when @manifest_new
- */
-struct outcome {
-	int64_t id;
-/**
  * struct resolution - what a request means at the moment, as far as it is known before any work
  * @koji_event: -1 none; repo: revision
  * @inputs: SHA-256 in hex over the identity of everything that was read; same question and same
@@ -358,6 +358,13 @@ struct resolution {
 	char inputs[DIGEST_HEX_SIZE];
 };
 
+/**
+ * struct outcome - what a worker made
+ * @blobs:    SHA-256 of files now in its work directory (new ones only)
+ * @manifest: SHA-256; the file is in the work directory when @manifest_new
+ */
+struct outcome {
+	int64_t id;
 	char *manifest;
 	bool manifest_new;
 	struct strings blobs;

@@ -132,8 +132,6 @@ static const struct refused rest_refused[] = {
 	{ SOURCE("module", "platform:f26", ""), "source.source",
 	  "ODCS currently cannot create compose with base modules, but platform:f26 was "
 	  "requested." },
-	{ SOURCE("module", "a:b", ",\"packages\":[\"x\"]"), "source.packages",
-	  "Exact packages cannot be set for MODULE source type." },
 	{ SOURCE("repo", "relative/path", ""), "source.source",
 	  "A repository must be an absolute path or a file, http, https or ftp URL, but got "
 	  "relative/path" },
@@ -285,7 +283,10 @@ static const struct accepted accepted[] = {
 	/* letters of other scripts are letters */
 	{ SOURCE("tag", "\xc3\xa9\\u4e2d", ""),
 	  NORMAL("", "\"results\":1,\"seconds_to_live\":86400,\"sigkeys\":[],"
-		     "\"source\":[\"\\u00E9\\u4E2D\"],\"source_type\":1,") },
+		     "\"source\":[\"\\u00e9\\u4e2d\"],\"source_type\":1,") },
+	{ SOURCE("module", "a:b", ",\"packages\":[\"x\"]"),
+	  NORMAL("", "\"packages\":[\"x\"],\"results\":1,\"seconds_to_live\":86400,\"sigkeys\":[],"
+		     "\"source\":[\"a:b\"],\"source_type\":2,") },
 };
 
 /* The normal form survives a trip through JSON and a copy. */
@@ -377,6 +378,8 @@ static const struct {
 	  "flags: Unknown flag \"no_dep\"; did you mean \"no_deps\"?\n"
 	  "flags: Unknown flag \"zzzzz\"\n" },
 	{ TAG(",\"compose_type\":\"foo\""), "compose_type: Invalid compose type: foo\n" },
+	{ SOURCE("module", "a:b", ",\"packages\":[\"x\"]"),
+	  "source.packages: Exact packages cannot be set for MODULE source type.\n" },
 	{ TAG(",\"label\":\"RC\""), "label: Label in unknown format: RC\n" },
 	{ TAG(",\"label\":\"RC-1.\""), "label: Label in unknown format: RC-1.\n" },
 	{ TAG(",\"label\":\"GA-1.0\""), "label: Label in unknown format: GA-1.0\n" },
@@ -570,9 +573,6 @@ static const struct {
 	{ SOURCE("tag", "a", ",\"base_module_br_name\":\"x\""), SOURCE("tag", "a", ""), true },
 	{ SOURCE("tag", "a", ",\"module_defaults_url\":\"u\",\"module_defaults_commit\":\"c\""),
 	  SOURCE("tag", "a", ""), false },
-};
-
-static void test_questions(void)
 	{ SOURCE("tag", "a", ",\"koji_event\":7"), SOURCE("tag", "a", ""), true },
 	{ SOURCE("tag", "a", ",\"builds\":[\"x-1-1\",\"y-1-1\"]"),
 	  SOURCE("tag", "a", ",\"builds\":[\"y-1-1\",\"x-1-1\"]"), true },
@@ -587,8 +587,8 @@ static void test_questions(void)
 	  TAG(",\"lookaside_repos\":[\"/y\",\"/x\"]"), true },
 	{ TAG(",\"lookaside_repos\":[\"/x\"]"), TAG(""), false },
 	{ TAG(",\"multilib_arches\":[\"x86_64\"]"), TAG(""), false },
-{
-	struct site site;
+};
+
 static void check_question(const struct spec *a, const struct spec *b, bool same)
 {
 	char of_a[DIGEST_HEX_SIZE] = "", of_b[DIGEST_HEX_SIZE] = "";
@@ -641,6 +641,9 @@ static void test_reusable(void)
 	site_done(&site);
 }
 
+static void test_questions(void)
+{
+	struct site site;
 
 	site_init(&site, false);
 	for (size_t i = 0; i < ARRAY_SIZE(questions); i++) {
@@ -734,8 +737,8 @@ int main(void)
 	test_sizes();
 	test_long_messages();
 	test_questions();
+	test_reusable();
 	test_damaged();
 	test_words();
 	TEST_END();
-	test_reusable();
 }
