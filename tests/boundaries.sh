@@ -23,9 +23,10 @@ cli                | core/base core/model                                       
 resolver/solve     | core/base core/model                                        | solve.h
 resolver/snapshot  | core/base core/model resolver/solve                         | snapshot.h
 resolver/fetch     | core/base core/model                                        | fetch.h
+resolver/koji      | core/base core/model resolver/fetch                         | hub.h
 resolver/compose   | core/base core/model core/tree/manifest.h resolver/solve resolver/snapshot | composer.h
-resolver/sources   | core/base core/model resolver/solve resolver/snapshot resolver/fetch resolver/compose | source.h
-resolver/worker    | core/base core/model resolver/solve resolver/snapshot resolver/fetch resolver/compose resolver/sources | worker.h
+resolver/sources   | core/base core/model resolver/solve resolver/snapshot resolver/fetch resolver/koji resolver/compose | source.h
+resolver/worker    | core/base core/model resolver/solve resolver/snapshot resolver/fetch resolver/koji resolver/compose resolver/sources | worker.h
 core/daemon        | core/base core/model core/catalogue core/tree/tree.h fs rest cli resolver/worker | daemon.h
 '
 
@@ -39,7 +40,7 @@ fuse               | fs
 linux/fuse         | fs
 microhttpd         | rest
 modulemd           | resolver/sources
-expat              | resolver/snapshot resolver/sources
+expat              | resolver/snapshot resolver/koji
 solv/              | resolver/solve
 curl/              | resolver/fetch cli
 librepo/           | resolver/fetch
@@ -261,6 +262,7 @@ self_test()
 	bad resolver/solve/solve.c 'may not include resolver/snapshot' '#include "resolver/snapshot/snapshot.h"'
 	bad resolver/snapshot/build.c 'may not include resolver/fetch' '#include "resolver/fetch/fetch.h"'
 	bad resolver/fetch/local.c 'may not include resolver/snapshot' '#include "resolver/snapshot/snapshot.h"'
+	bad resolver/koji/hub.c 'may not include resolver/sources' '#include "resolver/sources/source.h"'
 	bad resolver/compose/write.c 'may not include core/tree' '#include "core/tree/tree.h"'
 	bad resolver/compose/write.c 'may not include resolver/sources' '#include "resolver/sources/source.h"'
 	bad resolver/sources/repo.c 'may not include resolver/worker' '#include "resolver/worker/worker.h"'
@@ -268,6 +270,7 @@ self_test()
 	bad core/tree/tree.c 'may not include resolver/compose' '#include "resolver/compose/composer.h"'
 	# past the door, beside the way
 	bad fs/session.c 'is no door of core/catalogue' '#include "core/catalogue/internal.h"'
+	bad resolver/sources/tag.c 'is no door of resolver/koji' '#include "resolver/koji/xmlrpc.h"'
 	bad resolver/worker/main.c 'is no door of resolver/solve' '#include "resolver/solve/pool.h"'
 	bad fs/session.c 'not written from the top' '#include "../rest/rest.h"'
 	bad fs/session.c 'not written from the top' '#include "./words.h"'
@@ -289,6 +292,8 @@ self_test()
 	bad core/tree/file.c '<zstd.h> is not for' '#include <zstd.h>'
 	bad resolver/compose/write.c '<lzma.h> is not for' '#include <lzma.h>'
 	bad resolver/snapshot/build.c '<libdeflate.h> is not for' '#include <libdeflate.h>'
+	bad resolver/sources/tag.c '<expat.h> is not for' '#include <expat.h>'
+	bad resolver/koji/hub.c '<curl/curl.h> is not for' '#include <curl/curl.h>'
 	bad core/daemon/main.c '<sys/prctl.h> is not for' '#include <sys/prctl.h>'
 	bad core/daemon/main.c '<linux/landlock.h> is not for' '#include <linux/landlock.h>'
 	bad rest/files.c '<ini.h> is not for' '#include <ini.h>'
