@@ -3,18 +3,48 @@
 #include "fs/internal.h"
 
 static const char *const words[FIGURES] = {
-	[FIGURE_LOOKUP] = "lookup",   [FIGURE_GETATTR] = "getattr", [FIGURE_OPEN] = "open",
-	[FIGURE_READ] = "read",	      [FIGURE_WRITE] = "write",	    [FIGURE_READDIR] = "readdir",
-	[FIGURE_READDIRPLUS] = "readdirplus",
+	[FIGURE_LOOKUP] = "lookup",	  [FIGURE_GETATTR] = "getattr",
+	[FIGURE_SETATTR] = "setattr",	  [FIGURE_OPEN] = "open",
+	[FIGURE_CREATE] = "create",	  [FIGURE_READ] = "read",
+	[FIGURE_WRITE] = "write",	  [FIGURE_OPENDIR] = "opendir",
+	[FIGURE_READDIR] = "readdir",	  [FIGURE_READDIRPLUS] = "readdirplus",
+	[FIGURE_READLINK] = "readlink",	  [FIGURE_MKDIR] = "mkdir",
+	[FIGURE_RMDIR] = "rmdir",	  [FIGURE_UNLINK] = "unlink",
+	[FIGURE_RENAME] = "rename",	  [FIGURE_POLL] = "poll",
+	[FIGURE_STATFS] = "statfs",	  [FIGURE_GETXATTR] = "getxattr",
+	[FIGURE_LISTXATTR] = "listxattr", [FIGURE_SETXATTR] = "setxattr",
 };
+
+void figure_failure(struct fs *fs, enum figure figure, int r)
+{
+	if (r < 0 && r != -ENOENT)
+		figure_add(&fs->failures[figure]);
+}
 
 void fs_figures(struct fs *fs, struct text *ret)
 {
-	static const char name[] = "odcsfs_fuse_requests_total";
+	static const enum figure failing[] = { FIGURE_OPEN, FIGURE_READ, FIGURE_WRITE };
 
-	(void)text_addf(ret, "# HELP %s Requests of the kernel by operation.\n# TYPE %s counter\n",
-			name, name);
+	(void)text_adds(ret,
+			"# HELP odcsfs_fuse_requests_total Requests of the kernel by operation.\n"
+			"# TYPE odcsfs_fuse_requests_total counter\n");
 	for (int i = 0; i < FIGURES; i++)
-		(void)text_addf(ret, "%s{op=\"%s\"} %" PRIu64 "\n", name, words[i],
-				(uint64_t)atomic_load(&fs->figure[i]));
+		(void)text_addf(ret, "odcsfs_fuse_requests_total{op=\"%s\"} %" PRIu64 "\n",
+				words[i], (uint64_t)atomic_load(&fs->figure[i]));
+	(void)text_adds(ret, "# HELP odcsfs_fuse_failures_total Requests that failed.\n"
+			     "# TYPE odcsfs_fuse_failures_total counter\n");
+	for (size_t i = 0; i < ARRAY_SIZE(failing); i++)
+		(void)text_addf(ret, "odcsfs_fuse_failures_total{op=\"%s\"} %" PRIu64 "\n",
+				words[failing[i]],
+				(uint64_t)atomic_load(&fs->failures[failing[i]]));
+	(void)text_addf(
+		ret,
+		"# HELP odcsfs_fuse_read_bytes_total Bytes of composes given to the kernel; "
+		"what it reads by itself (passthrough) is not seen.\n"
+		"# TYPE odcsfs_fuse_read_bytes_total counter\n"
+		"odcsfs_fuse_read_bytes_total %" PRIu64 "\n"
+		"# HELP odcsfs_fuse_passthrough 1 while the kernel reads packages by itself.\n"
+		"# TYPE odcsfs_fuse_passthrough gauge\n"
+		"odcsfs_fuse_passthrough %d\n",
+		(uint64_t)atomic_load(&fs->read_bytes), atomic_load(&fs->passthrough));
 }

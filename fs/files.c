@@ -310,7 +310,8 @@ static void reply_copy(fuse_req_t req, const struct tree_file *file, size_t size
 	free(buffer);
 }
 
-static void reply(fuse_req_t req, const struct bytes *bytes, size_t size, uint64_t offset)
+static void reply(struct fs *fs, fuse_req_t req, const struct bytes *bytes, size_t size,
+		  uint64_t offset)
 {
 	const struct tree_file *file = &bytes->file;
 
@@ -320,6 +321,7 @@ static void reply(fuse_req_t req, const struct bytes *bytes, size_t size, uint64
 		else if (size > file->size - offset)
 			size = (size_t)(file->size - offset);
 	}
+	atomic_fetch_add_explicit(&fs->read_bytes, size, memory_order_relaxed);
 	if (file->fd < 0 || offset < file->head_length || !size) {
 		reply_copy(req, file, size, offset);
 		return;
@@ -346,10 +348,11 @@ void compose_read(struct fs *fs, fuse_req_t req, const struct inode *node, size_
 		if (!r)
 			r = backing_set(fs, ino, fresh, NULL, &bytes);
 	}
+	figure_failure(fs, FIGURE_READ, r);
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else
-		reply(req, bytes, size, offset);
+		reply(fs, req, bytes, size, offset);
 	bytes_put(fs, bytes);
 }
 

@@ -463,13 +463,31 @@ void notices_send(struct fs *fs); /* the notifying thread only */
 enum figure { /* kinds of requests that are counted (figures.c) */
 	FIGURE_LOOKUP,
 	FIGURE_GETATTR,
+	FIGURE_SETATTR,
 	FIGURE_OPEN,
+	FIGURE_CREATE,
 	FIGURE_READ,
 	FIGURE_WRITE,
+	FIGURE_OPENDIR,
 	FIGURE_READDIR,
 	FIGURE_READDIRPLUS,
+	FIGURE_READLINK,
+	FIGURE_MKDIR,
+	FIGURE_RMDIR,
+	FIGURE_UNLINK,
+	FIGURE_RENAME,
+	FIGURE_POLL,
+	FIGURE_STATFS,
+	FIGURE_GETXATTR,
+	FIGURE_LISTXATTR,
+	FIGURE_SETXATTR,
 	FIGURES
 };
+
+static inline void figure_add(_Atomic uint64_t *figure)
+{
+	atomic_fetch_add_explicit(figure, 1, memory_order_relaxed);
+}
 
 /** struct count - entries of a directory, counted again after news */
 struct count {
@@ -496,7 +514,7 @@ struct fs {
 	int wake_fd; /* eventfd: something for fs_notify_run() */
 	atomic_bool mounted, stop_wanted, notify_stop;
 
-	_Atomic uint64_t figure[FIGURES];
+	_Atomic uint64_t figure[FIGURES], failures[FIGURES], read_bytes;
 	struct count requests_count, composes_count, owners_count, sources_count;
 
 	struct handles handles;
@@ -508,6 +526,8 @@ struct fs {
 extern const struct fuse_lowlevel_ops fs_operations;
 
 void counts_changed(struct fs *fs, bool requests); /* false: composes */
+/** figure_failure() - count @r < 0, but for "not there", which is an answer like another */
+void figure_failure(struct fs *fs, enum figure figure, int r);
 
 /** session_enter() - NULL when nothing is mounted; else session_leave() soon */
 struct fuse_session *session_enter(struct fs *fs, bool notify);

@@ -16,11 +16,6 @@ static struct fs *fs_of(fuse_req_t req)
 	return fuse_req_userdata(req);
 }
 
-static void figure_count(fuse_req_t req, enum figure figure)
-{
-	atomic_fetch_add_explicit(&fs_of(req)->figure[figure], 1, memory_order_relaxed);
-}
-
 static struct caller caller_of(fuse_req_t req)
 {
 	const struct fuse_ctx *context = fuse_req_ctx(req);
@@ -140,7 +135,7 @@ static int lookup(struct fs *fs, const struct inode *parent, const char *name,
 
 static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	figure_count(req, FIGURE_LOOKUP);
+	figure_add(&fs_of(req)->figure[FIGURE_LOOKUP]);
 	struct fuse_entry_param entry = { 0 };
 	struct inode node;
 	int r = inode_parse(parent, &node) ? lookup(fs_of(req), &node, name, &entry) : -ENOENT;
@@ -157,7 +152,7 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi _unused_)
 {
-	figure_count(req, FIGURE_GETATTR);
+	figure_add(&fs_of(req)->figure[FIGURE_GETATTR]);
 	struct fuse_entry_param entry = { 0 };
 	struct inode node;
 	int r = inode_parse(ino, &node) ? node_entry(fs_of(req), &node, &entry) : -ENOENT;
@@ -171,6 +166,7 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *want, int valid,
 		       struct fuse_file_info *fi)
 {
+	figure_add(&fs_of(req)->figure[FIGURE_SETATTR]);
 	struct fuse_entry_param entry = { 0 };
 	struct caller who = caller_of(req);
 	struct inode node;
@@ -190,6 +186,7 @@ static void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *want, int va
 
 static void op_readlink(fuse_req_t req, fuse_ino_t ino)
 {
+	figure_add(&fs_of(req)->figure[FIGURE_READLINK]);
 	struct text target = { 0 };
 	struct inode node;
 	int r = -EINVAL;
@@ -287,19 +284,20 @@ static void readdir_reply(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off
 static void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		       struct fuse_file_info *fi _unused_)
 {
-	figure_count(req, FIGURE_READDIR);
+	figure_add(&fs_of(req)->figure[FIGURE_READDIR]);
 	readdir_reply(req, ino, size, offset, false);
 }
 
 static void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 			   struct fuse_file_info *fi _unused_)
 {
-	figure_count(req, FIGURE_READDIRPLUS);
+	figure_add(&fs_of(req)->figure[FIGURE_READDIRPLUS]);
 	readdir_reply(req, ino, size, offset, true);
 }
 
 static void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+	figure_add(&fs_of(req)->figure[FIGURE_OPENDIR]);
 	struct inode node;
 	int r = -ENOENT;
 	bool compose = false;
@@ -334,6 +332,7 @@ static void op_fsyncdir(fuse_req_t req, fuse_ino_t ino _unused_, int datasync _u
 
 static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
+	figure_add(&fs_of(req)->figure[FIGURE_MKDIR]);
 	struct fuse_entry_param entry = { 0 };
 	struct caller who = caller_of(req);
 	int r = parent == FIXED_REQUESTS ? requests_mkdir(fs_of(req), name, mode, &who, &entry)
@@ -347,6 +346,7 @@ static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t
 
 static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
+	figure_add(&fs_of(req)->figure[FIGURE_RMDIR]);
 	struct caller who = caller_of(req);
 	struct inode node;
 	int r = -EPERM;
@@ -360,6 +360,7 @@ static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 
 static void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
+	figure_add(&fs_of(req)->figure[FIGURE_UNLINK]);
 	struct inode node;
 	int r = -EPERM;
 
@@ -393,6 +394,7 @@ static int rename_node(struct fs *fs, const struct inode *from, const char *name
 static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t new_parent,
 		      const char *new_name, unsigned int flags)
 {
+	figure_add(&fs_of(req)->figure[FIGURE_RENAME]);
 	struct caller who = caller_of(req);
 	struct inode from, to;
 	int r = inode_parse(parent, &from) && inode_parse(new_parent, &to)
@@ -423,6 +425,7 @@ static void op_link(fuse_req_t req, fuse_ino_t ino _unused_, fuse_ino_t parent _
 static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 		      struct fuse_file_info *fi)
 {
+	figure_add(&fs_of(req)->figure[FIGURE_CREATE]);
 	struct fs *fs = fs_of(req);
 	struct fuse_entry_param entry = { 0 };
 	struct caller who = caller_of(req);
@@ -449,7 +452,7 @@ static void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_
 
 static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
-	figure_count(req, FIGURE_OPEN);
+	figure_add(&fs_of(req)->figure[FIGURE_OPEN]);
 	struct fs *fs = fs_of(req);
 	struct caller who = caller_of(req);
 	int32_t backing_id = 0;
@@ -463,6 +466,7 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 			r = is_control(&node) ? control_open(fs, &node, &who, fi) : -ENXIO;
 	}
 	if (r < 0) {
+		figure_failure(fs, FIGURE_OPEN, r);
 		fuse_reply_err(req, -r);
 		return;
 	}
@@ -491,7 +495,7 @@ static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 		    struct fuse_file_info *fi)
 {
-	figure_count(req, FIGURE_READ);
+	figure_add(&fs_of(req)->figure[FIGURE_READ]);
 	struct text text = { 0 };
 	struct inode node;
 	int r = -ENOENT;
@@ -505,6 +509,7 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 						     (uint64_t)offset, &text)
 				      : -ENXIO;
 	}
+	figure_failure(fs_of(req), FIGURE_READ, r);
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else if (r != HELD)
@@ -515,13 +520,14 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 static void op_write(fuse_req_t req, fuse_ino_t ino, const char *bytes, size_t size, off_t offset,
 		     struct fuse_file_info *fi)
 {
-	figure_count(req, FIGURE_WRITE);
+	figure_add(&fs_of(req)->figure[FIGURE_WRITE]);
 	struct caller who = caller_of(req);
 	struct inode node;
 	int r = -EPERM;
 
 	if (inode_parse(ino, &node) && is_control(&node))
 		r = control_write(fs_of(req), &node, &who, fi, bytes, size, (uint64_t)offset);
+	figure_failure(fs_of(req), FIGURE_WRITE, r);
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else
@@ -559,6 +565,7 @@ static void op_fallocate(fuse_req_t req, fuse_ino_t ino _unused_, int mode _unus
 static void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi,
 		    struct fuse_pollhandle *poll)
 {
+	figure_add(&fs_of(req)->figure[FIGURE_POLL]);
 	unsigned int events = 0;
 	struct inode node;
 	int r = -ENOENT;
@@ -577,6 +584,7 @@ static void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi,
 
 static void op_statfs(fuse_req_t req, fuse_ino_t ino _unused_)
 {
+	figure_add(&fs_of(req)->figure[FIGURE_STATFS]);
 	const struct fs_options *options = &fs_of(req)->options;
 	int64_t total = options->cache_size_bytes, used = 0;
 	struct statvfs st = { .f_bsize = 4096, .f_frsize = 4096, .f_namemax = NAME_LENGTH_MAX };
@@ -602,6 +610,7 @@ static void xattr_reply(fuse_req_t req, int r, const struct text *value, size_t 
 
 static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
+	figure_add(&fs_of(req)->figure[FIGURE_GETXATTR]);
 	struct text value = { 0 };
 	struct inode node;
 	int r = inode_parse(ino, &node) ? xattr_get(fs_of(req), &node, name, &value) : -ENOENT;
@@ -612,6 +621,7 @@ static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t
 
 static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
+	figure_add(&fs_of(req)->figure[FIGURE_LISTXATTR]);
 	struct text value = { 0 };
 	struct inode node;
 	int r = inode_parse(ino, &node) ? xattr_list(fs_of(req), &node, &value) : -ENOENT;
@@ -623,6 +633,7 @@ static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 static void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value,
 			size_t size, int flags _unused_)
 {
+	figure_add(&fs_of(req)->figure[FIGURE_SETXATTR]);
 	struct caller who = caller_of(req);
 	struct inode node;
 	int r = inode_parse(ino, &node)
