@@ -3,7 +3,7 @@
  *
  * An error is {"error": reason phrase, "message": words, "status": number} and a newline
  * (odcs-api.md 2.3), for every path of the server. */
-#include "rest/exchange.h"
+#include "rest/client.h"
 
 #include <stdarg.h>
 
@@ -13,20 +13,48 @@ void response_header(struct MHD_Response *response, const char *name, const char
 		(void)MHD_add_response_header(response, name, value);
 }
 
+static int queue(struct exchange *ex, unsigned int status, struct MHD_Response *response)
+{
+	figure_add(&ex->rest->figures.answers[status / 100 % 6]);
+	link_phase(ex->link, PHASE_ANSWER);
+	return MHD_queue_response(ex->connection, status, response) == MHD_YES ? 0 : -EIO;
+}
+
 int answer_queue(struct exchange *ex, unsigned int status, struct MHD_Response *response)
 {
-	enum MHD_Result queued;
+	int r;
 
-	if (!response)
-		return -ENOMEM;
+	if (!response) {
+		if (!ex->overdrawn)
+			return -ENOMEM;
+		ex->overdrawn = false;
+		return answer_error(ex, MHD_HTTP_TOO_MANY_REQUESTS,
+				    "Too many bytes for you are under way, ask again in a moment.");
+	}
 	if (ex->work) {
 		ex->answer = response;
 		ex->answer_status = status;
 		return 0;
 	}
-	queued = MHD_queue_response(ex->connection, status, response);
+	r = queue(ex, status, response);
 	MHD_destroy_response(response);
-	return queued == MHD_YES ? 0 : -EIO;
+	return r;
+}
+
+int answer_kept(struct exchange *ex, unsigned int status, struct MHD_Response *response,
+		struct kept *kept)
+{
+	int r = 0;
+
+	if (ex->work) {
+		ex->answer = response;
+		ex->answer_kept = kept;
+		ex->answer_status = status;
+		return 0;
+	}
+	r = queue(ex, status, response);
+	kept_unref(kept);
+	return r;
 }
 
 struct MHD_Response *answer_bytes(char *bytes, size_t length, const char *type)
@@ -44,6 +72,16 @@ struct MHD_Response *answer_bytes(char *bytes, size_t length, const char *type)
 	return response;
 }
 
+struct MHD_Response *answer_charged(struct exchange *ex, char *bytes, size_t length,
+				    const char *type)
+{
+	if (bytes && exchange_charge(ex, length) < 0) {
+		free(bytes);
+		return NULL;
+	}
+	return answer_bytes(bytes, length, type);
+}
+
 static int answer_json(struct exchange *ex, unsigned int status, json_t *json)
 {
 	json_auto_t *owned = json;
@@ -51,6 +89,8 @@ static int answer_json(struct exchange *ex, unsigned int status, json_t *json)
 	struct MHD_Response *response;
 
 	response = answer_bytes(line, line ? strlen(line) : 0, "application/json");
+	if (status == MHD_HTTP_TOO_MANY_REQUESTS || status == MHD_HTTP_SERVICE_UNAVAILABLE)
+		response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, "1");
 	if (status == MHD_HTTP_METHOD_NOT_ALLOWED) {
 		char allow[64];
 
@@ -123,7 +163,7 @@ int answer_compose(struct exchange *ex, const struct compose *compose)
 int answer_text(struct exchange *ex, const char *type, struct text *body, enum cors cors)
 {
 	size_t length = body->length;
-	struct MHD_Response *response = answer_bytes(text_steal(body), length, type);
+	struct MHD_Response *response = answer_charged(ex, text_steal(body), length, type);
 
 	if (cors == CORS_ANY)
 		response_header(response, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_ORIGIN, "*");
@@ -162,7 +202,7 @@ int answer_html(struct exchange *ex, unsigned int status, struct text *body)
 
 	(void)text_adds(body, "</body>\n</html>\n");
 	length = body->length;
-	response = answer_bytes(text_steal(body), length, "text/html; charset=utf-8");
+	response = answer_charged(ex, text_steal(body), length, "text/html; charset=utf-8");
 	response_header(response, "X-Content-Type-Options", "nosniff");
 	response_header(response, "Content-Security-Policy", "default-src 'none'");
 	return answer_queue(ex, status, response);

@@ -14,7 +14,6 @@
 
 #define REST_URL_MAX 8192	/* bytes of a request target; longer: 414 */
 #define REST_ARGUMENTS_MAX 128	/* members of a query string; more: 400 */
-#define REST_CONNECTIONS 1024	/* default of options.connections */
 #define REST_IDLE_SECONDS 30	/* without a byte: the connection is closed */
 #define REST_REQUEST_SECONDS 60 /* a request must have come in whole by then */
 #define REST_DISCARD_FACTOR 8	/* a body that many times too long is not even read */
@@ -80,6 +79,10 @@ struct exchange {
 	bool bare;	       /* ROUTE_PLAIN, ROUTE_EITHER, ROUTE_TREE: came without the slash;
 				* ROUTE_ID: came with one */
 	const char *rest_path; /* ROUTE_TREE, ROUTE_ID: what follows route->path, as sent */
+	struct link *link;     /* rest/client.h; NULL before the headers are in */
+	bool counted;	       /* among the requests that its client has under way */
+	size_t charged;	       /* of the bytes that its client may have in memory */
+	bool overdrawn;	       /* they were not enough */
 	struct text body;
 	uint64_t body_bytes; /* that came in, kept or not */
 	int64_t time_begun_ms;
@@ -99,14 +102,28 @@ struct exchange {
 	bool worked;
 	unsigned int answer_status;
 	struct MHD_Response *answer;
+	struct kept *answer_kept; /* what @answer belongs to; NULL: it is our own */
 	size_t uri_length; /* REST_URL_MAX + 1 when it was longer */
 	char uri[];
 };
 
 /* ---- server.c ---------------------------------------------------------- */
 
+/** struct figures - what happened since the start */
+struct figures {
+	_Atomic uint64_t answers[6]; /* by the first digit of the status */
+	_Atomic uint64_t connections, connections_refused, connections_slow;
+};
+
+static inline void figure_add(_Atomic uint64_t *figure)
+{
+	atomic_fetch_add_explicit(figure, 1, memory_order_relaxed);
+}
+
 struct rest {
 	struct rest_options options;
+	struct rest_limits limits; /* with the defaults put in */
+	struct figures figures;
 	char *url, *public_url;
 	struct MHD_Daemon *daemons[2]; /* localhost has two addresses */
 	unsigned int daemon_count;
@@ -117,6 +134,7 @@ struct rest {
 	_Atomic int64_t tick_ms; /* of the last rest_tick() */
 	struct cache *records, *items, *pages, *trees;
 	_Atomic uint64_t generation; /* grows with each change that rest_changed() tells */
+	struct clients *clients;
 	struct waits *waits;
 	struct works *works;
 };
@@ -127,6 +145,11 @@ struct exchange *exchange_new(struct rest *rest, const char *uri);
 void exchange_free(struct exchange *ex);
 /** exchange_refuse() - the answer will be this error, whatever else comes in */
 void exchange_refuse(struct exchange *ex, unsigned int status, const char *message);
+/** exchange_charge() - @bytes more are in memory for this client, until the exchange is over;
+ * -EDQUOT: too many, the answer will be 429 */
+int exchange_charge(struct exchange *ex, size_t bytes);
+/** exchange_uncount() - from now on it is no request under way, but something that waits */
+void exchange_uncount(struct exchange *ex);
 const char *exchange_header(const struct exchange *ex, const char *name); /* NULL when absent */
 /** exchange_base() - append "scheme://host/script", as the client knows this server */
 void exchange_base(const struct exchange *ex, struct text *ret);
@@ -168,8 +191,14 @@ void route_allow(const struct exchange *ex, char *ret, size_t size); /* text of 
 /** answer_queue() - queue and let go of @response (may be NULL: -ENOMEM); in a lent thread: keep it
  * for work_answer() */
 int answer_queue(struct exchange *ex, unsigned int status, struct MHD_Response *response);
+/** answer_kept() - the same with a response that a cache shares; takes the reference to @kept */
+int answer_kept(struct exchange *ex, unsigned int status, struct MHD_Response *response,
+		struct kept *kept);
 /** answer_bytes() - a response with @type out of malloc'ed @bytes, which it takes (NULL: NULL) */
 struct MHD_Response *answer_bytes(char *bytes, size_t length, const char *type);
+/** answer_charged() - the same, and the client is charged; NULL and ex->overdrawn when he cannot be */
+struct MHD_Response *answer_charged(struct exchange *ex, char *bytes, size_t length,
+				    const char *type);
 int answer_error(struct exchange *ex, unsigned int status, const char *format, ...) _printf_(3, 4);
 /** answer_failure() - what went wrong below; US is logged */
 int answer_failure(struct exchange *ex, const struct error *err);

@@ -5,6 +5,7 @@
  * a server that waits for itself would wait for ever. */
 #include "rest/exchange.h"
 #include "rest/listing.h"
+#include "rest/work.h"
 
 /* ---- open trees, kept until their compose changes ---------------------- */
 
@@ -42,9 +43,6 @@ static int tree_record(struct rest *rest, struct compose **compose, struct error
 	r = catalogue_get(rest->options.catalogue, id, &base, err);
 	if (r < 0)
 		return r;
-	/* A live compose keeps the files of the one it reuses, whatever became of that one's row.
-	 */
-	base->state = (*compose)->state;
 	compose_free(*compose);
 	*compose = base;
 	return 0;
@@ -145,6 +143,8 @@ static int node_answer(struct exchange *ex, struct shown *shown, const char *nam
 		return slash ? not_found(ex) : file_send(ex, shown->tree, &node);
 	if (!slash)
 		return directory_redirect(ex, *below ? below : name);
+	if (!ex->work && work_park(ex, files_get)) /* a listing may be long */
+		return 0;
 	return listing_directory(ex, shown->tree, &node, name, below);
 }
 
@@ -167,7 +167,7 @@ int files_get(struct exchange *ex)
 	if (r < 0)
 		return not_found(ex);
 	if (!*path)
-		return listing_composes(ex);
+		return !ex->work && work_park(ex, files_get) ? 0 : listing_composes(ex);
 	below = strchrnul(path, '/');
 	if (*below)
 		*below++ = '\0';

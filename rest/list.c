@@ -3,6 +3,7 @@
  *
  * meta tells the per_page that was used. Finished pages are kept until anything changes. */
 #include "rest/filter.h"
+#include "rest/work.h"
 
 #define PAGE_KEPT_MAX ((size_t)60 * 1024)
 #define PAGE_BYTES_MAX ((size_t)64 << 20)
@@ -170,21 +171,22 @@ static struct page *page_get(struct rest *rest, const struct text *name)
 	return NULL;
 }
 
-static void page_keep(struct rest *rest, const struct text *name, uint64_t seen,
-		      struct MHD_Response *response, size_t length)
+/* Takes @response; the page, which the cache holds as well, or NULL: no memory. */
+static struct page *page_keep(struct rest *rest, const struct text *name, uint64_t seen,
+			      struct MHD_Response *response, size_t length)
 {
 	struct page *page = calloc(1, sizeof(*page) + name->length + 1);
 
 	if (!page) {
 		MHD_destroy_response(response);
-		return;
+		return NULL;
 	}
 	memcpy(page->name, name->data, name->length);
 	page->seen = seen;
 	page->response = response;
 	kept_init(&page->kept, page_key(name), sizeof(*page) + name->length + length, page_free);
 	cache_put(rest->pages, rest, seen, &page->kept);
-	kept_unref(&page->kept);
+	return page;
 }
 
 static int list_make(struct exchange *ex, const struct text *name)
@@ -194,8 +196,8 @@ static int list_make(struct exchange *ex, const struct text *name)
 	struct error err = { 0 };
 	struct text text = { 0 };
 	struct filter filter;
+	struct page *page;
 	size_t length;
-	int r;
 
 	if (filter_read(ex, &filter) < 0)
 		return answer_error(ex, MHD_HTTP_BAD_REQUEST,
@@ -206,14 +208,25 @@ static int list_make(struct exchange *ex, const struct text *name)
 	if (list_print(ex, &filter, seen, &text, &err) < 0)
 		return answer_failure(ex, &err);
 	length = text.length;
-	response = answer_bytes(text_steal(&text), length, "application/json");
-	if (!response)
-		return -ENOMEM;
+	response = length > PAGE_KEPT_MAX
+			   ? answer_charged(ex, text_steal(&text), length, "application/json")
+			   : answer_bytes(text_steal(&text), length, "application/json");
 	response_header(response, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_ORIGIN, "*");
-	if (length > PAGE_KEPT_MAX)
+	if (!response || length > PAGE_KEPT_MAX)
 		return answer_queue(ex, MHD_HTTP_OK, response);
-	r = MHD_queue_response(ex->connection, MHD_HTTP_OK, response) == MHD_YES ? 0 : -EIO;
-	page_keep(ex->rest, name, seen, response, length);
+	page = page_keep(ex->rest, name, seen, response, length);
+	return page ? answer_kept(ex, MHD_HTTP_OK, page->response, &page->kept) : -ENOMEM;
+}
+
+/* In a lent thread: the catalogue is asked, and the page may be long. */
+static int list_work(struct exchange *ex)
+{
+	struct text name = { 0 };
+	int r = page_name(ex, &name);
+
+	if (r >= 0)
+		r = list_make(ex, &name);
+	text_done(&name);
 	return r;
 }
 
@@ -225,14 +238,10 @@ int list_get(struct exchange *ex)
 
 	if (r >= 0)
 		page = page_get(ex->rest, &name);
-	if (page) {
-		r = MHD_queue_response(ex->connection, MHD_HTTP_OK, page->response) == MHD_YES
-			    ? 0
-			    : -EIO;
-		kept_unref(&page->kept);
-	} else if (r >= 0) {
+	if (page)
+		r = answer_kept(ex, MHD_HTTP_OK, page->response, &page->kept);
+	else if (r >= 0 && !work_park(ex, list_work))
 		r = list_make(ex, &name);
-	}
 	text_done(&name);
 	return r;
 }

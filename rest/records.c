@@ -112,8 +112,5 @@ struct record *record_item(struct rest *rest, const struct compose *compose, uin
 
 int record_answer(struct exchange *ex, struct record *record)
 {
-	enum MHD_Result queued = MHD_queue_response(ex->connection, MHD_HTTP_OK, record->response);
-
-	record_unref(record);
-	return queued == MHD_YES ? 0 : -EIO;
+	return answer_kept(ex, MHD_HTTP_OK, record->response, &record->kept);
 }

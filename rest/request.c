@@ -4,7 +4,7 @@
  * The target is taken as it came over the wire and is percent-decoded here, once, by who knows what
  * a piece of it means: libmicrohttpd's own decoding is switched off, since it would turn "%2e%2e"
  * and "%2f" into something else before anybody looked. */
-#include "rest/exchange.h"
+#include "rest/client.h"
 
 #include <ctype.h>
 
@@ -27,8 +27,13 @@ void exchange_free(struct exchange *ex)
 {
 	if (!ex)
 		return;
-	if (ex->answer)
+	if (ex->answer_kept)
+		kept_unref(ex->answer_kept);
+	else if (ex->answer)
 		MHD_destroy_response(ex->answer);
+	if (ex->charged)
+		atomic_fetch_sub(&ex->link->client->bytes, ex->charged);
+	exchange_uncount(ex);
 	text_done(&ex->body);
 	free(ex->arguments);
 	free(ex->argument_text);
@@ -39,6 +44,26 @@ void exchange_refuse(struct exchange *ex, unsigned int status, const char *messa
 {
 	ex->refused = status;
 	(void)snprintf(ex->refused_message, sizeof(ex->refused_message), "%s", message);
+}
+
+int exchange_charge(struct exchange *ex, size_t bytes)
+{
+	struct client *client = ex->link->client;
+
+	if (atomic_fetch_add(&client->bytes, bytes) + bytes > ex->rest->limits.client_bytes) {
+		atomic_fetch_sub(&client->bytes, bytes);
+		ex->overdrawn = true;
+		return -EDQUOT;
+	}
+	ex->charged += bytes;
+	return 0;
+}
+
+void exchange_uncount(struct exchange *ex)
+{
+	if (ex->counted)
+		client_request_done(ex->link->client);
+	ex->counted = false;
 }
 
 const char *exchange_header(const struct exchange *ex, const char *name)

@@ -8,6 +8,20 @@
 
 struct rest;
 
+/**
+ * struct rest_limits - what one client may hold, so that the others are served; 0: the default
+ *
+ * A client is a user of this machine (loopback, unix socket), else an address (of IPv6 a /64). */
+struct rest_limits {
+	unsigned int connections;	 /* of all clients together: 1024 */
+	unsigned int client_connections; /* at most three quarters; more are closed at once: 256 */
+	unsigned int client_requests;	 /* under way; more are answered 429: 64 */
+	unsigned int client_waits;	 /* long polls and followers of events: 64 */
+	size_t client_bytes; /* of bodies and answers in memory; more: 429: 64 MiB */
+	int64_t client_rate; /* bytes a second, over ten seconds; who sends or takes less is dropped:
+				1024; -1: nobody is */
+};
+
 /** struct rest_options - borrowed until rest_stop() */
 struct rest_options {
 	struct catalogue *catalogue;
@@ -26,8 +40,7 @@ struct rest_options {
 	void *authorise_data;
 	int (*metrics)(void *data, struct text *ret);
 	void *metrics_data;
-	unsigned int connections;	      /* at a time, in all; 0: 1024 */
-	unsigned int connections_per_address; /* 0: half of them */
+	struct rest_limits limits;
 };
 
 /** rest_start() - listen and serve in threads of libmicrohttpd's own. -EADDRINUSE names the address
@@ -41,10 +54,12 @@ void rest_changed(void *rest, const struct catalogue_event *event);
 /** rest_tick() - about once a second, any thread: ends long polls whose time is over, keeps
  * followers of /api/1/events alive, drops clients that never finish their request's headers */
 void rest_tick(struct rest *rest);
-/** rest_work() - lend this thread to requests that write (POST, PATCH, DELETE), until rest_stop().
- * They wait for a commit each; as many as threads are lent share one, and nobody who reads waits
- * behind them. 8 are enough; with none everything works, slower */
+/** rest_work() - lend this thread to what takes longer, until rest_stop(): requests that write, each
+ * of which waits for a commit (those that come together share one), and long lists. No client has all
+ * of the threads, and clients take turns. 8 are enough; with none everything works, slower */
 void rest_work(struct rest *rest);
 /** rest_stop() - no new connections, running answers end, at most 2 s; frees */
 void rest_stop(struct rest *rest);
+/** rest_figures() - append what was counted, in Prometheus' text format; any thread */
+void rest_figures(struct rest *rest, struct text *ret);
 DEFINE_FREEP(struct rest, rest_stop)

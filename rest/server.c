@@ -5,7 +5,7 @@
  * Threads are libmicrohttpd's: a pool per listening address, each thread with its own epoll set and
  * its own connections. What waits for the disk is done elsewhere (rest/work.c), what waits for a
  * worker is parked (rest/wait.c): these threads only answer. */
-#include "rest/exchange.h"
+#include "rest/client.h"
 #include "rest/listen.h"
 #include "rest/wait.h"
 #include "rest/work.h"
@@ -19,6 +19,8 @@
 #define CONNECTION_MEMORY ((size_t)32 * 1024)
 #define STOP_MS 2000
 #define TOO_LARGE "The request body is too large."
+#define TOO_MANY "Too many requests of yours are under way, ask again in a moment."
+#define TOO_MUCH "Too much of yours is under way, ask again in a moment."
 
 /* ---- one exchange ------------------------------------------------------ */
 
@@ -39,7 +41,7 @@ static void on_completed(void *data, struct MHD_Connection *connection, void **c
 	struct exchange *ex = *closure;
 
 	*closure = NULL;
-	connection_idle(connection);
+	link_phase(connection_link(connection), PHASE_QUIET);
 	if (!ex)
 		return;
 	wait_forget(ex);
@@ -84,6 +86,9 @@ static bool exchange_admit(struct exchange *ex)
 	if (ex->refused)
 		return length || coding;
 	route_find(ex);
+	ex->counted = true;
+	if (!client_request(ex->rest, ex->link->client))
+		exchange_refuse(ex, MHD_HTTP_TOO_MANY_REQUESTS, TOO_MANY);
 	if (length && coding) { /* two opinions on where the request ends */
 		exchange_refuse(ex, MHD_HTTP_BAD_REQUEST,
 				"Content-Length and Transfer-Encoding exclude each other.");
@@ -94,7 +99,8 @@ static bool exchange_admit(struct exchange *ex)
 		return bytes / REST_DISCARD_FACTOR > limit ||
 		       exchange_header(ex, MHD_HTTP_HEADER_EXPECT);
 	}
-	if (ex->route && ex->method & (METHOD_POST | METHOD_PATCH | METHOD_DELETE)) {
+	if (!ex->refused && ex->route &&
+	    ex->method & (METHOD_POST | METHOD_PATCH | METHOD_DELETE)) {
 		struct error err = { 0 };
 
 		if (exchange_from_elsewhere(ex))
@@ -116,11 +122,14 @@ static int exchange_receive(struct exchange *ex, const char *bytes, size_t lengt
 	if (time_monotonic_ms() - ex->time_begun_ms > REST_REQUEST_SECONDS * INT64_C(1000))
 		return -ECONNABORTED;
 	ex->body_bytes += length;
+	atomic_fetch_add_explicit(&ex->link->received, length, memory_order_relaxed);
 	if (ex->body_bytes > limit) {
 		if (ex->body_bytes / REST_DISCARD_FACTOR > limit)
 			return -ECONNABORTED;
 		exchange_refuse(ex, MHD_HTTP_CONTENT_TOO_LARGE, TOO_LARGE);
 	}
+	if (!ex->refused && exchange_charge(ex, length) < 0)
+		exchange_refuse(ex, MHD_HTTP_TOO_MANY_REQUESTS, TOO_MUCH);
 	if (ex->refused)
 		text_done(&ex->body);
 	else if (text_add(&ex->body, bytes, length) < 0)
@@ -142,7 +151,10 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
 		ex->connection = connection;
 		ex->method = method_parse(method, &ex->head);
 		ex->time_begun_ms = time_monotonic_ms();
-		connection_busy(connection);
+		ex->link = connection_link(connection);
+		if (!ex->link)
+			return MHD_NO;
+		link_phase(ex->link, PHASE_BODY);
 		r = exchange_admit(ex) ? route_run(ex) : 0;
 		return r < 0 ? MHD_NO : MHD_YES;
 	}
@@ -171,9 +183,8 @@ static void on_log(void *data, const char *format, va_list arguments)
 
 /* Each connection may have a file open beside its socket: stay clear of the limit of descriptors.
  */
-static unsigned int connection_limit(const struct rest_options *options)
+static unsigned int connection_limit(unsigned int limit)
 {
-	unsigned int limit = options->connections ? options->connections : REST_CONNECTIONS;
 	struct rlimit files;
 
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur != RLIM_INFINITY &&
@@ -182,9 +193,26 @@ static unsigned int connection_limit(const struct rest_options *options)
 	return limit;
 }
 
+static void limits_set(struct rest_limits *limits, const struct rest_limits *given)
+{
+	*limits = *given;
+	limits->connections = connection_limit(limits->connections ? limits->connections : 1024);
+	if (!limits->client_connections)
+		limits->client_connections = 256;
+	if (limits->client_connections > limits->connections - limits->connections / 4)
+		limits->client_connections = limits->connections - limits->connections / 4;
+	if (!limits->client_requests)
+		limits->client_requests = 64;
+	if (!limits->client_waits)
+		limits->client_waits = 64;
+	if (!limits->client_bytes)
+		limits->client_bytes = (size_t)64 << 20;
+	if (!limits->client_rate)
+		limits->client_rate = 1024;
+}
+
 static int daemon_start(struct rest *rest, int fd, unsigned int connections, struct error *err)
 {
-	unsigned int per_address = rest->options.connections_per_address;
 	struct MHD_Daemon *daemon;
 
 	daemon = MHD_start_daemon(
@@ -192,8 +220,7 @@ static int daemon_start(struct rest *rest, int fd, unsigned int connections, str
 			MHD_USE_ERROR_LOG,
 		0, NULL, NULL, on_request, rest, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
 		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, (unsigned int)THREADS,
-		MHD_OPTION_CONNECTION_LIMIT, connections, MHD_OPTION_PER_IP_CONNECTION_LIMIT,
-		per_address ? per_address : connections / 2, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
+		MHD_OPTION_CONNECTION_LIMIT, connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
 		CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)REST_IDLE_SECONDS,
 		MHD_OPTION_URI_LOG_CALLBACK, on_uri, rest, MHD_OPTION_NOTIFY_COMPLETED,
 		on_completed, rest, MHD_OPTION_NOTIFY_CONNECTION, connection_notify, rest,
@@ -212,7 +239,8 @@ static int caches_start(struct rest *rest, struct error *err)
 	if (cache_new(4096, 6 * mib, &rest->records) < 0 ||
 	    cache_new(4096, 6 * mib, &rest->items) < 0 ||
 	    cache_new(512, 8 * mib, &rest->pages) < 0 || cache_new(64, mib, &rest->trees) < 0 ||
-	    waits_new(&rest->waits) < 0 || works_new(&rest->works) < 0)
+	    clients_new(&rest->clients) < 0 || waits_new(&rest->waits) < 0 ||
+	    works_new(&rest->works) < 0)
 		return error_oom(err);
 	return 0;
 }
@@ -231,7 +259,6 @@ static int public_url(struct rest *rest, struct error *err)
 int rest_start(const struct rest_options *options, struct rest **ret, struct error *err)
 {
 	_cleanup_(rest_stopp) struct rest *rest = calloc(1, sizeof(*rest));
-	unsigned int connections = connection_limit(options);
 	struct listeners listeners = LISTENERS_NONE;
 	int r;
 
@@ -243,6 +270,7 @@ int rest_start(const struct rest_options *options, struct rest **ret, struct err
 	if (!account_backend_known(rest->options.auth_backend))
 		return error_set(err, -EINVAL, BLAME_REQUEST, "auth.backend",
 				 "unknown authentication backend \"%s\"", options->auth_backend);
+	limits_set(&rest->limits, &options->limits);
 	rest->body_limit = options->body_limit ? options->body_limit : SPEC_MAX_BYTES;
 	r = caches_start(rest, err);
 	if (r < 0)
@@ -252,7 +280,7 @@ int rest_start(const struct rest_options *options, struct rest **ret, struct err
 		return r;
 	r = public_url(rest, err);
 	for (unsigned int i = 0; i < listeners.count && r >= 0; i++) {
-		r = daemon_start(rest, listeners.fd[i], connections, err);
+		r = daemon_start(rest, listeners.fd[i], rest->limits.connections, err);
 		if (r >= 0)
 			listeners.fd[i] = -1; /* the daemon closes it */
 	}
@@ -288,6 +316,7 @@ void rest_tick(struct rest *rest)
 
 	atomic_store(&rest->tick_ms, now_ms);
 	wait_tick(rest, now_ms);
+	clients_tick(rest, now_ms);
 }
 
 void rest_stop(struct rest *rest)
@@ -315,6 +344,7 @@ void rest_stop(struct rest *rest)
 	cache_free(rest->items);
 	cache_free(rest->pages);
 	cache_free(rest->trees);
+	clients_free(rest->clients);
 	waits_free(rest->waits);
 	works_free(rest->works);
 	free(rest->url);

@@ -1,32 +1,24 @@
 /* SPDX-License-Identifier: MIT */
-/* rest/wait.c: what waits: parked long polls, followers of events, connections that send nothing.
+/* rest/wait.c: what waits: parked long polls and followers of events.
  *
  * Nobody here owns a thread or a clock: rest_changed() and rest_tick() come from outside. One lock
  * guards all lists; it may be held while libmicrohttpd's own lock is taken (suspend, resume), never
  * the other way round, since libmicrohttpd calls back with no lock held. */
 #include "rest/wait.h"
+#include "rest/client.h"
 
 #include <pthread.h>
-#include <sys/socket.h>
 
 #define EVENTS_KEPT 1024 /* for followers that come back with Last-Event-ID */
 #define EVENTS_BYTES ((size_t)8 << 20)
 #define EVENTS_PING_MS 15000 /* a comment, so that a dead follower is noticed */
-#define HEADERS_MS (REST_REQUEST_SECONDS * INT64_C(1000))
-
-/* One connection; in waits->links from its start to its end. */
-struct link {
-	struct link *next, **previous;
-	int fd;
-	_Atomic bool busy;
-	_Atomic int64_t since_ms; /* of its start, or of the end of its last exchange */
-};
 
 /* A parked long poll (owned by its exchange) or a follower (owned by its response). */
 struct waiter {
 	struct waiter *next, **previous; /* in waits->waiters while linked */
 	struct MHD_Connection *connection;
 	struct rest *rest;
+	struct client *client;
 	bool linked, suspended;
 	bool follower;
 	int64_t id; /* compose; of a follower: 0 for all */
@@ -45,8 +37,7 @@ struct event {
 
 struct waits {
 	pthread_mutex_t lock;
-	struct link *links; /* under lock, as all below */
-	struct waiter *waiters;
+	struct waiter *waiters; /* under lock, as all below */
 	size_t waiter_count, follower_count;
 	struct event events[EVENTS_KEPT]; /* event n is at n % EVENTS_KEPT */
 	uint64_t first, next;		  /* serials kept: first <= n < next */
@@ -83,76 +74,14 @@ void waits_free(struct waits *waits)
 	free(waits);
 }
 
-/* ---- connections ------------------------------------------------------- */
-
-static struct link *connection_link(struct MHD_Connection *connection)
+size_t waits_count(struct waits *waits)
 {
-	const union MHD_ConnectionInfo *info =
-		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
+	size_t count;
 
-	return info ? info->socket_context : NULL;
-}
-
-void connection_notify(void *data, struct MHD_Connection *connection, void **context,
-		       enum MHD_ConnectionNotificationCode what)
-{
-	struct waits *waits = ((struct rest *)data)->waits;
-	struct link *link = *context;
-
-	if (what == MHD_CONNECTION_NOTIFY_STARTED) {
-		const union MHD_ConnectionInfo *info =
-			MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-
-		link = calloc(1, sizeof(*link));
-		*context = link;
-		if (!link)
-			return;
-		link->fd = info ? info->connect_fd : -1;
-		atomic_store(&link->since_ms, time_monotonic_ms());
-		(void)pthread_mutex_lock(&waits->lock);
-		link->next = waits->links;
-		link->previous = &waits->links;
-		if (link->next)
-			link->next->previous = &link->next;
-		waits->links = link;
-		(void)pthread_mutex_unlock(&waits->lock);
-	} else if (link) {
-		*context = NULL;
-		(void)pthread_mutex_lock(&waits->lock);
-		*link->previous = link->next;
-		if (link->next)
-			link->next->previous = link->previous;
-		(void)pthread_mutex_unlock(&waits->lock);
-		free(link);
-	}
-}
-
-void connection_busy(struct MHD_Connection *connection)
-{
-	struct link *link = connection_link(connection);
-
-	if (link)
-		atomic_store_explicit(&link->busy, true, memory_order_relaxed);
-}
-
-void connection_idle(struct MHD_Connection *connection)
-{
-	struct link *link = connection_link(connection);
-
-	if (!link)
-		return;
-	atomic_store_explicit(&link->since_ms, time_monotonic_ms(), memory_order_relaxed);
-	atomic_store_explicit(&link->busy, false, memory_order_relaxed);
-}
-
-/* libmicrohttpd's own time limit starts again with every byte; a request that comes in byte by byte
- * is ended here. */
-static void links_tick(struct waits *waits, int64_t now_ms) /* under lock */
-{
-	for (struct link *link = waits->links; link; link = link->next)
-		if (link->fd >= 0 && !atomic_load(&link->busy) &&
-		    now_ms - atomic_load(&link->since_ms) > HEADERS_MS)
-			(void)shutdown(link->fd, SHUT_RDWR);
+	(void)pthread_mutex_lock(&waits->lock);
+	count = waits->waiter_count;
+	(void)pthread_mutex_unlock(&waits->lock);
+	return count;
 }
 
 /* ---- the list of waiters (all under lock) ------------------------------ */
@@ -203,14 +132,18 @@ int wait_park(struct exchange *ex, int64_t id, int64_t seconds)
 		return -ENOMEM;
 	waiter->connection = ex->connection;
 	waiter->rest = ex->rest;
+	waiter->client = ex->link->client;
 	waiter->id = id;
 	if (seconds > REST_WAIT_MAX)
 		seconds = REST_WAIT_MAX;
 	waiter->until_ms = time_monotonic_ms() + seconds * 1000;
 	(void)pthread_mutex_lock(&waits->lock);
 	if (waits->waiter_count < REST_WAITERS_MAX && !atomic_load(&ex->rest->stopping) &&
-	    time_monotonic_ms() - atomic_load(&ex->rest->tick_ms) < REST_TICK_MS) {
+	    time_monotonic_ms() - atomic_load(&ex->rest->tick_ms) < REST_TICK_MS &&
+	    client_wait(ex->rest, waiter->client)) {
 		waiter_link(waits, waiter);
+		exchange_uncount(ex);
+		link_phase(ex->link, PHASE_HELD);
 		waiter->suspended = true;
 		MHD_suspend_connection(ex->connection);
 		ex->waiter = waiter;
@@ -241,6 +174,7 @@ void wait_forget(struct exchange *ex)
 	(void)pthread_mutex_lock(&waits->lock);
 	waiter_unlink(waits, ex->waiter);
 	(void)pthread_mutex_unlock(&waits->lock);
+	client_wait_done(ex->waiter->client);
 	free(ex->waiter);
 	ex->waiter = NULL;
 }
@@ -321,28 +255,18 @@ static void follower_free(void *data)
 	(void)pthread_mutex_lock(&waits->lock);
 	waiter_unlink(waits, waiter);
 	(void)pthread_mutex_unlock(&waits->lock);
+	client_wait_done(waiter->client);
 	free(waiter);
 }
 
-int events_get(struct exchange *ex)
+/* Put @waiter on the list, behind what a client that comes back has seen; false: too many wait. */
+static bool follower_link(struct waits *waits, struct waiter *waiter, const char *last)
 {
-	struct waits *waits = ex->rest->waits;
-	const char *last = exchange_header(ex, "Last-Event-ID");
-	const char *id = exchange_argument(ex, "id", false);
-	struct waiter *waiter = calloc(1, sizeof(*waiter));
-	struct MHD_Response *response;
-	int64_t serial, number = 0;
-	bool full;
+	int64_t serial;
+	bool room;
 
-	if (!waiter)
-		return -ENOMEM;
-	waiter->connection = ex->connection;
-	waiter->rest = ex->rest;
-	waiter->follower = true;
-	if (id && parse_int64(id, &number) >= 0)
-		waiter->id = number;
 	(void)pthread_mutex_lock(&waits->lock);
-	full = waits->waiter_count >= REST_WAITERS_MAX;
+	room = waits->waiter_count < REST_WAITERS_MAX;
 	waiter->serial = waits->next;
 	if (last && parse_int64(last, &serial) >= 0) {
 		uint64_t after = (uint64_t)serial + 1;
@@ -350,16 +274,18 @@ int events_get(struct exchange *ex)
 		waiter->lost = after < waits->first || after > waits->next;
 		waiter->serial = waiter->lost ? waits->first : after;
 	}
-	if (!full)
+	if (room)
 		waiter_link(waits, waiter);
 	(void)pthread_mutex_unlock(&waits->lock);
-	if (full) {
-		free(waiter);
-		return answer_error(ex, MHD_HTTP_SERVICE_UNAVAILABLE,
-				    "More than %d clients are waiting already.", REST_WAITERS_MAX);
-	}
-	response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 4096, follower_read, waiter,
-						     follower_free);
+	return room;
+}
+
+static int follower_answer(struct exchange *ex, struct waiter *waiter)
+{
+	struct MHD_Response *response = MHD_create_response_from_callback(
+		MHD_SIZE_UNKNOWN, 4096, follower_read, waiter, follower_free);
+	int r;
+
 	if (!response) {
 		follower_free(waiter);
 		return -ENOMEM;
@@ -368,7 +294,40 @@ int events_get(struct exchange *ex)
 	response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache");
 	response_header(response, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_ORIGIN, "*");
 	response_header(response, "X-Accel-Buffering", "no");
-	return answer_queue(ex, MHD_HTTP_OK, response);
+	exchange_uncount(ex);
+	r = answer_queue(ex, MHD_HTTP_OK, response);
+	link_phase(ex->link, PHASE_HELD); /* nothing to say is not slow */
+	return r;
+}
+
+int events_get(struct exchange *ex)
+{
+	const char *id = exchange_argument(ex, "id", false);
+	struct client *client = ex->link->client;
+	struct waiter *waiter;
+	int64_t number = 0;
+
+	if (!client_wait(ex->rest, client))
+		return answer_error(ex, MHD_HTTP_TOO_MANY_REQUESTS,
+				    "More than %u connections of yours are waiting already.",
+				    ex->rest->limits.client_waits);
+	waiter = calloc(1, sizeof(*waiter));
+	if (!waiter) {
+		client_wait_done(client);
+		return -ENOMEM;
+	}
+	waiter->connection = ex->connection;
+	waiter->rest = ex->rest;
+	waiter->client = client;
+	waiter->follower = true;
+	if (id && parse_int64(id, &number) >= 0)
+		waiter->id = number;
+	if (follower_link(ex->rest->waits, waiter, exchange_header(ex, "Last-Event-ID")))
+		return follower_answer(ex, waiter);
+	client_wait_done(client);
+	free(waiter);
+	return answer_error(ex, MHD_HTTP_SERVICE_UNAVAILABLE,
+			    "More than %d clients are waiting already.", REST_WAITERS_MAX);
 }
 
 /* The text of one event, but for its serial, or NULL. */
@@ -448,7 +407,6 @@ void wait_tick(struct rest *rest, int64_t now_ms)
 		if (waiter->follower ? ping : waiter->until_ms <= now_ms)
 			waiter_resume(waits, waiter);
 	}
-	links_tick(waits, now_ms);
 	(void)pthread_mutex_unlock(&waits->lock);
 }
 

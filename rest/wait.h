@@ -1,19 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* rest/wait.h: what waits: parked long polls, followers of events, connections that send nothing.
- */
+/* rest/wait.h: what waits: parked long polls and followers of events. */
 #pragma once
 
 #include "rest/exchange.h"
 
 int waits_new(struct waits **ret);
 void waits_free(struct waits *waits); /* after the last connection has gone */
-
-/** connection_notify() - for MHD_OPTION_NOTIFY_CONNECTION; connection_busy(): its request's headers
- * are in; connection_idle(): the answer is out */
-void connection_notify(void *rest, struct MHD_Connection *connection, void **context,
-		       enum MHD_ConnectionNotificationCode what);
-void connection_busy(struct MHD_Connection *connection);
-void connection_idle(struct MHD_Connection *connection);
+size_t waits_count(struct waits *waits); /* long polls and followers now */
 
 /** wait_park() - suspend the connection until compose @id is final, @seconds are over or the server
  * stops; route_run() is then called again. 1 = parked, 0 = not (too many, stopping), or -ENOMEM */

@@ -1,19 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/* rest/work.c: requests that write wait for a disk, so they wait somewhere else.
+/* rest/work.c: requests that take longer are done somewhere else, clients in turn.
  *
- * A thread of libmicrohttpd serves many connections: one POST that waits for its commit there makes
- * everybody on that thread wait. So an exchange that writes is parked, a thread that the daemon
- * lends (rest_work()) runs its handler, and the finished answer goes out from the connection's own
- * thread. The more of them write at a time, the more share one commit. Without lent threads the
- * handler runs where it is. */
+ * A thread of libmicrohttpd serves many connections: one POST that waits for its commit there, or
+ * one long list, makes everybody on that thread wait. So such an exchange is parked, a thread that
+ * the daemon lends (rest_work()) runs its handler, and the finished answer goes out from the
+ * connection's own thread. The more of them write at a time, the more share one commit.
+ *
+ * What waits stands in a queue for each client, and the clients stand in a ring: each thread takes
+ * from the next client in it. A client never has all threads, so a flood from one leaves both the
+ * next turn and a free thread to the others. Without lent threads the handler runs where it is. */
 #include "rest/work.h"
+#include "rest/client.h"
 
 #include <pthread.h>
 
 struct works {
 	pthread_mutex_t lock;
-	pthread_cond_t more, fewer;    /* exchanges to do; threads that left */
-	struct exchange *first, *last; /* under lock, as all below */
+	pthread_cond_t more, fewer;  /* exchanges to do; threads that left */
+	struct client *first, *last; /* the ring; under lock, as all below */
 	unsigned int threads;
 	bool ended;
 };
@@ -41,9 +45,52 @@ void works_free(struct works *works)
 	free(works);
 }
 
+/* ---- the ring (all under lock) ----------------------------------------- */
+
+/* Into the ring, if there is something to do for @client and he has not his share of threads. */
+static void ring_add(struct works *works, struct client *client)
+{
+	unsigned int share = works->threads - works->threads / 4;
+
+	if (client->work_listed || !client->work_first ||
+	    (client->working >= share && !works->ended))
+		return;
+	client->work_listed = true;
+	client->work_next = NULL;
+	if (works->last)
+		works->last->work_next = client;
+	else
+		works->first = client;
+	works->last = client;
+	(void)pthread_cond_signal(&works->more);
+}
+
+static struct exchange *work_take(struct works *works)
+{
+	struct client *client = works->first;
+	struct exchange *ex;
+
+	if (!client)
+		return NULL;
+	works->first = client->work_next;
+	if (!works->first)
+		works->last = NULL;
+	client->work_listed = false;
+	ex = client->work_first;
+	client->work_first = ex->work_next;
+	if (!client->work_first)
+		client->work_last = NULL;
+	client->working++;
+	ring_add(works, client);
+	return ex;
+}
+
+/* ---- in and out -------------------------------------------------------- */
+
 bool work_park(struct exchange *ex, exchange_handler *handler)
 {
 	struct works *works = ex->rest->works;
+	struct client *client = ex->link->client;
 	bool parked;
 
 	(void)pthread_mutex_lock(&works->lock);
@@ -51,28 +98,17 @@ bool work_park(struct exchange *ex, exchange_handler *handler)
 	if (parked) {
 		ex->work = handler;
 		ex->work_next = NULL;
-		if (works->last)
-			works->last->work_next = ex;
+		if (client->work_last)
+			client->work_last->work_next = ex;
 		else
-			works->first = ex;
-		works->last = ex;
+			client->work_first = ex;
+		client->work_last = ex;
+		link_phase(ex->link, PHASE_HELD);
 		MHD_suspend_connection(ex->connection);
-		(void)pthread_cond_signal(&works->more);
+		ring_add(works, client);
 	}
 	(void)pthread_mutex_unlock(&works->lock);
 	return parked;
-}
-
-static struct exchange *work_take(struct works *works) /* under lock */
-{
-	struct exchange *ex = works->first;
-
-	if (ex) {
-		works->first = ex->work_next;
-		if (!works->first)
-			works->last = NULL;
-	}
-	return ex;
 }
 
 void rest_work(struct rest *rest)
@@ -83,15 +119,20 @@ void rest_work(struct rest *rest)
 	(void)pthread_mutex_lock(&works->lock);
 	works->threads++;
 	while ((ex = work_take(works)) || !works->ended) {
+		struct client *client;
+
 		if (!ex) {
 			(void)pthread_cond_wait(&works->more, &works->lock);
 			continue;
 		}
+		client = ex->link->client;
 		(void)pthread_mutex_unlock(&works->lock);
 		ex->work_result = ex->work(ex);
 		ex->worked = true;
-		MHD_resume_connection(ex->connection); /* from here on @ex is not ours */
 		(void)pthread_mutex_lock(&works->lock);
+		client->working--;
+		ring_add(works, client);
+		MHD_resume_connection(ex->connection); /* from here on @ex is not ours */
 	}
 	works->threads--;
 	(void)pthread_cond_signal(&works->fewer);
@@ -100,12 +141,14 @@ void rest_work(struct rest *rest)
 
 int work_answer(struct exchange *ex)
 {
+	struct kept *kept = steal(ex->answer_kept);
 	struct MHD_Response *answer = steal(ex->answer);
 
 	ex->work = NULL;
 	if (ex->work_result < 0 || !answer)
 		return ex->work_result < 0 ? ex->work_result : -EIO;
-	return answer_queue(ex, ex->answer_status, answer);
+	return kept ? answer_kept(ex, ex->answer_status, answer, kept)
+		    : answer_queue(ex, ex->answer_status, answer);
 }
 
 void works_end(struct works *works)

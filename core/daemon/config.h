@@ -5,6 +5,7 @@
 #include "core/base/base.h"
 
 #define CONFIG_DEFAULT_FILE "/etc/odcsfs/odcsfs.conf"
+#define CONFIG_MAX_WORKERS 64
 
 /** struct config - every key of odcsfs(8), with its default when nobody set it. Owned strings */
 struct config {
@@ -32,6 +33,8 @@ struct config {
 	char *auth_backend;
 	/* [limits] */
 	int64_t limit_packages, limit_body, limit_drafts, limit_live_composes;
+	int64_t limit_connections, client_connections, client_requests, client_waits;
+	int64_t client_memory, client_rate; /* bytes; bytes per second, 0: none */
 	int64_t worker_memory;	    /* bytes */
 	int64_t worker_pools;	    /* bytes of hot pools in each worker */
 	int64_t worker_cpu_seconds; /* of processor time for one compose */

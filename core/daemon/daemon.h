@@ -10,6 +10,7 @@
 #include "core/daemon/config.h"
 #include "core/tree/tree.h"
 #include "fs/fs.h"
+#include "rest/rest.h"
 
 #include <pthread.h>
 
@@ -75,7 +76,10 @@ int scheduler_start(struct scheduler *scheduler, struct error *err);
 void scheduler_changed(void *scheduler, const struct catalogue_event *event);
 /** scheduler_figures() - for the metrics; any thread */
 struct scheduler_figures {
-	int64_t alive, deaths;
+	size_t workers; /* that there should be */
+	bool alive[CONFIG_MAX_WORKERS];
+	size_t busy;
+	int64_t deaths;
 };
 void scheduler_figures(struct scheduler *scheduler, struct scheduler_figures *ret);
 /** scheduler_free() - stops the workers; a compose that was under way is taken up at the next start
@@ -122,14 +126,22 @@ int access_admit(const struct config *config, uint32_t uid, uint32_t gid);
 
 /* ---- metrics.c -------------------------------------------------------------- */
 
-/** struct metrics_sources - whom to ask; @scheduler and @fs may be NULL */
+struct metrics;
+
+/** struct metrics_sources - whom to ask; @scheduler, @rest and @fs may be NULL */
 struct metrics_sources {
-	struct catalogue *catalogue;
+	const struct store *store;
+	int64_t cache_limit;
 	struct scheduler *scheduler;
+	struct rest *rest;
 	struct fs *fs;
 };
+int metrics_new(struct metrics **ret);
+void metrics_free(struct metrics *metrics);
+/** metrics_changed() - for catalogue_watch(): how long composes take, how many are reused */
+void metrics_changed(struct metrics *metrics, const struct catalogue_event *event);
 /** metrics_print() - append the text; any thread; -ENOMEM, -EIO */
-int metrics_print(const struct metrics_sources *sources, struct text *ret);
+int metrics_print(struct metrics *metrics, const struct metrics_sources *sources, struct text *ret);
 
 /* ---- serve.c --------------------------------------------------------------- */
 

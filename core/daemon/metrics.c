@@ -2,20 +2,169 @@
 /* core/daemon/metrics.c: the service's figures in Prometheus' text format, the same for the tree
  * and HTTP.
  *
- * composes_total is upstream's (odcs-api.md 9.2); ours begin with odcsfs_. */
+ * The first names are upstream's (odcs-api.md 9.2), so that its dashboards go on; ours begin with
+ * odcsfs_. Counters begin at 0 with the process. How long a compose took is measured between the
+ * news of its states; of one that was accepted before this process began, or long ago, only the
+ * record's whole seconds are known. */
 #include "core/daemon/daemon.h"
 
-static void gauge(struct text *ret, const char *name, const char *help)
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdatomic.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#define STAMPS 4096	    /* composes under way whose times are known to the millisecond */
+#define CACHE_LOOK_MS 60000 /* between looks at the size of the cache */
+#define CACHE_DEPTH 4
+
+static const double bounds[] = { 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1,	  2.5, 5,
+				 10,   30,    60,   120, 300,  600, 1800, 3600 };
+
+struct histogram {
+	uint64_t count[ARRAY_SIZE(bounds) + 1];
+	double sum;
+};
+
+struct stamp {
+	int64_t id, submitted_ms, started_ms;
+};
+
+struct metrics {
+	int64_t time_started;
+	pthread_mutex_t lock;
+	struct stamp stamp[STAMPS]; /* under lock, as all to the next */
+	struct histogram whole[SOURCE_PUNGI_COMPOSE + 1], generating[SOURCE_PUNGI_COMPOSE + 1];
+	uint64_t reused;
+	pthread_mutex_t cache_lock;
+	int64_t cache_look_ms; /* under cache_lock, as all below; 0: never looked */
+	int64_t cache_bytes, cache_files;
+};
+
+int metrics_new(struct metrics **ret)
 {
-	(void)text_addf(ret, "# HELP %s %s\n# TYPE %s gauge\n", name, help, name);
+	struct metrics *metrics = calloc(1, sizeof(*metrics));
+
+	if (!metrics)
+		return -ENOMEM;
+	(void)pthread_mutex_init(&metrics->lock, NULL);
+	(void)pthread_mutex_init(&metrics->cache_lock, NULL);
+	metrics->time_started = time_now();
+	*ret = metrics;
+	return 0;
 }
 
-static void counter(struct text *ret, const char *name, const char *help)
+void metrics_free(struct metrics *metrics)
 {
-	(void)text_addf(ret, "# HELP %s %s\n# TYPE %s counter\n", name, help, name);
+	if (!metrics)
+		return;
+	(void)pthread_mutex_destroy(&metrics->cache_lock);
+	(void)pthread_mutex_destroy(&metrics->lock);
+	free(metrics);
 }
 
-static int add_composes(struct catalogue *catalogue, struct text *ret, struct error *err)
+/* ---- how long composes take ---------------------------------------------- */
+
+static void observe(struct histogram *histogram, double seconds)
+{
+	size_t i = 0;
+
+	while (i < ARRAY_SIZE(bounds) && seconds > bounds[i])
+		i++;
+	histogram->count[i]++;
+	histogram->sum += seconds;
+}
+
+static double seconds_since(int64_t stamp_ms, int64_t now_ms, int64_t time)
+{
+	return stamp_ms ? (double)(now_ms - stamp_ms) / 1000 : (double)(time_now() - time);
+}
+
+static void compose_done(struct metrics *metrics, const struct stamp *stamp, int64_t now_ms,
+			 const struct compose *compose)
+{
+	int type = compose->spec->source_type;
+
+	observe(&metrics->whole[type],
+		seconds_since(stamp->submitted_ms, now_ms, compose->time_submitted));
+	observe(&metrics->generating[type],
+		seconds_since(stamp->started_ms, now_ms, compose->time_started));
+	metrics->reused += compose->reused_id != 0;
+}
+
+void metrics_changed(struct metrics *metrics, const struct catalogue_event *event)
+{
+	const struct compose *compose = event->compose;
+	int64_t now_ms = time_monotonic_ms();
+	struct stamp *stamp;
+
+	if (event->request_only || event->old_state == compose->state)
+		return;
+	stamp = &metrics->stamp[(uint64_t)compose->id % STAMPS];
+	(void)pthread_mutex_lock(&metrics->lock);
+	if (compose->state == STATE_WAIT && event->old_state == STATE_DRAFT)
+		*stamp = (struct stamp){ .id = compose->id, .submitted_ms = now_ms };
+	else if (compose->state == STATE_GENERATING && stamp->id == compose->id)
+		stamp->started_ms = now_ms;
+	else if (compose->state == STATE_DONE)
+		compose_done(metrics, stamp->id == compose->id ? stamp : &(struct stamp){ 0 },
+			     now_ms, compose);
+	(void)pthread_mutex_unlock(&metrics->lock);
+}
+
+/* ---- printing ------------------------------------------------------------ */
+
+static void family(struct text *ret, const char *name, const char *type, const char *help)
+{
+	(void)text_addf(ret, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
+}
+
+static void number(struct text *ret, const char *name, const char *type, const char *help,
+		   int64_t value)
+{
+	family(ret, name, type, help);
+	(void)text_addf(ret, "%s %" PRId64 "\n", name, value);
+}
+
+static void print_histograms(struct text *ret, const char *name, const char *help,
+			     const struct histogram *histograms)
+{
+	family(ret, name, "histogram", help);
+	for (int type = SOURCE_TAG; type <= SOURCE_PUNGI_COMPOSE; type++) {
+		const struct histogram *histogram = &histograms[type];
+		const char *word = source_type_name(type);
+		uint64_t count = 0;
+
+		for (size_t i = 0; i < ARRAY_SIZE(bounds); i++) {
+			count += histogram->count[i];
+			(void)text_addf(ret,
+					"%s_bucket{source_type=\"%s\",le=\"%g\"} %" PRIu64 "\n",
+					name, word, bounds[i], count);
+		}
+		count += histogram->count[ARRAY_SIZE(bounds)];
+		(void)text_addf(ret, "%s_bucket{source_type=\"%s\",le=\"+Inf\"} %" PRIu64 "\n",
+				name, word, count);
+		(void)text_addf(ret, "%s_sum{source_type=\"%s\"} %.3f\n", name, word,
+				histogram->sum);
+		(void)text_addf(ret, "%s_count{source_type=\"%s\"} %" PRIu64 "\n", name, word,
+				count);
+	}
+}
+
+static void print_times(struct metrics *metrics, struct text *ret)
+{
+	(void)pthread_mutex_lock(&metrics->lock);
+	print_histograms(ret, "odcsfs_compose_seconds", "From acceptance to done.", metrics->whole);
+	print_histograms(ret, "odcsfs_compose_generating_seconds",
+			 "From the start of generating to done.", metrics->generating);
+	number(ret, "odcsfs_composes_reused_total", "counter",
+	       "Composes that show the tree of an equal one.", (int64_t)metrics->reused);
+	(void)pthread_mutex_unlock(&metrics->lock);
+}
+
+static int print_composes(struct catalogue *catalogue, struct text *ret, int64_t *ret_waiting,
+			  struct error *err)
 {
 	struct compose_tally tally;
 	int64_t waiting = 0, generating = 0;
@@ -23,7 +172,7 @@ static int add_composes(struct catalogue *catalogue, struct text *ret, struct er
 
 	if (r < 0)
 		return r;
-	gauge(ret, "composes_total", "Composes by source type and state.");
+	family(ret, "composes_total", "gauge", "Composes by source type and state.");
 	for (int type = SOURCE_TAG; type <= SOURCE_PUNGI_COMPOSE; type++) {
 		for (int state = STATE_WAIT; state <= STATE_FAILED; state++)
 			(void)text_addf(ret,
@@ -34,32 +183,138 @@ static int add_composes(struct catalogue *catalogue, struct text *ret, struct er
 		waiting += tally.count[type][STATE_WAIT];
 		generating += tally.count[type][STATE_GENERATING];
 	}
-	gauge(ret, "odcsfs_queue_length", "Composes that wait for a worker.");
-	(void)text_addf(ret, "odcsfs_queue_length %" PRId64 "\n", waiting);
-	gauge(ret, "odcsfs_composes_generating", "Composes that a worker is making.");
-	(void)text_addf(ret, "odcsfs_composes_generating %" PRId64 "\n", generating);
+	family(ret, "raw_config_composes_count_total", "counter",
+	       "Composes of raw_config sources by source.");
+	family(ret, "raw_config_composes", "gauge",
+	       "Composes of raw_config sources by source and state.");
+	number(ret, "odcsfs_queue_length", "gauge", "Composes that wait for a worker.", waiting);
+	number(ret, "odcsfs_composes_generating", "gauge", "Composes that a worker is making.",
+	       generating);
+	*ret_waiting = waiting;
 	return 0;
 }
 
-int metrics_print(const struct metrics_sources *sources, struct text *ret)
+/* Upstream's words for the queue and its workers: here one queue, and processes of our own. */
+static void print_workers(struct scheduler *scheduler, int64_t waiting, struct text *ret)
 {
-	struct scheduler_figures workers = { 0 };
+	struct scheduler_figures figures = { 0 };
+	int64_t alive = 0;
+
+	if (scheduler)
+		scheduler_figures(scheduler, &figures);
+	for (size_t i = 0; i < figures.workers; i++)
+		alive += figures.alive[i];
+	number(ret, "celery_workers_expected", "gauge", "Workers that there should be.",
+	       (int64_t)figures.workers);
+	number(ret, "celery_workers_totals", "gauge", "Workers that there are.", alive);
+	family(ret, "celery_workers", "gauge", "1 while the worker is there.");
+	for (size_t i = 0; i < figures.workers; i++)
+		(void)text_addf(ret, "celery_workers{worker_name=\"worker-%zu\"} %d\n", i,
+				figures.alive[i]);
+	family(ret, "celery_queue_length", "gauge", "Composes that wait in the queue.");
+	(void)text_addf(ret, "celery_queue_length{queue_name=\"composes\"} %" PRId64 "\n", waiting);
+	family(ret, "celery_queue_worker", "gauge", "Workers that take from the queue.");
+	(void)text_addf(ret, "celery_queue_worker{queue_name=\"composes\"} %" PRId64 "\n", alive);
+	number(ret, "odcsfs_workers", "gauge", "Worker processes that are ready or at work.",
+	       alive);
+	number(ret, "odcsfs_workers_busy", "gauge", "Worker processes at work.",
+	       (int64_t)figures.busy);
+	number(ret, "odcsfs_worker_deaths_total", "counter",
+	       "Workers that ended and were replaced.", figures.deaths);
+}
+
+/* ---- the disk ------------------------------------------------------------ */
+
+static void measure(int parent, const char *name, int depth, int64_t *bytes, int64_t *files)
+{
+	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *directory = fd >= 0 ? fdopendir(fd) : NULL;
+	struct dirent *entry;
+	struct stat st;
+
+	if (!directory) {
+		closep(&fd);
+		return;
+	}
+	while ((entry = readdir(directory))) {
+		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..") ||
+		    fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		if (S_ISDIR(st.st_mode) && depth) {
+			measure(fd, entry->d_name, depth - 1, bytes, files);
+		} else if (S_ISREG(st.st_mode)) {
+			*bytes += st.st_size;
+			(*files)++;
+		}
+	}
+	(void)closedir(directory);
+}
+
+static void print_cache(struct metrics *metrics, const struct metrics_sources *sources,
+			struct text *ret)
+{
+	int64_t now_ms = time_monotonic_ms(), bytes = 0, files = 0;
+
+	(void)pthread_mutex_lock(&metrics->cache_lock);
+	if (!metrics->cache_look_ms || now_ms - metrics->cache_look_ms > CACHE_LOOK_MS) {
+		measure(sources->store->state_dirfd, "packages", CACHE_DEPTH, &bytes, &files);
+		metrics->cache_look_ms = now_ms;
+		metrics->cache_bytes = bytes;
+		metrics->cache_files = files;
+	}
+	bytes = metrics->cache_bytes;
+	files = metrics->cache_files;
+	(void)pthread_mutex_unlock(&metrics->cache_lock);
+	number(ret, "odcsfs_cache_bytes", "gauge", "Bytes in the package cache.", bytes);
+	number(ret, "odcsfs_cache_limit_bytes", "gauge", "Bytes that it may hold.",
+	       sources->cache_limit);
+	number(ret, "odcsfs_cache_files", "gauge", "Files in the package cache.", files);
+}
+
+static void print_disk(const struct store *store, struct text *ret)
+{
+	static const char *const names[] = { "catalogue.sqlite", "catalogue.sqlite-wal" };
+	struct statvfs room;
+	struct stat st;
+	int64_t bytes = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (fstatat(store->state_dirfd, names[i], &st, 0) == 0)
+			bytes += st.st_size;
+	number(ret, "odcsfs_catalogue_bytes", "gauge", "Size of the catalogue.", bytes);
+	if (fstatvfs(store->state_dirfd, &room) == 0)
+		number(ret, "odcsfs_state_free_bytes", "gauge",
+		       "Room on the disk of the state directory.",
+		       (int64_t)(room.f_bavail * room.f_frsize));
+	number(ret, "odcsfs_state_full", "gauge",
+	       "1 while new requests are refused for want of room.", atomic_load(&store->full));
+}
+
+/* ---- all of it ------------------------------------------------------------- */
+
+int metrics_print(struct metrics *metrics, const struct metrics_sources *sources, struct text *ret)
+{
 	struct error err = { 0 };
-	int r = add_composes(sources->catalogue, ret, &err);
+	int64_t waiting;
+	int r = print_composes(sources->store->catalogue, ret, &waiting, &err);
 
 	if (r < 0) {
 		log_error("metrics: %s", err.message);
 		return r;
 	}
-	if (sources->scheduler)
-		scheduler_figures(sources->scheduler, &workers);
-	gauge(ret, "odcsfs_workers", "Worker processes that are ready or at work.");
-	(void)text_addf(ret, "odcsfs_workers %" PRId64 "\n", workers.alive);
-	counter(ret, "odcsfs_worker_deaths_total", "Workers that ended and were replaced.");
-	(void)text_addf(ret, "odcsfs_worker_deaths_total %" PRId64 "\n", workers.deaths);
-	gauge(ret, "odcsfs_mounted", "1 while the tree is mounted.");
-	(void)text_addf(ret, "odcsfs_mounted %d\n", sources->fs && fs_mounted(sources->fs));
+	print_workers(sources->scheduler, waiting, ret);
+	print_times(metrics, ret);
+	print_cache(metrics, sources, ret);
+	print_disk(sources->store, ret);
+	family(ret, "odcsfs_info", "gauge", "Version of the service.");
+	(void)text_addf(ret, "odcsfs_info{version=\"%s\"} 1\n", ODCSFS_VERSION);
+	number(ret, "odcsfs_start_time_seconds", "gauge", "When the process began.",
+	       metrics->time_started);
+	number(ret, "odcsfs_mounted", "gauge", "1 while the tree is mounted.",
+	       sources->fs && fs_mounted(sources->fs));
 	if (sources->fs)
 		fs_figures(sources->fs, ret);
+	if (sources->rest)
+		rest_figures(sources->rest, ret);
 	return ret->failed ? -ENOMEM : 0;
 }

@@ -25,6 +25,7 @@
 struct slot {
 	struct child *child; /* NULL: to be started at respawn_ms */
 	bool ready;
+	_Atomic bool alive;	   /* there is a child: for the metrics */
 	_Atomic int64_t job;	   /* id, 0: idle */
 	_Atomic int64_t cancelled; /* id of a compose that is not wanted any more */
 	bool retried;
@@ -49,7 +50,7 @@ struct scheduler {
 	bool running;
 	int event_fd;
 	_Atomic bool stop, work;
-	_Atomic int64_t alive, deaths; /* workers, for the metrics */
+	_Atomic int64_t deaths; /* of workers, for the metrics */
 	struct slot *slot;
 	size_t slots;
 	struct owed *owed; /* the thread's own */
@@ -330,7 +331,7 @@ static void bury(struct scheduler *scheduler, struct slot *slot)
 	child_stop(slot->child);
 	slot->child = NULL;
 	atomic_fetch_add(&scheduler->deaths, 1);
-	atomic_fetch_sub(&scheduler->alive, 1);
+	atomic_store(&slot->alive, false);
 	slot->ready = false;
 	slot->reason[0] = '\0';
 	free(slot->source);
@@ -355,7 +356,7 @@ static void respawn(struct scheduler *scheduler, size_t number)
 		slot->respawn_ms = slot->started_ms + slot->pause_ms;
 		return;
 	}
-	atomic_fetch_add(&scheduler->alive, 1);
+	atomic_store(&slot->alive, true);
 }
 
 static void receive(struct scheduler *scheduler, struct slot *slot)
@@ -594,8 +595,12 @@ int scheduler_start(struct scheduler *scheduler, struct error *err)
 
 void scheduler_figures(struct scheduler *scheduler, struct scheduler_figures *ret)
 {
-	*ret = (struct scheduler_figures){ .alive = atomic_load(&scheduler->alive),
+	*ret = (struct scheduler_figures){ .workers = scheduler->slots,
 					   .deaths = atomic_load(&scheduler->deaths) };
+	for (size_t i = 0; i < scheduler->slots; i++) {
+		ret->alive[i] = atomic_load(&scheduler->slot[i].alive);
+		ret->busy += atomic_load(&scheduler->slot[i].job) != 0;
+	}
 }
 
 void scheduler_free(struct scheduler *scheduler)

@@ -5,7 +5,6 @@
  * the reverse; each part is freed only after all that call into it have ended. Unmounting by hand
  * ends nothing but the mount: SIGHUP mounts again. */
 #include "core/daemon/daemon.h"
-#include "rest/rest.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -40,6 +39,7 @@ struct daemon {
 	char *public_url, *local_path, *readme, *version;
 	pthread_t fs_thread, notify_thread, rest_threads[REST_WRITERS];
 	size_t rest_running;
+	struct metrics *metrics;
 	bool fs_running, notify_running;
 	bool mount_wanted; /* SIGHUP came while an unmounted tree was still held open */
 };
@@ -220,6 +220,7 @@ static void on_change(void *data, const struct catalogue_event *event)
 		scheduler_changed(rooms.scheduler, event);
 	if (rooms.expiry)
 		expiry_changed(rooms.expiry, event);
+	metrics_changed(daemon->metrics, event);
 	rooms_leave(daemon);
 }
 
@@ -227,10 +228,12 @@ static int on_metrics(void *data, struct text *ret)
 {
 	struct daemon *daemon = data;
 	struct rooms rooms = rooms_enter(daemon);
-	struct metrics_sources sources = { .catalogue = daemon->store.catalogue,
+	struct metrics_sources sources = { .store = &daemon->store,
+					   .cache_limit = daemon->config->cache_size,
 					   .scheduler = rooms.scheduler,
+					   .rest = rooms.rest,
 					   .fs = rooms.fs };
-	int r = metrics_print(&sources, ret);
+	int r = metrics_print(daemon->metrics, &sources, ret);
 
 	rooms_leave(daemon);
 	return r;
@@ -335,6 +338,14 @@ static int start_http(struct daemon *daemon, struct error *err)
 		.authorise_data = daemon,
 		.metrics = on_metrics,
 		.metrics_data = daemon,
+		.limits = {
+			.connections = (unsigned int)config->limit_connections,
+			.client_connections = (unsigned int)config->client_connections,
+			.client_requests = (unsigned int)config->client_requests,
+			.client_waits = (unsigned int)config->client_waits,
+			.client_bytes = (size_t)config->client_memory,
+			.client_rate = config->client_rate ? config->client_rate : -1,
+		},
 	};
 	r = rest_start(&daemon->rest_options, &rest, err);
 	if (r < 0)
@@ -453,6 +464,8 @@ static int start(struct daemon *daemon, struct error *err)
 {
 	int r;
 
+	if (metrics_new(&daemon->metrics) < 0)
+		return error_oom(err);
 	r = make_texts(daemon, err);
 	if (r >= 0)
 		r = open_store(daemon, err);
@@ -504,6 +517,7 @@ static void stop(struct daemon *daemon)
 	catalogue_close(daemon->store.catalogue);
 	closep(&daemon->store.state_dirfd);
 	closep(&daemon->lock_fd);
+	metrics_free(daemon->metrics);
 	strings_done(&daemon->base_modules);
 	free(daemon->public_url);
 	free(daemon->local_path);

@@ -102,7 +102,7 @@ static int start(struct driver *driver, int argc, char **argv, struct error *err
 		.auth_backend = "noauth",
 		.default_sigkeys = &driver->sigkeys,
 		.body_limit = argc > 2 ? (size_t)atoll(argv[2]) : 0,
-		.connections_per_address = argc > 3 ? (unsigned int)atoi(argv[3]) : 0,
+		.limits.client_connections = argc > 3 ? (unsigned int)atoi(argv[3]) : 0,
 		.authorise = authorise,
 		.metrics = metrics,
 	};

@@ -1,0 +1,69 @@
+/* SPDX-License-Identifier: MIT */
+/* rest/client.h: who is at the other end of a connection, and what he holds: connections, requests,
+ * waits, bytes.
+ *
+ * A client is a user of this machine (loopback, unix socket), else an address: one of IPv4, or the
+ * 64 bits of IPv6 that a site gives to a machine. Each limit is for one client, so that one who
+ * takes all he can get leaves room for the others. */
+#pragma once
+
+#include "rest/exchange.h"
+
+struct clients;
+
+/** enum phase - whose turn it is on a connection */
+enum phase {
+	PHASE_QUIET,  /* between requests, or in the middle of one's headers */
+	PHASE_BODY,   /* the client sends */
+	PHASE_HELD,   /* ours: parked, or being worked on */
+	PHASE_ANSWER, /* the client takes the answer */
+};
+
+/** struct client - lives as long as it has connections */
+struct client {
+	struct client *next; /* in its bucket; under clients->lock */
+	struct client_key {
+		uint8_t kind; /* address family; 0: a uid of this machine */
+		uint8_t bytes[16];
+	} key;
+	unsigned int connections; /* under clients->lock */
+	_Atomic unsigned int requests, waits;
+	_Atomic size_t bytes;
+	/* rest/work.c, under its lock */
+	struct exchange *work_first, *work_last;
+	struct client *work_next;
+	unsigned int working;
+	bool work_listed;
+};
+
+/** struct link - one connection */
+struct link {
+	struct link *next, **previous; /* in clients->links */
+	struct client *client;
+	int fd; /* -1: it was ended */
+	_Atomic enum phase phase;
+	_Atomic int64_t since_ms;  /* of the phase */
+	_Atomic uint64_t received; /* bytes of bodies */
+	/* the tick's own: what had been moved when the window began */
+	int64_t window_since_ms, window_ms;
+	uint64_t window_bytes;
+};
+
+int clients_new(struct clients **ret);
+void clients_free(struct clients *clients); /* after the last connection has gone */
+
+/** connection_notify() - for MHD_OPTION_NOTIFY_CONNECTION */
+void connection_notify(void *rest, struct MHD_Connection *connection, void **context,
+		       enum MHD_ConnectionNotificationCode what);
+struct link *connection_link(struct MHD_Connection *connection); /* NULL: it is being closed */
+void link_phase(struct link *link, enum phase phase);
+/** clients_tick() - end connections that send or take too slowly */
+void clients_tick(struct rest *rest, int64_t now_ms);
+unsigned int clients_connections(struct clients *clients); /* now */
+
+/** client_request() - one more under way; false: too many. client_request_done() in either case */
+bool client_request(struct rest *rest, struct client *client);
+void client_request_done(struct client *client);
+/** client_wait() - one more long poll or follower; false: too many, nothing was counted */
+bool client_wait(struct rest *rest, struct client *client);
+void client_wait_done(struct client *client);

@@ -1,0 +1,339 @@
+# SPDX-License-Identifier: MIT
+"""tests/system/fairness.py: one client floods, another one is served as if he were alone.
+
+The flood comes from a user of its own: 200 connections that ask for long lists and write as fast as
+they can (2,000 requests at least), 100 connections more than one client may have, bodies that come
+byte by byte, answers that are taken byte by byte, bodies of gigabytes, JSON that is nothing but
+brackets. Meanwhile somebody else reads, writes and looks at the mount: nothing of his may fail, and
+99 of 100 of his requests are answered within BOUND seconds.
+
+ODCSFS_BOUND: seconds (0.5; with a sanitizer 2).
+"""
+import collections, http.client, json, multiprocessing, os, pathlib, re, socket, sys
+import threading, time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from harness import *
+
+FLOODER = 65534 # a uid that nobody logs in with
+PROCESSES, THREADS, REQUESTS = 2, 100, 2000
+SLOW = 20 # of each kind
+LONG = 1500000 # bytes of a long list, at least
+SECONDS = 14 # the slow ones are seen after ten
+MEMORY_MB = 200
+
+
+def is_sanitized(service):
+    return any(word in pathlib.Path(f"/proc/{service.process.pid}/maps").read_text()
+               for word in ("libasan", "libtsan", "libubsan"))
+
+
+# ---- the flood: runs as FLOODER, in processes of its own ------------------------------------------
+
+def request(method, path, body=b"", extra=""):
+    head = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\n{extra}"
+    if body:
+        head += f"Content-Length: {len(body)}\r\n"
+    return head.encode() + b"\r\n" + body
+
+
+def take(stream):
+    """(status, headers) of one answer, its body read; None at the end."""
+    line = stream.readline()
+    if not line:
+        return None
+    headers = {}
+    while (header := stream.readline().strip()):
+        name, _, value = header.partition(b":")
+        headers[name.lower()] = value.strip()
+    stream.read(int(headers.get(b"content-length", 0)))
+    return int(line.split()[1]), headers
+
+
+def hammer(place, until, counts, number):
+    """One connection after another, one request after another."""
+    turn = number
+    while time.monotonic() < until:
+        try:
+            with socket.create_connection(place, 20) as link, link.makefile("rb") as stream:
+                while time.monotonic() < until:
+                    turn += 1
+                    if turn % 3 == 0:
+                        data = request("POST", "/api/1/composes/", json.dumps(
+                            {"source": {"type": "tag", "source": f"flood-{turn}"}}).encode())
+                    elif turn % 3 == 1:
+                        data = request("GET", f"/api/1/composes/?per_page=500&turn={turn}.{number}")
+                    else:
+                        data = request("GET", "/api/1/composes/1")
+                    link.sendall(data)
+                    answer = take(stream)
+                    if not answer:
+                        counts["closed"] += 1
+                        break
+                    counts[answer[0]] += 1
+                    if answer[0] == 429 and b"retry-after" not in answer[1]:
+                        counts["429 without Retry-After"] += 1
+        except OSError:
+            counts["refused"] += 1
+            time.sleep(0.05)
+
+
+def one(place, data, seconds=20):
+    """The status of the answer to @data on a connection of its own, or None."""
+    try:
+        with socket.create_connection(place, seconds) as link, link.makefile("rb") as stream:
+            link.sendall(data)
+            answer = take(stream)
+            return answer and answer[0]
+    except OSError:
+        return None
+
+
+def bad(place, until, counts):
+    """Giant bodies, deep JSON."""
+    deep = request("POST", "/api/1/composes/", b"[" * 500000)
+    large = request("POST", "/api/1/composes/", b"{" + b" " * 1500000 + b"}")
+    huge = request("POST", "/api/1/composes/", extra="Content-Length: 5000000000\r\n")
+    while time.monotonic() < until:
+        for name, data in (("deep", deep), ("large", large), ("huge", huge)):
+            counts[name, one(place, data)] += 1
+        time.sleep(0.1)
+
+
+def slow_sender(place, counts):
+    """A body that comes by one byte a second."""
+    begun = time.monotonic()
+    try:
+        with socket.create_connection(place) as link:
+            link.sendall(request("POST", "/api/1/composes/", extra="Content-Length: 9000\r\n"))
+            while time.monotonic() < begun + 30:
+                time.sleep(1)
+                link.sendall(b" ")
+            counts["sender", "never dropped"] += 1
+    except OSError:
+        counts["sender", "early" if time.monotonic() - begun < 8 else "dropped"] += 1
+
+
+def slow_reader(place, counts):
+    """A long answer of which one byte a second is taken. What the kernel has for him he still gets
+    after the connection was ended, so in the end he takes all that there is."""
+    got = 0
+    try:
+        with socket.socket() as link:
+            link.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            link.connect(place)
+            link.sendall(request("GET", f"/api/1/composes/?per_page=500&x={time.monotonic()}"))
+            for _ in range(18):
+                time.sleep(1)
+                got += len(link.recv(1))
+            while (piece := link.recv(65536)):
+                got += len(piece)
+            counts["reader", "dropped" if got < LONG else "never dropped"] += 1
+    except OSError:
+        counts["reader", "dropped" if got >= 18 else "early"] += 1
+
+
+def many(place, until, counts):
+    """More connections than one client may have, held for a while."""
+    links = []
+    for _ in range(300):
+        try:
+            links.append(socket.create_connection(place, 5))
+        except OSError:
+            pass
+    time.sleep(2)
+    for link in links:
+        link.setblocking(False)
+        try:
+            counts["many", "closed" if link.recv(1) == b"" else "answered"] += 1
+        except BlockingIOError:
+            counts["many", "held"] += 1
+        except OSError:
+            counts["many", "closed"] += 1
+        link.close()
+
+
+def flood(place, number, until, answers):
+    os.setgid(FLOODER)
+    os.setuid(FLOODER)
+    counts = collections.Counter()
+    deeds = [(deed, (place, counts)) for deed in (slow_sender, slow_reader)
+             for _ in range(SLOW // PROCESSES)]
+    deeds += [(bad, (place, until, counts))]
+    deeds += [(hammer, (place, until, counts, i * PROCESSES + number)) for i in range(THREADS)]
+    threads = [threading.Thread(target=deed, args=arguments) for deed, arguments in deeds]
+    for i, thread in enumerate(threads):
+        if i == 2 * SLOW // PROCESSES + 1: # the slow ones are in before the quick ones take all there is
+            time.sleep(0.5)
+        thread.start()
+    for thread in threads:
+        thread.join()
+    answers.put(list(counts.items()))
+
+
+def crowd(place, answers):
+    os.setgid(FLOODER)
+    os.setuid(FLOODER)
+    counts = collections.Counter()
+    many(place, 0, counts)
+    answers.put(list(counts.items()))
+
+
+# ---- somebody else --------------------------------------------------------------------------------
+
+class Times:
+    def __init__(self):
+        self.seconds, self.bad = collections.defaultdict(list), collections.Counter()
+
+    def measure(self, what, deed, good):
+        begun = time.monotonic()
+        try:
+            result = deed()
+        except (OSError, http.client.HTTPException) as error:
+            result = repr(error)
+        self.seconds[what].append(time.monotonic() - begun)
+        if result != good:
+            self.bad[what, result] += 1
+
+    def p99(self, what):
+        return sorted(self.seconds[what])[int(len(self.seconds[what]) * 0.99)]
+
+
+def polite(service, seconds):
+    times, limit = Times(), time.monotonic() + seconds
+    deeds = [("GET one", lambda: service.call("GET", "/api/1/composes/1").status, 200),
+             ("GET list", lambda: service.call("GET", f"/api/1/composes/?a={time.time()}").status,
+              200),
+             ("GET file", lambda: service.call("GET", "/composes/1/COMPOSE_ID").status, 200),
+             ("POST", lambda: service.call("POST", "/api/1/composes/", repo_spec(
+                 BASE, packages=["no-such"])).status, 200)]
+    if service.mounts:
+        deeds.append(("mount", lambda: (service.mnt / "composes/1/COMPOSE_ID").read_text()[:5],
+                      "odcs-"))
+    while time.monotonic() < limit:
+        for what, deed, good in deeds:
+            times.measure(what, deed, good)
+        time.sleep(0.02)
+    return times
+
+
+def peak_mb(service):
+    text = pathlib.Path(f"/proc/{service.process.pid}/status").read_text()
+    return int(re.search(r"VmHWM:\s+(\d+)", text)[1]) / 1024
+
+
+def figures(service, name):
+    text = service.call("GET", "/api/1/metrics/").body.decode()
+    return sum(float(value) for value in re.findall(rf"^{name}(?:{{.*}})? (\S+)$", text, re.M))
+
+
+def run_flood(service):
+    place = (service.host.split(":")[0], int(service.host.split(":")[1]))
+    context = multiprocessing.get_context("fork")
+    answers = context.SimpleQueue()
+    until = time.monotonic() + SECONDS
+    processes = [context.Process(target=flood, args=(place, i, until, answers))
+                 for i in range(PROCESSES)]
+    for process in processes:
+        process.start()
+    times = polite(service, SECONDS)
+    counts = collections.Counter()
+    for _ in processes:
+        counts.update(dict(answers.get()))
+    for process in processes:
+        process.join()
+    return times, counts
+
+
+def test_flood(service, bound):
+    for _ in range(40): # long records, so that lists are long
+        service.call("POST", "/api/1/composes/", {"source": {
+            "type": "tag", "source": "f26", "packages": [f"package-number-{i}" for i in range(2500)]}})
+    check(len(service.call("GET", "/api/1/composes/?per_page=500").body) > LONG, "long lists are long")
+    idle, before = polite(service, 2), peak_mb(service)
+    times, counts = run_flood(service)
+    for what in sorted(times.seconds):
+        print(f"   {what}: p99 {idle.p99(what) * 1000:.1f} ms alone, {times.p99(what) * 1000:.1f} ms "
+              f"in the flood, at most {max(times.seconds[what]) * 1000:.1f} ms, "
+              f"{len(times.seconds[what])} times", flush=True)
+        check(times.p99(what) < bound, f"{what}: p99 {times.p99(what):.3f} s, bound {bound} s")
+    same(dict(times.bad), {}, "what failed for the one who does not flood")
+    print(f"   the flood: {dict(counts)}")
+    answered = sum(n for status, n in counts.items() if isinstance(status, int))
+    check(answered >= REQUESTS, f"the flood was answered {answered} times: no flood")
+    same({s for s in counts if isinstance(s, int)} - {200, 429}, set(), "other answers to the flood")
+    check(counts[429] > 0, "nobody was told to come back later")
+    same(counts["429 without Retry-After"], 0, "429 without Retry-After")
+    for kind in ("sender", "reader"):
+        same(counts[kind, "dropped"], SLOW, f"slow {kind}s dropped: {counts}")
+    for kind, status in (("deep", 400), ("large", 413), ("huge", 413)):
+        check(counts[kind, status] > 0, f"{kind}: {counts}")
+        odd = {s for (*k, s) in (c for c in counts if isinstance(c, tuple)) if k == [kind]}
+        same(odd - {status, 429, None}, set(), f"{kind}: other answers")
+    print(f"   memory: {before:.0f} MB before, {peak_mb(service):.0f} MB at most")
+    if is_sanitized(service):
+        print("   skipped: a sanitizer keeps freed memory, so its size says nothing here")
+    else:
+        check(peak_mb(service) - before < MEMORY_MB, f"memory grew to {peak_mb(service):.0f} MB")
+    check(figures(service, "odcsfs_http_connections_slow_total") >= 2 * SLOW, "the slow are counted")
+    check(figures(service, "odcsfs_http_requests_total") > REQUESTS, "answers are counted")
+
+
+def test_crowd(service):
+    """300 connections of one user: 256 stay, and others still get in."""
+    place = (service.host.split(":")[0], int(service.host.split(":")[1]))
+    context = multiprocessing.get_context("fork")
+    answers = context.SimpleQueue()
+    process = context.Process(target=crowd, args=(place, answers))
+    process.start()
+    times = polite(service, 2)
+    counts = collections.Counter(dict(answers.get()))
+    process.join()
+    same(dict(times.bad), {}, "what failed for the one who is no crowd")
+    same((counts["many", "held"], counts["many", "closed"]), (256, 44), f"connections: {counts}")
+    check(figures(service, "odcsfs_http_connections_refused_total") >= 44, "the refused are counted")
+
+
+def test_bad_json(service):
+    for text, depth in (("[" * 17 + "]" * 17, True), ('{"a":' * 17 + "1" + "}" * 17, True),
+                        ('{"source":' * 15 + "1" + "}" * 15, False)):
+        answer = service.call("POST", "/api/1/composes/", text)
+        same(answer.status, 400, "status of deep JSON")
+        same("deep" in answer.json["message"], depth, f"its words: {answer.json['message']}")
+
+
+def test_waits(service):
+    """64 long polls and followers for one client, the next one is told so; others may still follow."""
+    links = []
+    for _ in range(64):
+        link = http.client.HTTPConnection(service.host, timeout=10)
+        link.request("GET", "/api/1/events")
+        links.append((link, link.getresponse()))
+    same({answer.status for _, answer in links}, {200}, "followers")
+    same(service.call("GET", "/api/1/events").status, 429, "one follower too many")
+    same(service.call("GET", "/api/1/composes/").status, 200, "other requests of the same client")
+    same(figures(service, "odcsfs_http_waiting"), 64, "followers are counted")
+    for link, answer in links:
+        answer.close()
+        link.close()
+
+
+def main():
+    if os.geteuid() != 0:
+        skip("two users on one machine need root")
+    mount = os.path.exists("/dev/fuse")
+    if not mount:
+        print("   no /dev/fuse: without the mount")
+    with Service(f"repo.allowed={UNIVERSE}", mount=mount) as service:
+        number = service.call("POST", "/api/1/composes/", repo_spec(BASE, packages=["ed"])).json["id"]
+        service.wait_rest(number)
+        bound = float(os.environ.get("ODCSFS_BOUND", "2" if is_sanitized(service) else "0.5"))
+        for test in (test_bad_json, test_waits, test_crowd):
+            test(service)
+            print(f"ok {test.__name__}", flush=True)
+        test_flood(service, bound)
+        print("ok test_flood", flush=True)
+    end()
+
+
+main()
