@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* rest/answer.c: sending: JSON, errors in the one shape, small HTML pages, redirects.
+/* rest/answer.c: sending: JSON, errors in the one shape, redirects.
  *
  * An error is {"error": reason phrase, "message": words, "status": number} and a newline
- * (odcs-api.md 2.3), for every path of the server. */
+ * (odcs-api.md 2.3), for every path of the server; a page of its own (html.c) for those who ask for
+ * pages. */
 #include "rest/client.h"
+#include "rest/html.h"
 
 #include <stdarg.h>
 
@@ -82,6 +84,18 @@ struct MHD_Response *answer_charged(struct exchange *ex, char *bytes, size_t len
 	return answer_bytes(bytes, length, type);
 }
 
+void error_headers(const struct exchange *ex, unsigned int status, struct MHD_Response *response)
+{
+	char allow[64];
+
+	if (status == MHD_HTTP_TOO_MANY_REQUESTS || status == MHD_HTTP_SERVICE_UNAVAILABLE)
+		response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, "1");
+	if (status == MHD_HTTP_METHOD_NOT_ALLOWED) {
+		route_allow(ex, allow, sizeof(allow));
+		response_header(response, MHD_HTTP_HEADER_ALLOW, allow);
+	}
+}
+
 static int answer_json(struct exchange *ex, unsigned int status, json_t *json)
 {
 	json_auto_t *owned = json;
@@ -89,14 +103,7 @@ static int answer_json(struct exchange *ex, unsigned int status, json_t *json)
 	struct MHD_Response *response;
 
 	response = answer_bytes(line, line ? strlen(line) : 0, "application/json");
-	if (status == MHD_HTTP_TOO_MANY_REQUESTS || status == MHD_HTTP_SERVICE_UNAVAILABLE)
-		response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, "1");
-	if (status == MHD_HTTP_METHOD_NOT_ALLOWED) {
-		char allow[64];
-
-		route_allow(ex, allow, sizeof(allow));
-		response_header(response, MHD_HTTP_HEADER_ALLOW, allow);
-	}
+	error_headers(ex, status, response);
 	return answer_queue(ex, status, response);
 }
 
@@ -109,6 +116,8 @@ int answer_error(struct exchange *ex, unsigned int status, const char *format, .
 	va_start(arguments, format);
 	(void)vsnprintf(message, sizeof(message), format, arguments);
 	va_end(arguments);
+	if (page_wanted(ex))
+		return page_error(ex, status, message);
 	words = json_string(message);
 	if (!words) /* not UTF-8: a name that came in with the request */
 		words = json_string(MHD_get_reason_phrase_for(status));
@@ -170,52 +179,15 @@ int answer_text(struct exchange *ex, const char *type, struct text *body, enum c
 	return answer_queue(ex, MHD_HTTP_OK, response);
 }
 
-/* ---- HTML -------------------------------------------------------------- */
-
-void html_escape(struct text *ret, const char *string)
-{
-	for (const char *at = string; *at;) {
-		size_t plain = strcspn(at, "&<>\"'");
-
-		(void)text_add(ret, at, plain);
-		at += plain;
-		if (!*at)
-			break;
-		(void)text_addf(ret, "&#%d;", *at++);
-	}
-}
-
-void html_head(struct text *ret, const char *title)
-{
-	(void)text_adds(ret, "<!DOCTYPE html>\n<html lang=\"en\">\n<head><meta charset=\"utf-8\">"
-			     "<meta name=\"viewport\" content=\"width=device-width\"><title>");
-	html_escape(ret, title);
-	(void)text_adds(ret, "</title></head>\n<body>\n<h1>");
-	html_escape(ret, title);
-	(void)text_adds(ret, "</h1>\n");
-}
-
-int answer_html(struct exchange *ex, unsigned int status, struct text *body)
-{
-	size_t length;
-	struct MHD_Response *response;
-
-	(void)text_adds(body, "</body>\n</html>\n");
-	length = body->length;
-	response = answer_charged(ex, text_steal(body), length, "text/html; charset=utf-8");
-	response_header(response, "X-Content-Type-Options", "nosniff");
-	response_header(response, "Content-Security-Policy", "default-src 'none'");
-	return answer_queue(ex, status, response);
-}
-
 int answer_redirect(struct exchange *ex, unsigned int status, const char *location)
 {
 	struct text body = { 0 };
 	struct MHD_Response *response;
 	size_t length;
 
-	html_head(&body, "Moved");
-	(void)text_adds(&body, "<p><a href=\"");
+	(void)text_adds(&body,
+			"<!DOCTYPE html>\n<html lang=\"en\"><head><title>Moved</title></head>\n"
+			"<body><p><a href=\"");
 	html_escape(&body, location);
 	(void)text_adds(&body, "\">");
 	html_escape(&body, location);

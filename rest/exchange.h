@@ -50,6 +50,7 @@ struct route {
 		ROUTE_TREE,   /* path + anything; without the slash: 301 */
 	} form;
 	bool seed; /* answers in JSON_SEED, {"id": N} renews */
+	bool html; /* a page: GET is answered with HTML, also when something is wrong */
 	exchange_handler *get, *post, *patch, *remove;
 };
 
@@ -200,17 +201,16 @@ struct MHD_Response *answer_bytes(char *bytes, size_t length, const char *type);
 struct MHD_Response *answer_charged(struct exchange *ex, char *bytes, size_t length,
 				    const char *type);
 int answer_error(struct exchange *ex, unsigned int status, const char *format, ...) _printf_(3, 4);
+/** error_headers() - what an answer with that status must say beside its body */
+void error_headers(const struct exchange *ex, unsigned int status, struct MHD_Response *response);
 /** answer_failure() - what went wrong below; US is logged */
 int answer_failure(struct exchange *ex, const struct error *err);
-int answer_html(struct exchange *ex, unsigned int status, struct text *body); /* takes @body */
 int answer_redirect(struct exchange *ex, unsigned int status, const char *location);
 /** answer_compose() - the record as JSON; not from the cache */
 int answer_compose(struct exchange *ex, const struct compose *compose);
 enum cors { CORS_NO, CORS_ANY };
 int answer_text(struct exchange *ex, const char *type, struct text *body, enum cors cors); /* 200 */
 void response_header(struct MHD_Response *response, const char *name, const char *value);
-void html_escape(struct text *ret, const char *string);
-void html_head(struct text *ret, const char *title);
 
 /* ---- records.c: a compose as JSON, rendered once per change ------------ */
 
@@ -227,7 +227,7 @@ int record_answer(struct exchange *ex, struct record *record); /* takes the refe
 void record_unref(struct record *record);
 DEFINE_FREEP(struct record, record_unref)
 
-/* ---- composes.c, list.c, files.c, pages.c: handlers -------------------- */
+/* ---- composes.c, list.c, files.c, pages.c, page_….c: handlers ---------- */
 
 int compose_get(struct exchange *ex);
 int compose_post(struct exchange *ex);
@@ -236,6 +236,8 @@ int compose_delete(struct exchange *ex);
 int list_get(struct exchange *ex);
 int files_get(struct exchange *ex);
 int home_get(struct exchange *ex);
+int page_compose_get(struct exchange *ex);
+int api_get(struct exchange *ex);
 int icon_get(struct exchange *ex);
 int about_get(struct exchange *ex);
 int metrics_get(struct exchange *ex);

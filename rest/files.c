@@ -3,13 +3,13 @@
  *
  * Bytes are sent by the kernel from the file that holds them (sendfile), never through the mount:
  * a server that waits for itself would wait for ever. */
-#include "rest/exchange.h"
+#include "rest/files.h"
 #include "rest/listing.h"
 #include "rest/work.h"
 
 /* ---- open trees, kept until their compose changes ---------------------- */
 
-struct shown {
+struct rest_tree {
 	struct kept kept;
 	char *owner;
 	struct tree *tree;
@@ -17,19 +17,23 @@ struct shown {
 
 static void shown_free(struct kept *kept)
 {
-	struct shown *shown = (struct shown *)kept;
+	struct rest_tree *shown = (struct rest_tree *)kept;
 
 	tree_unref(shown->tree);
 	free(shown->owner);
 	free(shown);
 }
 
-static void shown_unref(struct shown *shown)
+void rest_tree_unref(struct rest_tree *shown)
 {
 	if (shown)
 		kept_unref(&shown->kept);
 }
-DEFINE_FREEP(struct shown, shown_unref)
+
+const struct tree *rest_tree_of(const struct rest_tree *shown)
+{
+	return shown->tree;
+}
 
 /* The record whose tree @compose shows: its own, or that of the compose it reuses. */
 static int tree_record(struct rest *rest, struct compose **compose, struct error *err)
@@ -48,9 +52,10 @@ static int tree_record(struct rest *rest, struct compose **compose, struct error
 	return 0;
 }
 
-static int shown_open(struct rest *rest, int64_t id, struct shown **ret, struct error *err)
+int rest_tree_open(struct rest *rest, int64_t id, struct rest_tree **ret, struct error *err)
 {
-	_cleanup_(shown_unrefp) struct shown *shown = (struct shown *)cache_get(rest->trees, id);
+	_cleanup_(rest_tree_unrefp) struct rest_tree *shown =
+		(struct rest_tree *)cache_get(rest->trees, id);
 	_cleanup_(compose_freep) struct compose *compose = NULL;
 	uint64_t seen = atomic_load(&rest->generation);
 	int r;
@@ -81,7 +86,8 @@ static int shown_open(struct rest *rest, int64_t id, struct shown **ret, struct 
 
 /* ---- paths ------------------------------------------------------------- */
 
-static int name_open(struct exchange *ex, const char *name, struct shown **ret, struct error *err)
+static int name_open(struct exchange *ex, const char *name, struct rest_tree **ret,
+		     struct error *err)
 {
 	const char *owner = NULL;
 	size_t length = 0;
@@ -89,10 +95,10 @@ static int name_open(struct exchange *ex, const char *name, struct shown **ret, 
 	int r = compose_name_parse(name, &id, &owner, &length);
 
 	if (r >= 0)
-		r = shown_open(ex->rest, id, ret, err);
+		r = rest_tree_open(ex->rest, id, ret, err);
 	if (r >= 0 && length &&
 	    (strlen((*ret)->owner) != length || strncasecmp((*ret)->owner, owner, length) != 0)) {
-		shown_unref(*ret);
+		rest_tree_unref(*ret);
 		*ret = NULL;
 		return -ENOENT;
 	}
@@ -130,7 +136,7 @@ static int failed(struct exchange *ex, int r, const struct error *err)
 	return err->code ? answer_failure(ex, err) : r;
 }
 
-static int node_answer(struct exchange *ex, struct shown *shown, const char *name,
+static int node_answer(struct exchange *ex, struct rest_tree *shown, const char *name,
 		       const char *below, bool slash)
 {
 	struct tree_node node;
@@ -151,7 +157,7 @@ static int node_answer(struct exchange *ex, struct shown *shown, const char *nam
 int files_get(struct exchange *ex)
 {
 	_cleanup_(freep) char *path = malloc(strlen(ex->rest_path) + 1);
-	_cleanup_(shown_unrefp) struct shown *shown = NULL;
+	_cleanup_(rest_tree_unrefp) struct rest_tree *shown = NULL;
 	struct error err = { 0 };
 	char *below;
 	bool slash;

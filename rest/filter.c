@@ -62,10 +62,23 @@ static int order_parse(const char *text, struct compose_query *query)
 	return -EINVAL;
 }
 
-int filter_read(const struct exchange *ex, struct filter *ret)
+void filter_page(const struct exchange *ex, int64_t usual, int64_t *ret_page, int64_t *ret_per_page)
 {
 	const char *page = exchange_argument(ex, "page", true);
 	const char *per_page = exchange_argument(ex, "per_page", true);
+
+	if (!page || argument_number(page, ret_page) < 0 || *ret_page < 1)
+		*ret_page = 1;
+	if (!per_page || argument_number(per_page, ret_per_page) < 0)
+		*ret_per_page = usual;
+	if (*ret_per_page < 0)
+		*ret_per_page = 20;
+	if (*ret_per_page > REST_PAGE_MAX)
+		*ret_per_page = REST_PAGE_MAX;
+}
+
+int filter_read(const struct exchange *ex, struct filter *ret)
+{
 	const char *order = exchange_argument(ex, "order_by", true);
 	struct compose_query *query = &ret->query;
 
@@ -79,14 +92,7 @@ int filter_read(const struct exchange *ex, struct filter *ret)
 	number_filter(ex, "source_type", &query->source_type, &ret->nothing);
 	number_filter(ex, "koji_task_id", &query->koji_task_id, &ret->nothing);
 
-	if (!page || argument_number(page, &ret->page) < 0 || ret->page < 1)
-		ret->page = 1;
-	if (!per_page || argument_number(per_page, &ret->per_page) < 0)
-		ret->per_page = REST_PAGE_DEFAULT;
-	if (ret->per_page < 0)
-		ret->per_page = 20;
-	if (ret->per_page > REST_PAGE_MAX)
-		ret->per_page = REST_PAGE_MAX;
+	filter_page(ex, REST_PAGE_DEFAULT, &ret->page, &ret->per_page);
 	query->limit = ret->per_page;
 	if (__builtin_mul_overflow(ret->page - 1, ret->per_page, &query->offset))
 		query->offset = INT64_MAX;

@@ -13,5 +13,9 @@ struct filter {
 
 /** filter_read() - after exchange_arguments(); -EINVAL: an unknown order_by */
 int filter_read(const struct exchange *ex, struct filter *ret);
+/** filter_page() - which page, from 1, and how many rows it has, from 0 to REST_PAGE_MAX; @usual:
+ * when the query does not say */
+void filter_page(const struct exchange *ex, int64_t usual, int64_t *ret_page,
+		 int64_t *ret_per_page);
 /** filter_tail() - everything of the query but what belongs to the pages, as "&NAME=VALUE..." */
 void filter_tail(const struct exchange *ex, struct text *ret);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* rest/pages.c: the small answers: about, metrics, the page at /, its icon. */
-#include "rest/exchange.h"
+/* rest/pages.c: the small answers: about, metrics, what there is below /api/1/, the icon. */
+#include "rest/html.h"
 
 int about_get(struct exchange *ex)
 {
@@ -51,25 +51,25 @@ int icon_get(struct exchange *ex)
 	return answer_text(ex, "image/svg+xml", &body, CORS_NO);
 }
 
-int home_get(struct exchange *ex)
+int api_get(struct exchange *ex)
 {
 	static const struct {
 		const char *path, *what;
 	} places[] = {
-		{ "/composes/", "the trees of all live composes" },
-		{ "/api/1/composes/", "the records, newest first" },
-		{ "/api/1/about/", "how this service is set up" },
-		{ "/api/1/metrics/", "counters for Prometheus" },
-		{ "/api/1/events", "a stream of state changes" },
+		{ "composes/", "the records, newest first; POST makes a compose" },
+		{ "about/", "how this service is set up" },
+		{ "metrics/", "figures for Prometheus" },
+		{ "events", "a stream of state changes (server-sent events)" },
 	};
 	struct text body = { 0 };
 
-	html_head(&body, "odcsfs " ODCSFS_VERSION);
-	(void)text_adds(&body,
-			"<p>Repositories with just the packages that were asked for.</p>\n<ul>\n");
+	page_open(ex, &body, &(struct page){ .title = "API" });
+	(void)text_adds(&body, "<div class=\"headline\"><h1>API</h1></div>\n<p>Version 1 of the "
+			       "API of the On Demand Compose "
+			       "Service.</p>\n<div class=\"card\"><ul>\n");
 	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
-		(void)text_addf(&body, "<li><a href=\"%s%s\">%s</a>: %s</li>\n", ex->script,
+		(void)text_addf(&body, "<li><a href=\"%s\">/api/1/%s</a>: %s</li>\n",
 				places[i].path, places[i].path, places[i].what);
-	(void)text_adds(&body, "</ul>\n");
-	return answer_html(ex, MHD_HTTP_OK, &body);
+	(void)text_adds(&body, "</ul></div>\n");
+	return page_answer(ex, MHD_HTTP_OK, &body);
 }

@@ -30,6 +30,7 @@ struct rest_options {
 	const char *listen; /* "127.0.0.1:5005", "[::1]:5005", "localhost:0": port 0 picks one */
 	const char *public_url;	  /* of the tree, no trailing slash; NULL: http://HOST:PORT/composes
 				     of the listener */
+	const char *mountpoint;	  /* of the tree, for the words on pages; NULL or "": not mounted */
 	const char *auth_backend; /* "noauth" */
 	const struct strings *default_sigkeys; /* shown by about */
 	size_t body_limit;		       /* bytes of a request body */

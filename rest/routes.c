@@ -5,9 +5,10 @@
 #include "rest/work.h"
 
 static const struct route routes[] = {
-	{ "/", ROUTE_EXACT, .get = home_get },
+	{ "/", ROUTE_EXACT, .html = true, .get = home_get },
+	{ "/compose/", ROUTE_ID, .html = true, .get = page_compose_get },
 	{ "/favicon.ico", ROUTE_EXACT, .get = icon_get },
-	{ "/api/1/", ROUTE_PLAIN, .get = home_get },
+	{ "/api/1/", ROUTE_PLAIN, .get = api_get },
 	{ "/api/1/composes/", ROUTE_PLAIN, .get = list_get, .post = compose_post },
 	{ "/api/1/composes/", ROUTE_ID, .get = compose_get, .patch = compose_patch,
 	  .remove = compose_delete },

@@ -143,6 +143,8 @@ static void add_headers(struct MHD_Response *response, const struct tree_node *n
 
 	response_header(response, MHD_HTTP_HEADER_ACCEPT_RANGES, "bytes");
 	response_header(response, "X-Content-Type-Options", "nosniff");
+	/* what a source delivered must not act as a page of ours */
+	response_header(response, "Content-Security-Policy", "default-src 'none'; sandbox");
 	if (node->live) {
 		response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-store");
 		return;

@@ -176,7 +176,8 @@ enum compose_order {
 struct compose_query {
 	const char *owner, *source, *pungi_compose_id, *compose_type, *label;
 	int64_t state, source_type, koji_task_id;
-	int64_t after_id; /* only ids greater than this; 0 for all */
+	int64_t after_id;  /* only ids greater than this; 0 for all */
+	int64_t reused_id; /* only those that show the tree of that one; 0 for all */
 	enum compose_order order;
 	bool descending;
 	int64_t offset, limit; /* limit -1: no limit */

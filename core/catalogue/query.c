@@ -103,7 +103,7 @@ int catalogue_tally(struct catalogue *catalogue, struct compose_tally *ret, stru
 
 /* ---- lists of composes ------------------------------------------------- */
 
-#define QUERY_VALUES_MAX 14
+#define QUERY_VALUES_MAX 15
 
 static const char *const order_columns[] = {
 	[ORDER_ID] = "id",
@@ -187,6 +187,8 @@ static void begin_sql(struct list *list, const char *head)
 	}
 	if (query->after_id > 0)
 		add_condition(list, "c.id >", INTEGER(query->after_id));
+	if (query->reused_id > 0) /* the second half is what its index asks for */
+		add_condition(list, "c.reused_id > 0 AND c.reused_id =", INTEGER(query->reused_id));
 }
 
 static int list_count(struct list *list, struct connection *reader, int64_t *ret, struct error *err)
@@ -194,7 +196,7 @@ static int list_count(struct list *list, struct connection *reader, int64_t *ret
 	const struct compose_query *query = list->query;
 	bool counted = !query->owner && !query->source && !query->pungi_compose_id &&
 		       !query->compose_type && !query->label && query->koji_task_id == -1 &&
-		       query->after_id <= 0;
+		       query->after_id <= 0 && query->reused_id <= 0;
 
 	/* a hurt tally must not make the sum overflow, which would be an error of the whole list */
 	begin_sql(list,

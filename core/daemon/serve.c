@@ -330,6 +330,7 @@ static int start_http(struct daemon *daemon, struct error *err)
 		.rules = &daemon->rest_rules,
 		.listen = config->listen,
 		.public_url = daemon->public_url[0] ? daemon->public_url : NULL,
+		.mountpoint = config->mountpoint,
 		.auth_backend = config->auth_backend,
 		.default_sigkeys = &daemon->none,
 		.body_limit = (size_t)config->limit_body,

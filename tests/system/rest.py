@@ -60,7 +60,7 @@ def check_paths(server):
     case("GET in absolute form", 200, server.get(f"{server.url}/api/1/about/").status)
     answer = server.get("/")
     case("home page", (200, "text/html; charset=utf-8", True),
-         (answer.status, answer["Content-Type"], b'href="/api/1/composes/"' in answer.body))
+         (answer.status, answer["Content-Type"], b'href="./api/1/"' in answer.body))
     case("/api/1/", 200, server.get("/api/1/").status)
     case("favicon", 200, server.get("/favicon.ico").status)
 

@@ -146,7 +146,7 @@ def check_listing(server, number, tree):
         case(f"listing: {link} leads somewhere", 200,
              server.get(f"{tree}/{OS}/repodata/{link[2:]}").status)
     body = server.get(f"{tree}/{OS}/Packages/f/").body
-    case("listing: size", True, b">300007<" in body)
+    case("listing: size", True, b'title="300,007 bytes"' in body)
     case("listing of composes", True,
          f"odcs-{number}/" in [text for _, text in links("/composes/")])
     case("listing: HEAD", (200, b""),

@@ -140,6 +140,8 @@ static bool matches(const struct compose *compose, const struct compose_query *q
 		return false;
 	if (query->koji_task_id != -1)
 		return false; /* none has one */
+	if (query->reused_id > 0 && compose->reused_id != query->reused_id)
+		return false;
 	return (query->state == -1 || query->state == compose->state) &&
 	       (query->source_type == -1 || query->source_type == compose->spec->source_type) &&
 	       compose->id > query->after_id;
@@ -444,6 +446,7 @@ static void ask_filters(struct catalogue *catalogue)
 		{ .state = 2, .source_type = -1, .koji_task_id = -1 },
 		{ .state = -1, .source_type = 1, .koji_task_id = -1 },
 		{ .state = -1, .source_type = -1, .koji_task_id = 5 },
+		{ .state = -1, .source_type = -1, .koji_task_id = -1, .reused_id = 1 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(filters); i++) {
@@ -452,6 +455,8 @@ static void ask_filters(struct catalogue *catalogue)
 		query.descending = true;
 		query.limit = 10;
 		CHECK_INT(catalogue_query(catalogue, &query, test_count, &count, &total, NULL), 0);
+		if (query.reused_id)
+			CHECK_INT(total, 1);
 	}
 }
 
