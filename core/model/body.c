@@ -85,35 +85,26 @@ char *judge_repr(struct judge *judge, const json_t *value)
 
 /* ---- odcs-api.md 2.7 --------------------------------------------------- */
 
-static const char *const list_members[] = { "builds",	       "multilib_method",
-					    "packages",	       "scratch_build_tasks",
-					    "scratch_modules", "sigkeys",
-					    "modules" };
-static const char *const string_members[] = { "base_module_br_name", "base_module_br_stream",
-					      "compose_type",	     "label",
-					      "target_dir",	     "type" };
-static const char *const integer_members[] = { "seconds_to_live", "koji_event",
-					       "base_module_br_stream_version_lte",
-					       "base_module_br_stream_version_gte" };
-
-static bool is_one_of(const char *key, const char *const *words, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		if (!strcmp(key, words[i]))
-			return true;
-	return false;
-}
-
 /* NULL when @value has the type that the member's name asks for, or the name asks for none */
 static const char *wanted_type(const char *key, const json_t *value)
 {
-	if (is_one_of(key, list_members, ARRAY_SIZE(list_members)))
+	const struct member *member = member_find(body_members, key);
+
+	if (!member)
+		member = member_find(source_members, key);
+	if (!member || !member->everywhere)
+		return NULL;
+	switch (member->kind) {
+	case MEMBER_LIST:
 		return json_is_array(value) ? NULL : "a list";
-	if (is_one_of(key, string_members, ARRAY_SIZE(string_members)))
+	case MEMBER_STRING:
+	case MEMBER_TYPE:
 		return json_is_string(value) ? NULL : "a string";
-	if (is_one_of(key, integer_members, ARRAY_SIZE(integer_members)))
+	case MEMBER_INTEGER:
 		return json_is_integer(value) || json_is_boolean(value) ? NULL : "an integer";
-	return NULL;
+	default:
+		return NULL;
+	}
 }
 
 bool body_said(const char *key, const json_t *value)
@@ -121,13 +112,15 @@ bool body_said(const char *key, const json_t *value)
 	return json_is_null(value) || wanted_type(key, value);
 }
 
+const char body_signs[] = " -/_.:#+?$~^,";
+
 /* Python's isalnum(), as near as C's locale comes: letters and decimal digits are the same; signs
  * like U+00BD are refused, and the vowel signs of some scripts allowed. */
 static bool character_allowed(struct judge *judge, int32_t code)
 {
 	if (code < 0x80)
 		return (code >= '0' && code <= '9') || (code >= 'a' && code <= 'z') ||
-		       (code >= 'A' && code <= 'Z') || (code && strchr(" -/_.:#+?$~^,", code));
+		       (code >= 'A' && code <= 'Z') || (code && strchr(body_signs, code));
 	return judge_locale(judge) && iswalnum_l((wint_t)code, judge_locale(judge));
 }
 
@@ -175,8 +168,9 @@ static void judge_value(struct judge *judge, const char *key, const json_t *valu
 				  SPEC_MAX_STRING);
 		else if (!package && !string_allowed(judge, json_string_value(value)))
 			judge_say(judge, -EINVAL, path,
-				  "Only alphanumerical characters and ' -/_.:#+?$~^,' characters "
-				  "are allowed in ODCS input variables");
+				  "Only alphanumerical characters and '%s' characters are allowed "
+				  "in ODCS input variables",
+				  body_signs);
 		break;
 	case JSON_NULL:
 		judge_say(judge, -EINVAL, path,

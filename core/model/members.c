@@ -5,30 +5,57 @@
  * A reader says what is wrong with a member once, and then takes it as absent. */
 #include "core/model/private.h"
 
-static const char *const body_members[] = {
-	"source",	   "flags",	      "results",	 "arches",
-	"multilib_arches", "multilib_method", "lookaside_repos", "label",
-	"compose_type",	   "target_dir",      "seconds_to_live", "seconds-to-live",
+const struct member body_members[] = {
+	{ "source", MEMBER_SOURCE, .meaning = "What the packages are taken from." },
+	{ "flags", MEMBER_LIST, .words = flag_words },
+	{ "results", MEMBER_LIST, .words = result_words,
+	  .meaning = "Kinds of results; a repository is always made." },
+	{ "arches", MEMBER_LIST, .most = SPEC_MAX_ARCHES,
+	  .meaning = "A repository is made for each; default: the site's." },
+	{ "multilib_arches", MEMBER_LIST, .most = SPEC_MAX_ARCHES },
+	{ "multilib_method", MEMBER_LIST, .words = multilib_words, .everywhere = true },
+	{ "lookaside_repos", MEMBER_LIST,
+	  .meaning = "Repositories that satisfy requirements without being copied." },
+	{ "label", MEMBER_STRING, .everywhere = true, .meaning = "Such as RC-1.0." },
+	{ "compose_type", MEMBER_STRING, .everywhere = true,
+	  .meaning = "test (default), ci, nightly, production or development." },
+	{ "target_dir", MEMBER_STRING, .everywhere = true },
+	{ "seconds_to_live", MEMBER_INTEGER, .everywhere = true,
+	  .meaning = "Counted from the moment it is done; default and most: the site's." },
+	{ "seconds-to-live", MEMBER_SECONDS, .meaning = "The same in the words of 2017." },
+	{ NULL },
 };
 
-static const char *const source_members[] = {
-	"type",
-	"source",
-	"packages",
-	"builds",
-	"sigkeys",
-	"koji_event",
-	"modular_koji_tags",
-	"module_defaults_url",
-	"module_defaults_commit",
-	"scratch_modules",
-	"modules",
-	"scratch_build_tasks",
-	"base_module_br_name",
-	"base_module_br_stream",
-	"base_module_br_stream_version_lte",
-	"base_module_br_stream_version_gte",
+const struct member source_members[] = {
+	{ "type", MEMBER_TYPE, .everywhere = true },
+	{ "source", MEMBER_STRING,
+	  .meaning = "Words separated by blanks: a tag, modules, repositories; empty for builds." },
+	{ "packages", MEMBER_LIST, .everywhere = true, .most = SPEC_MAX_PACKAGES,
+	  .meaning = "RPM names, NAME.ARCH or NEVRAs; without them everything." },
+	{ "builds", MEMBER_LIST, .everywhere = true, .meaning = "NVRs." },
+	{ "sigkeys", MEMBER_LIST, .everywhere = true },
+	{ "koji_event", MEMBER_INTEGER, .everywhere = true },
+	{ "modular_koji_tags", MEMBER_LIST },
+	{ "module_defaults_url", MEMBER_STRING,
+	  .meaning = "Together with module_defaults_commit." },
+	{ "module_defaults_commit", MEMBER_STRING },
+	{ "scratch_modules", MEMBER_LIST, .everywhere = true },
+	{ "modules", MEMBER_LIST, .everywhere = true },
+	{ "scratch_build_tasks", MEMBER_LIST, .everywhere = true },
+	{ "base_module_br_name", MEMBER_STRING, .everywhere = true },
+	{ "base_module_br_stream", MEMBER_STRING, .everywhere = true },
+	{ "base_module_br_stream_version_lte", MEMBER_INTEGER, .everywhere = true },
+	{ "base_module_br_stream_version_gte", MEMBER_INTEGER, .everywhere = true },
+	{ NULL },
 };
+
+const struct member *member_find(const struct member *members, const char *key)
+{
+	for (; members->name; members++)
+		if (!strcmp(members->name, key))
+			return members;
+	return NULL;
+}
 
 bool reader_is_flat(const struct reader *reader)
 {
@@ -36,6 +63,15 @@ bool reader_is_flat(const struct reader *reader)
 }
 
 /* ---- members that nobody knows (tree.md 2.4) --------------------------- */
+
+static size_t add_names(const struct member *members, const char **ret)
+{
+	size_t count = 0;
+
+	for (; members->name; members++)
+		ret[count++] = members->name;
+	return count;
+}
 
 static bool is_known(const char *key, const char *const *known, size_t count)
 {
@@ -58,10 +94,10 @@ static void refuse_unknown(struct reader *reader, const json_t *object, const ch
 			continue;
 		(void)snprintf(field, sizeof(field), "%s%s", prefix, key);
 		nearest = nearest_word(key, known, count);
-		if (!*prefix && is_known(key, source_members, ARRAY_SIZE(source_members)))
+		if (!*prefix && member_find(source_members, key))
 			judge_say(&reader->judge, -EINVAL, field,
 				  "unknown member here; it belongs into \"source\"");
-		else if (*prefix && is_known(key, body_members, ARRAY_SIZE(body_members)))
+		else if (*prefix && member_find(body_members, key))
 			judge_say(&reader->judge, -EINVAL, field,
 				  "unknown member here; it belongs beside \"source\"");
 		else if (nearest)
@@ -74,18 +110,21 @@ static void refuse_unknown(struct reader *reader, const json_t *object, const ch
 
 void read_known_members(struct reader *reader)
 {
-	const char *known[ARRAY_SIZE(body_members) + ARRAY_SIZE(source_members) + 1];
-	size_t count = ARRAY_SIZE(body_members);
+	const char *known[MEMBERS_MAX];
+	size_t count;
 
-	memcpy(known, body_members, sizeof(body_members));
 	if (reader_is_flat(reader)) {
-		memcpy(known + count, source_members + 1, sizeof(source_members) - sizeof(*known));
-		count += ARRAY_SIZE(source_members) - 1; /* without "type" */
+		count = add_names(body_members, known);
+		count += add_names(source_members + 1, known + count); /* without "type" */
 		known[count++] = "source_type";
-	} else if (json_is_object(reader->source)) {
-		refuse_unknown(reader, reader->source, "source.", source_members,
-			       ARRAY_SIZE(source_members));
+		refuse_unknown(reader, reader->body, "", known, count);
+		return;
 	}
+	if (json_is_object(reader->source)) {
+		count = add_names(source_members, known);
+		refuse_unknown(reader, reader->source, "source.", known, count);
+	}
+	count = add_names(body_members, known);
 	refuse_unknown(reader, reader->body, "", known, count);
 }
 

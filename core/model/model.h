@@ -216,6 +216,18 @@ json_t *compose_to_json(const struct compose *compose, const char *public_url, e
 /** json_line() - sorted keys, compact, ASCII, newline at the end: malloc'ed; NULL when out of memory */
 char *json_line(const json_t *json);
 
+enum schema {
+	SCHEMA_REQUEST,	 /* POST, members of the source in "source" */
+	SCHEMA_FLAT,	 /* POST, all beside each other, as in June 2017 */
+	SCHEMA_RENEW_ID, /* POST in the seed's words: {"id": N} */
+	SCHEMA_RENEWAL,	 /* PATCH */
+	SCHEMA_COMPOSE,	 /* compose_to_json() */
+	SCHEMA_COMPOSE_SEED,
+};
+/** schema_json() - what is read or shown, in the schema language of OpenAPI 3.0, out of the tables
+ * that read it; @rules: for the site's words and limits. New reference, or NULL when out of memory */
+json_t *schema_json(enum schema schema, const struct spec_rules *rules);
+
 /* Texts of a compose that carry its id (odcs-api.md 7); appended to @ret; 0 or -ENOMEM. The id is
  * compose_tree_id(): a reused tree names the compose that made it. */
 

@@ -99,6 +99,33 @@ struct reader {
 	struct spec *spec;
 };
 
+/** struct member - what may stand in a request: judged, read and documented by this table
+ * @everywhere: odcs-api.md 2.7 a to c: a member of that name has that type at any depth
+ * @words:      of a list's elements; NULL: any
+ * @most:       elements of a list; 0: SPEC_MAX_WORDS */
+struct member {
+	const char *name;
+	enum member_kind {
+		MEMBER_STRING,
+		MEMBER_TYPE,	/* a source type's name */
+		MEMBER_INTEGER,
+		MEMBER_SECONDS, /* whatever Python's int() takes */
+		MEMBER_LIST,	/* of strings */
+		MEMBER_SOURCE,	/* the object with source_members, in the flat form the string */
+	} kind;
+	bool everywhere;
+	const struct named_bit *words;
+	size_t most;
+	const char *meaning;
+};
+
+#define MEMBERS_MAX 32 /* at least as many as there are in both tables, and source_type */
+extern const struct member body_members[], source_members[]; /* "type" is the first of these */
+const struct member *member_find(const struct member *members, const char *key);
+
+/** body_signs - what a string may hold beside letters and digits */
+extern const char body_signs[];
+
 bool reader_is_flat(const struct reader *reader);
 /** reader_field() - the name of member @key of @object in messages */
 void reader_field(const struct reader *reader, const json_t *object, const char *key,

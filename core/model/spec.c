@@ -254,9 +254,9 @@ static void say_unknown(struct reader *reader, const char *key, const char *what
 		  nearest ? "; did you mean \"" : "", nearest ? nearest : "", nearest ? "\"?" : "");
 }
 
-static int read_bits(struct reader *reader, const char *key, const char *what,
-		     const struct named_bit *words)
+static int read_bits(struct reader *reader, const char *key, const char *what)
 {
+	const struct named_bit *words = member_find(body_members, key)->words;
 	const json_t *list = read_list(reader, reader->body, key, SPEC_MAX_WORDS);
 	json_t *element;
 	int bits = 0;
@@ -395,10 +395,9 @@ static void read_request(struct reader *reader)
 	read_source(reader);
 	read_packages(reader);
 	spec->seconds_to_live = lifetime_judge(&reader->judge, reader->body, reader->rules);
-	spec->flags = read_bits(reader, "flags", "flag", flag_words);
-	spec->results = read_bits(reader, "results", "result", result_words) | RESULT_REPOSITORY;
-	spec->multilib_method =
-		read_bits(reader, "multilib_method", "multilib method", multilib_words);
+	spec->flags = read_bits(reader, "flags", "flag");
+	spec->results = read_bits(reader, "results", "result") | RESULT_REPOSITORY;
+	spec->multilib_method = read_bits(reader, "multilib_method", "multilib method");
 	read_module_defaults(reader);
 	read_target_dir(reader);
 	read_arches(reader);
