@@ -1,26 +1,79 @@
 /* SPDX-License-Identifier: MIT */
 /* rest/account.c: who is asking.
  *
- * One row per value of options.auth_backend; a further backend is a function and a row. */
+ * One row per value of options.auth_backend; a further backend is a function and a row. A client of
+ * the unix socket is a user of this machine with every backend. Asked before a body is read, for
+ * those that write; who only reads may be anybody. */
 #include "rest/exchange.h"
 #include "rest/peer.h"
+#include "rest/proxies.h"
+#include "rest/tls.h"
 
+#include <ctype.h>
 #include <pwd.h>
 
-/* The user of this machine who sits at the other end; -EREMOTE when nobody does. */
-static int peer_of(const struct exchange *ex, uint32_t *ret_uid)
+#define NAME_MAX_BYTES 255 /* of a user: it becomes the owner of composes */
+
+void account_done(struct account *account)
+{
+	free(account->text);
+	strings_done(&account->groups);
+	*account = (struct account){ 0 };
+}
+
+static void account_name(struct account *account, char *name)
+{
+	account->text = name;
+	account->owner = account->name = account->asker.name = name;
+	account->asker.groups = &account->groups;
+}
+
+/* What can be the name of somebody: text without control characters, not too long. */
+static bool good_name(const char *name)
+{
+	json_auto_t *text = json_string(name);
+
+	if (!text || !*name || strlen(name) > NAME_MAX_BYTES)
+		return false;
+	for (const char *at = name; *at; at++)
+		if (iscntrl((unsigned char)*at))
+			return false;
+	return true;
+}
+
+/* ---- who is at the other end --------------------------------------------- */
+
+/* struct peer - @address or, over the unix socket, @uid and @gid */
+struct peer {
+	const struct sockaddr *address;
+	struct sockaddr_storage server;
+	bool local;
+	uint32_t uid, gid;
+};
+
+/* Nothing in @ret where libmicrohttpd does not know. */
+static void peer_find(const struct exchange *ex, struct peer *ret)
 {
 	const union MHD_ConnectionInfo *client =
 		MHD_get_connection_info(ex->connection, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
 	const union MHD_ConnectionInfo *fd =
 		MHD_get_connection_info(ex->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
-	struct sockaddr_storage server;
-	socklen_t length = sizeof(server);
+	struct ucred credentials;
+	socklen_t length = sizeof(ret->server);
 
-	if (!client || !client->client_addr || !fd ||
-	    getsockname(fd->connect_fd, (struct sockaddr *)&server, &length) < 0)
-		return -EREMOTE;
-	return peer_uid(client->client_addr, (struct sockaddr *)&server, ret_uid);
+	*ret = (struct peer){ 0 };
+	if (!fd || getsockname(fd->connect_fd, (struct sockaddr *)&ret->server, &length) < 0)
+		return;
+	if (ret->server.ss_family != AF_UNIX) {
+		ret->address = client ? client->client_addr : NULL;
+		return;
+	}
+	length = sizeof(credentials);
+	if (getsockopt(fd->connect_fd, SOL_SOCKET, SO_PEERCRED, &credentials, &length) < 0)
+		return;
+	ret->local = true;
+	ret->uid = credentials.uid;
+	ret->gid = credentials.gid;
 }
 
 /* A host name under which somebody at this machine would call it. A browser that was led here by a
@@ -48,8 +101,6 @@ static bool speaks_for_himself(const struct exchange *ex)
 		"X-Real-IP",	   "Forwarded",	       "Via",		"Origin"
 	};
 
-	if (!host_is_local(exchange_header(ex, MHD_HTTP_HEADER_HOST)))
-		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(foreign); i++)
 		if (exchange_header(ex, foreign[i]))
 			return false;
@@ -59,46 +110,218 @@ static bool speaks_for_himself(const struct exchange *ex)
 void account_locate(const struct exchange *ex, struct account *account)
 {
 	struct passwd entry, *found = NULL;
+	struct peer peer;
 	char buffer[4096];
 	uint32_t uid;
 
-	if (!speaks_for_himself(ex) || peer_of(ex, &uid) < 0)
+	if (account->asker.local || account->proxied || !speaks_for_himself(ex) ||
+	    !host_is_local(exchange_header(ex, MHD_HTTP_HEADER_HOST)))
 		return;
-	account->local = true;
-	account->uid = uid;
+	peer_find(ex, &peer);
+	if (!peer.address ||
+	    peer_uid(peer.address, (const struct sockaddr *)&peer.server, &uid) < 0)
+		return;
+	account->asker.local = true;
+	account->asker.uid = uid;
 	if (getpwuid_r(uid, &entry, buffer, sizeof(buffer), &found) == 0 && found)
-		account->gid = found->pw_gid;
+		account->asker.gid = found->pw_gid;
 }
 
-static int noauth_account(const struct exchange *ex, struct account *ret, struct error *err)
+/* ---- backends ------------------------------------------------------------ */
+
+/* The user at the other end of the unix socket. */
+static int local_account(const struct exchange *ex, const struct peer *peer, struct account *ret,
+			 struct error *err)
 {
-	*ret = (struct account){ .owner = "unknown",
-				 .name = "anonymous",
-				 .uid = REST_UID,
-				 .gid = REST_UID,
-				 .admin = true };
+	const struct rest_options *options = &ex->rest->options;
+	char *name = NULL;
+	int r;
+
+	if (options->user_name)
+		r = options->user_name(options->user_name_data, peer->uid, peer->gid, &name, err);
+	else
+		r = asprintf(&name, "%" PRIu32, peer->uid) < 0 ? error_oom(err) : 0;
+	if (r < 0)
+		return r;
+	account_name(ret, name);
+	ret->asker.by_uid = ret->asker.local = true;
+	ret->asker.uid = peer->uid;
+	ret->asker.gid = peer->gid;
 	return 0;
+}
+
+static int noauth_account(const struct exchange *ex, const struct peer *peer, struct account *ret,
+			  struct error *err)
+{
+	ret->owner = "unknown";
+	ret->name = "anonymous";
+	return 0;
+}
+
+static int ssl_account(const struct exchange *ex, const struct peer *peer, struct account *ret,
+		       struct error *err)
+{
+	char *name = NULL;
+	int r = tls_client_name(ex->connection, &name, err);
+
+	if (r < 0)
+		return r;
+	account_name(ret, name);
+	return good_name(name) ? 0 : error_set(err, -EPERM, BLAME_REQUEST, NULL, TLS_NO_NAME);
+}
+
+/* What the headers of one meaning say. A proxy that adds its own beside a client's has not decided
+ * who it is. */
+struct told {
+	const char *const *names; /* of headers, ended by NULL */
+	const char *value;	  /* NULL: there is none */
+	bool several;
+};
+
+static enum MHD_Result told_one(void *data, enum MHD_ValueKind kind, const char *name,
+				const char *value)
+{
+	struct told *told = data;
+
+	for (size_t i = 0; told->names[i]; i++) {
+		if (strcasecmp(told->names[i], name) != 0)
+			continue;
+		if (!value)
+			value = "";
+		told->several |= told->value && strcmp(told->value, value) != 0;
+		told->value = value;
+	}
+	return MHD_YES;
+}
+
+static struct told told_users(const struct exchange *ex)
+{
+	static const char *const names[] = { "Remote-User", "X-Remote-User", NULL };
+	struct told told = { names };
+
+	(void)MHD_get_connection_values(ex->connection, MHD_HEADER_KIND, told_one, &told);
+	return told;
+}
+
+static struct told told_groups(const struct exchange *ex)
+{
+	static const char *const names[] = { "X-Remote-Groups", NULL };
+	struct told told = { names };
+
+	(void)MHD_get_connection_values(ex->connection, MHD_HEADER_KIND, told_one, &told);
+	return told;
+}
+
+static int nobody(struct error *err, const char *words)
+{
+	return error_set(err, -EPERM, BLAME_REQUEST, NULL, "REMOTE_USER %s", words);
+}
+
+static int proxied_account(const struct exchange *ex, struct account *ret, struct error *err)
+{
+	struct told user = told_users(ex), groups = told_groups(ex);
+	_cleanup_(freep) char *list = NULL;
+	char *name;
+
+	if (!user.value || !*user.value)
+		return nobody(err, "is not present in request.");
+	if (user.several || groups.several)
+		return nobody(err,
+			      "is not clear: several headers of a proxy contradict each other.");
+	if (!good_name(user.value))
+		return nobody(err, "is no name of a user.");
+	name = strdup(user.value);
+	if (!name)
+		return error_oom(err);
+	account_name(ret, name);
+	ret->proxied = true;
+	list = strdup(groups.value ? groups.value : "");
+	for (char *at = list; at && (at = strpbrk(at, ",\t"));)
+		*at = ' ';
+	return !list || strings_split(&ret->groups, list, ' ') < 0 ? error_oom(err) : 0;
+}
+
+/* Root may speak for anybody over the unix socket. */
+static int proxy_account(const struct exchange *ex, const struct peer *peer, struct account *ret,
+			 struct error *err)
+{
+	const struct proxies *proxies = ex->rest->proxies;
+
+	if (peer->local ? !peer->uid || proxies_have_uid(proxies, peer->uid)
+			: peer->address && proxies_have_address(proxies, peer->address))
+		return proxied_account(ex, ret, err);
+	return nobody(err, "is not present in request.");
 }
 
 static const struct backend {
 	const char *name;
-	int (*account)(const struct exchange *ex, struct account *ret, struct error *err);
+	int (*account)(const struct exchange *ex, const struct peer *peer, struct account *ret,
+		       struct error *err);
 } backends[] = {
 	{ "noauth", noauth_account },
+	{ "proxy", proxy_account },
+	{ "ssl", ssl_account },
 };
 
-bool account_backend_known(const char *name)
+static const struct backend *backend_find(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(backends); i++)
 		if (!strcmp(backends[i].name, name))
-			return true;
-	return false;
+			return &backends[i];
+	return NULL;
+}
+
+bool account_backend_known(const char *name)
+{
+	return backend_find(name);
+}
+
+/* Is it a user of this machine in person? Who is listed as a proxy never is, and root is not while
+ * he says for whom he speaks. */
+static bool in_person(const struct exchange *ex, const struct peer *peer)
+{
+	const struct proxies *proxies = ex->rest->proxies;
+
+	if (!peer->local || !speaks_for_himself(ex))
+		return false;
+	return !proxies ||
+	       (!proxies_have_uid(proxies, peer->uid) && (peer->uid || !told_users(ex).value));
 }
 
 int account_of(const struct exchange *ex, struct account *ret, struct error *err)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(backends); i++)
-		if (!strcmp(backends[i].name, ex->rest->options.auth_backend))
-			return backends[i].account(ex, ret, err);
-	return error_set(err, -EPERM, BLAME_REQUEST, NULL, "No authentication backend.");
+	const struct backend *backend = backend_find(ex->rest->options.auth_backend);
+	struct peer peer;
+
+	ret->asker.uid = ret->asker.gid = UID_NOBODY;
+	peer_find(ex, &peer);
+	if (in_person(ex, &peer))
+		return local_account(ex, &peer, ret, err);
+	return backend->account(ex, &peer, ret, err);
+}
+
+/* ---- roles --------------------------------------------------------------- */
+
+int account_role(const struct exchange *ex, enum role role, struct error *err)
+{
+	const struct gate *gate = ex->rest->options.gate;
+
+	return gate ? gate->role(gate->data, &ex->account.asker, role, err) : 0;
+}
+
+int account_limits(const struct exchange *ex, const struct spec *spec,
+		   const struct compose *compose, struct error *err)
+{
+	const struct gate *gate = ex->rest->options.gate;
+
+	return gate ? gate->limits(gate->data, &ex->account.asker, spec, compose, err) : 0;
+}
+
+int64_t account_live_limit(const struct exchange *ex)
+{
+	int64_t limit = ex->rest->options.live_composes_per_user;
+
+	return limit > 0 && ex->rest->options.gate && account_role(ex, ROLE_ADMIN, NULL) == 0
+		       ? 0
+		       : limit;
 }

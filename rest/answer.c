@@ -126,8 +126,7 @@ int answer_error(struct exchange *ex, unsigned int status, const char *format, .
 				     "message", words, "status", (int)status));
 }
 
-/* The status for what went wrong below. */
-static unsigned int failure_status(const struct error *err)
+unsigned int failure_status(const struct error *err)
 {
 	switch (err->code) {
 	case -EFBIG:

@@ -67,7 +67,7 @@ int compose_get(struct exchange *ex)
 
 /* ---- POST -------------------------------------------------------------- */
 
-/* Judge the rights and limits, then commit. @text: what is kept as the request's own words */
+/* Judge the rights to the source, then commit. @text: what is kept as the request's own words */
 static int submit(struct exchange *ex, const struct spec *spec, const char *text, size_t length,
 		  const char *respin_of, struct compose **ret, struct error *err)
 {
@@ -79,16 +79,15 @@ static int submit(struct exchange *ex, const struct spec *spec, const char *text
 		.text = text,
 		.text_length = length,
 		.respin_of = respin_of,
-		.live_limit = options->live_composes_per_user,
+		.live_limit = account_live_limit(ex),
 	};
 	int64_t id;
 
 	account_locate(ex, account);
-	submission.uid = account->uid;
-	submission.gid = account->gid;
+	submission.uid = account->asker.uid;
+	submission.gid = account->asker.gid;
 	if (options->authorise) {
-		int r = options->authorise(options->authorise_data, account->owner, account->local,
-					   spec, err);
+		int r = options->authorise(options->authorise_data, &account->asker, spec, err);
 
 		if (r < 0)
 			return r;
@@ -121,7 +120,8 @@ int compose_post(struct exchange *ex)
 			return answer_failure(ex, &err);
 		return renew(ex, renew_id, body);
 	}
-	if (submit(ex, spec, ex->body.data, ex->body.length, NULL, &compose, &err) < 0)
+	if (account_limits(ex, spec, NULL, &err) < 0 ||
+	    submit(ex, spec, ex->body.data, ex->body.length, NULL, &compose, &err) < 0)
 		return answer_failure(ex, &err);
 	return answer_compose(ex, compose);
 }
@@ -262,6 +262,8 @@ static int renew_compose(struct exchange *ex, int64_t id, const json_t *body, st
 				 "No compose with id %" PRId64 " found", id);
 	if (r >= 0)
 		r = wishes_read(ex, body, &wishes, err);
+	if (r >= 0)
+		r = account_limits(ex, NULL, old, err);
 	if (r < 0)
 		return r;
 	r = -ESTALE;
@@ -342,7 +344,8 @@ int compose_delete(struct exchange *ex)
 	if (r < 0)
 		return answer_failure(ex, &err);
 	if (compose->state == STATE_WAIT) {
-		if (!account->admin && strcmp(account->owner, compose->owner) != 0)
+		if (strcmp(account->owner, compose->owner) != 0 &&
+		    account_role(ex, ROLE_ADMIN, &err) < 0)
 			return answer_error(ex, MHD_HTTP_FORBIDDEN,
 					    "Compose (id=%" PRId64 ") can not be canceled, it's "
 					    "owned by someone else.",
@@ -352,9 +355,8 @@ int compose_delete(struct exchange *ex)
 			return accepted(ex, "Compose", id, "canceled");
 		return r == -ESTALE ? not_removable(ex, id) : answer_failure(ex, &err);
 	}
-	if (!account->admin)
-		return answer_error(ex, MHD_HTTP_FORBIDDEN, "User %s is not in role admins.",
-				    account->name);
+	if (account_role(ex, ROLE_ADMIN, &err) < 0)
+		return answer_failure(ex, &err);
 	r = catalogue_delete(catalogue, id, account->name, &err);
 	if (r == -ESTALE)
 		return not_removable(ex, id);

@@ -7,6 +7,7 @@
  * closes the connection. */
 #pragma once
 
+#include "rest/listen.h"
 #include "rest/rest.h"
 
 #include <microhttpd.h>
@@ -22,10 +23,6 @@
 #define REST_WAIT_MAX 300    /* seconds of a long poll */
 #define REST_TICK_MS 5000    /* without a tick for so long nobody is left waiting */
 #define REST_WAITERS_MAX 512 /* long polls and followers of events at a time */
-
-/* The uid of a client that has no account on this machine: it must not be anybody who owns files.
- */
-#define REST_UID 65534
 
 enum method {
 	METHOD_GET = 1, /* HEAD too */
@@ -54,13 +51,14 @@ struct route {
 	exchange_handler *get, *post, *patch, *remove;
 };
 
-/** struct account - who is asking */
+/** struct account - who is asking; account_done() */
 struct account {
 	const char *owner; /* of what is submitted */
 	const char *name;  /* for "removed by" and "canceled by" */
-	uint32_t uid, gid;
-	bool admin;
-	bool local; /* sits at this machine, and no proxy speaks for another */
+	struct asker asker;
+	bool proxied; /* by the word of a proxy, who is the one at the other end */
+	char *text;
+	struct strings groups;
 };
 
 struct argument {
@@ -89,7 +87,8 @@ struct exchange {
 	int64_t time_begun_ms;
 	/* set by the checks before the body is read: the answer will be this error */
 	unsigned int refused;
-	char refused_message[256];
+	char refused_message[512];
+	bool early; /* it is given before the body has come in */
 	struct account account;	    /* of those that write; known before the body is read */
 	struct argument *arguments; /* after exchange_arguments() */
 	size_t argument_count;
@@ -126,7 +125,7 @@ struct rest {
 	struct rest_limits limits; /* with the defaults put in */
 	struct figures figures;
 	char *url, *public_url;
-	struct MHD_Daemon *daemons[2]; /* localhost has two addresses */
+	struct MHD_Daemon *daemons[LISTENERS_MAX + 1]; /* the last one may be the unix socket's */
 	unsigned int daemon_count;
 	size_t body_limit;
 	_Atomic unsigned int running; /* exchanges under way */
@@ -138,6 +137,10 @@ struct rest {
 	struct clients *clients;
 	struct waits *waits;
 	struct works *works;
+	struct lingers *lingers;
+	struct tls *tls;	 /* NULL: none */
+	struct proxies *proxies; /* NULL: nobody's headers about users count */
+	struct local_socket local;
 };
 
 /* ---- request.c: reading what was asked --------------------------------- */
@@ -174,11 +177,21 @@ int percent_decode(const char *from, size_t length, bool plus_is_space, char *to
 int path_decode(const char *raw, char *to, bool *ret_slash);
 /** percent_encode() - append @string, all but unreserved characters and those of @safe encoded */
 void percent_encode(struct text *ret, const char *string, const char *safe);
-/** account_of() - by options.auth_backend; 0, or -EPERM → 401, -EACCES → 403 with words */
-int account_of(const struct exchange *ex, struct account *ret, struct error *err); /* account.c */
+
+/* ---- account.c: who is asking ------------------------------------------ */
+
+/** account_of() - by the unix socket or options.auth_backend; 0, or -EPERM with words: nobody */
+int account_of(const struct exchange *ex, struct account *ret, struct error *err);
+void account_done(struct account *account);
 bool account_backend_known(const char *name);
-/** account_locate() - a user of this machine, speaking for himself: his uid, and @account->local */
+/** account_locate() - a user of this machine on a loopback connection, speaking for himself: his uid,
+ * and @account->asker.local */
 void account_locate(const struct exchange *ex, struct account *account);
+/* The judgement of options.gate about ex->account; without one everybody may everything. */
+int account_role(const struct exchange *ex, enum role role, struct error *err);
+int account_limits(const struct exchange *ex, const struct spec *spec,
+		   const struct compose *compose, struct error *err);
+int64_t account_live_limit(const struct exchange *ex); /* 0: none */
 
 /* ---- routes.c ---------------------------------------------------------- */
 
@@ -201,6 +214,7 @@ struct MHD_Response *answer_bytes(char *bytes, size_t length, const char *type);
 struct MHD_Response *answer_charged(struct exchange *ex, char *bytes, size_t length,
 				    const char *type);
 int answer_error(struct exchange *ex, unsigned int status, const char *format, ...) _printf_(3, 4);
+unsigned int failure_status(const struct error *err); /* for what went wrong below */
 /** error_headers() - what an answer with that status must say beside its body */
 void error_headers(const struct exchange *ex, unsigned int status, struct MHD_Response *response);
 /** answer_failure() - what went wrong below; US is logged */

@@ -101,7 +101,7 @@ static int localhost_listen(struct place *place, struct listeners *ret)
 }
 
 /* The host part of our own URL: of an address that means "all" the name of this machine. */
-static int url_print(const struct place *place, char **ret)
+static int url_print(const struct place *place, const char *scheme, char **ret)
 {
 	char name[256] = "localhost";
 	int r;
@@ -109,17 +109,18 @@ static int url_print(const struct place *place, char **ret)
 	if (!strcmp(place->host, "0.0.0.0") || !strcmp(place->host, "::")) {
 		(void)gethostname(name, sizeof(name) - 1);
 		name[sizeof(name) - 1] = '\0';
-		r = asprintf(ret, "http://%s:%u", name, place->port);
+		r = asprintf(ret, "%s://%s:%u", scheme, name, place->port);
 	} else if (place->both) {
-		r = asprintf(ret, "http://localhost:%u", place->port);
+		r = asprintf(ret, "%s://localhost:%u", scheme, place->port);
 	} else {
-		r = asprintf(ret, place->v6 ? "http://[%s]:%u" : "http://%s:%u", place->host,
+		r = asprintf(ret, place->v6 ? "%s://[%s]:%u" : "%s://%s:%u", scheme, place->host,
 			     place->port);
 	}
 	return r < 0 ? -ENOMEM : 0;
 }
 
-int listeners_open(const char *listen, struct listeners *ret, char **ret_url, struct error *err)
+int listeners_open(const char *listen, bool tls, struct listeners *ret, char **ret_url,
+		   struct error *err)
 {
 	struct listeners opened = LISTENERS_NONE;
 	struct place place;
@@ -137,7 +138,7 @@ int listeners_open(const char *listen, struct listeners *ret, char **ret_url, st
 	}
 	if (r < 0)
 		return error_errno(err, r, "cannot listen on %s", listen);
-	if (url_print(&place, &url) < 0) {
+	if (url_print(&place, tls ? "https" : "http", &url) < 0) {
 		listeners_close(&opened);
 		return error_oom(err);
 	}

@@ -17,8 +17,25 @@ struct listeners {
  * listeners_open() - bind and listen
  * @listen:  "127.0.0.1:5005", "[::1]:0", "localhost:0"; localhost is both loopback addresses where
  * the machine has both, under one port number
- * @ret_url: "http://HOST:PORT", malloc'ed
+ * @ret_url: "http://HOST:PORT", with @tls https, malloc'ed
  * @err:     -EADDRINUSE and the like name the address; -EINVAL (BLAME_REQUEST) when @listen has not
  *           that form */
-int listeners_open(const char *listen, struct listeners *ret, char **ret_url, struct error *err);
+int listeners_open(const char *listen, bool tls, struct listeners *ret, char **ret_url,
+		   struct error *err);
 void listeners_close(struct listeners *listeners);
+
+/** struct local_socket - a unix socket; its file goes with it, unless another one took its place */
+struct local_socket {
+	char *path;
+	uint64_t device, inode;
+};
+
+/**
+ * local_open() - bind and listen on @path; a missing folder is made
+ * @group: NULL or "": that of the service
+ * @ret: local_close()
+ * The descriptor, or: -EADDRINUSE when somebody listens there, -EEXIST when something else than a
+ * socket is there. What a dead service left is replaced */
+int local_open(const char *path, uint32_t mode, const char *group, struct local_socket *ret,
+	       struct error *err);
+void local_close(struct local_socket *socket); /* removes the file; the descriptor is its owner's */

@@ -7,6 +7,9 @@ int about_get(struct exchange *ex)
 	const struct rest_options *options = &ex->rest->options;
 	json_auto_t *about = NULL;
 	json_t *sigkeys = json_array(), *configs = json_object();
+	json_t *clients = options->allowed_clients
+				  ? options->allowed_clients(options->allowed_clients_data)
+				  : json_pack("{s:{}, s:{}}", "groups", "users");
 	struct text body = { 0 };
 	char *line;
 
@@ -17,9 +20,9 @@ int about_get(struct exchange *ex)
 	     i++)
 		(void)json_object_set_new(configs, options->rules->raw_configs->item[i],
 					  json_object());
-	about = json_pack("{s:{s:{}, s:{}}, s:s, s:o, s:o, s:s}", "allowed_clients", "groups",
-			  "users", "auth_backend", options->auth_backend, "raw_config_urls",
-			  configs, "sigkeys", sigkeys, "version", ODCSFS_VERSION);
+	about = json_pack("{s:o, s:s, s:o, s:o, s:s}", "allowed_clients", clients, "auth_backend",
+			  options->auth_backend, "raw_config_urls", configs, "sigkeys", sigkeys,
+			  "version", ODCSFS_VERSION);
 	line = about ? json_line(about) : NULL;
 	if (!line)
 		return -ENOMEM;

@@ -5,6 +5,7 @@
  * a piece of it means: libmicrohttpd's own decoding is switched off, since it would turn "%2e%2e"
  * and "%2f" into something else before anybody looked. */
 #include "rest/client.h"
+#include "rest/tls.h"
 
 #include <ctype.h>
 
@@ -35,6 +36,7 @@ void exchange_free(struct exchange *ex)
 		atomic_fetch_sub(&ex->link->client->bytes, ex->charged);
 	exchange_uncount(ex);
 	text_done(&ex->body);
+	account_done(&ex->account);
 	free(ex->arguments);
 	free(ex->argument_text);
 	free(ex);
@@ -134,7 +136,7 @@ void exchange_base(const struct exchange *ex, struct text *ret)
 	if (!host || !header_word(host, ".:-_[]")) {
 		(void)text_adds(ret, ex->rest->url);
 	} else {
-		bool tls = scheme && !strcasecmp(scheme, "https");
+		bool tls = scheme ? !strcasecmp(scheme, "https") : tls_connection(ex->connection);
 
 		(void)text_adds(ret, tls ? "https://" : "http://");
 		(void)text_adds(ret, host);

@@ -31,12 +31,25 @@ struct rest_options {
 	const char *public_url;	  /* of the tree, no trailing slash; NULL: http://HOST:PORT/composes
 				     of the listener */
 	const char *mountpoint;	  /* of the tree, for the words on pages; NULL or "": not mounted */
-	const char *auth_backend; /* "noauth" */
+	const char *auth_backend; /* "noauth", "proxy" or "ssl" (odcsfs(8), ACCOUNTS) */
+	const struct strings *proxies; /* "proxy": whose headers count, see rest_proxies_check() */
+	/* files; tls_cert NULL or "": listen speaks HTTP; tls_client_ca: of "ssl" */
+	const char *tls_cert, *tls_key, *tls_client_ca;
+	const char *socket;	  /* path of the unix socket; NULL or "": none */
+	uint32_t socket_mode;	  /* permissions of it */
+	const char *socket_group; /* NULL or "": that of the service */
+	/* name of a user of this machine, malloc'ed; NULL: his number */
+	int (*user_name)(void *data, uint32_t uid, uint32_t gid, char **ret, struct error *err);
+	void *user_name_data;
+	const struct gate *gate; /* roles and limits; NULL: everybody may everything */
+	/* shown by about: new reference, or NULL when out of memory; itself NULL: nobody */
+	json_t *(*allowed_clients)(void *data);
+	void *allowed_clients_data;
 	const struct strings *default_sigkeys; /* shown by about */
 	size_t body_limit;		       /* bytes of a request body */
 	int64_t live_composes_per_user;	       /* 0: no limit */
 	/* may this client use this source? -EACCES with words → 403 */
-	int (*authorise)(void *data, const char *owner, bool local, const struct spec *spec,
+	int (*authorise)(void *data, const struct asker *asker, const struct spec *spec,
 			 struct error *err);
 	void *authorise_data;
 	int (*metrics)(void *data, struct text *ret);
@@ -44,6 +57,9 @@ struct rest_options {
 	struct rest_limits limits;
 };
 
+/** rest_proxies_check() - are these addresses, networks ("10.0.0.0/8") or local users ("unix:USER")?
+ * -EINVAL, BLAME_REQUEST, with words */
+int rest_proxies_check(const struct strings *words, struct error *err);
 /** rest_start() - listen and serve in threads of libmicrohttpd's own. -EADDRINUSE names the address
  */
 int rest_start(const struct rest_options *options, struct rest **ret, struct error *err);

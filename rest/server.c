@@ -6,7 +6,10 @@
  * its own connections. What waits for the disk is done elsewhere (rest/work.c), what waits for a
  * worker is parked (rest/wait.c): these threads only answer. */
 #include "rest/client.h"
+#include "rest/linger.h"
 #include "rest/listen.h"
+#include "rest/proxies.h"
+#include "rest/tls.h"
 #include "rest/wait.h"
 #include "rest/work.h"
 
@@ -44,6 +47,8 @@ static void on_completed(void *data, struct MHD_Connection *connection, void **c
 	link_phase(connection_link(connection), PHASE_QUIET);
 	if (!ex)
 		return;
+	if (ex->early && how == MHD_REQUEST_TERMINATED_COMPLETED_OK)
+		linger_add(rest->lingers, connection);
 	wait_forget(ex);
 	exchange_free(ex);
 	atomic_fetch_sub(&rest->running, 1);
@@ -73,8 +78,36 @@ static enum method method_parse(const char *word, bool *ret_head)
 	return METHOD_OTHER;
 }
 
+static bool writes(const struct exchange *ex)
+{
+	const struct route *route = ex->route;
+
+	return route && ((ex->method == METHOD_POST && route->post) ||
+			 (ex->method == METHOD_PATCH && route->patch) ||
+			 (ex->method == METHOD_DELETE && route->remove));
+}
+
+/* Who is it, and may he write at all (odcs-api.md 2.6 row 1, 2.9)? false: he may not */
+static bool exchange_identify(struct exchange *ex)
+{
+	struct error err = { 0 };
+	int r;
+
+	if (exchange_from_elsewhere(ex)) {
+		exchange_refuse(ex, MHD_HTTP_FORBIDDEN,
+				"Pages of other sites may not change anything here.");
+		return false;
+	}
+	r = account_of(ex, &ex->account, &err);
+	if (r >= 0 && ex->method != METHOD_DELETE)
+		r = account_role(ex, ROLE_CLIENT, &err);
+	if (r < 0)
+		exchange_refuse(ex, failure_status(&err), err.message);
+	return r >= 0;
+}
+
 /* The checks that need no body. Returns true when the answer should not wait for the body: it is
- * far too long, or the client asks first (Expect). */
+ * far too long, the client asks first (Expect), or may not write at all. */
 static bool exchange_admit(struct exchange *ex)
 {
 	const char *length = exchange_header(ex, MHD_HTTP_HEADER_CONTENT_LENGTH);
@@ -94,22 +127,12 @@ static bool exchange_admit(struct exchange *ex)
 				"Content-Length and Transfer-Encoding exclude each other.");
 		return true;
 	}
+	if (!ex->refused && writes(ex) && !exchange_identify(ex))
+		return true;
 	if (bytes > limit) {
 		exchange_refuse(ex, MHD_HTTP_CONTENT_TOO_LARGE, TOO_LARGE);
 		return bytes / REST_DISCARD_FACTOR > limit ||
 		       exchange_header(ex, MHD_HTTP_HEADER_EXPECT);
-	}
-	if (!ex->refused && ex->route &&
-	    ex->method & (METHOD_POST | METHOD_PATCH | METHOD_DELETE)) {
-		struct error err = { 0 };
-
-		if (exchange_from_elsewhere(ex))
-			exchange_refuse(ex, MHD_HTTP_FORBIDDEN,
-					"Pages of other sites may not change anything here.");
-		else if (account_of(ex, &ex->account, &err) < 0)
-			exchange_refuse(
-				ex, err.code == -EPERM ? MHD_HTTP_UNAUTHORIZED : MHD_HTTP_FORBIDDEN,
-				err.message);
 	}
 	return false;
 }
@@ -155,7 +178,8 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
 		if (!ex->link)
 			return MHD_NO;
 		link_phase(ex->link, PHASE_BODY);
-		r = exchange_admit(ex) ? route_run(ex) : 0;
+		ex->early = exchange_admit(ex);
+		r = ex->early ? route_run(ex) : 0;
 		return r < 0 ? MHD_NO : MHD_YES;
 	}
 	if (*length) {
@@ -211,20 +235,23 @@ static void limits_set(struct rest_limits *limits, const struct rest_limits *giv
 		limits->client_rate = 1024;
 }
 
-static int daemon_start(struct rest *rest, int fd, unsigned int connections, struct error *err)
+static int daemon_start(struct rest *rest, int fd, bool tls, struct error *err)
 {
+	const struct MHD_OptionItem *tls_items = tls_options(tls ? rest->tls : NULL);
 	struct MHD_Daemon *daemon;
 
 	daemon = MHD_start_daemon(
 		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME |
-			MHD_USE_ERROR_LOG,
+			MHD_USE_ERROR_LOG | (tls && rest->tls ? MHD_USE_TLS : 0),
 		0, NULL, NULL, on_request, rest, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
 		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, (unsigned int)THREADS,
-		MHD_OPTION_CONNECTION_LIMIT, connections, MHD_OPTION_CONNECTION_MEMORY_LIMIT,
-		CONNECTION_MEMORY, MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)REST_IDLE_SECONDS,
+		MHD_OPTION_CONNECTION_LIMIT, rest->limits.connections,
+		MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY,
+		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)REST_IDLE_SECONDS,
 		MHD_OPTION_URI_LOG_CALLBACK, on_uri, rest, MHD_OPTION_NOTIFY_COMPLETED,
 		on_completed, rest, MHD_OPTION_NOTIFY_CONNECTION, connection_notify, rest,
-		MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, NULL, MHD_OPTION_END);
+		MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, NULL, MHD_OPTION_ARRAY, tls_items,
+		MHD_OPTION_END);
 	if (!daemon)
 		return error_errno(err, -(errno ? errno : EIO),
 				   "cannot start the HTTP server on %s", rest->url);
@@ -240,7 +267,7 @@ static int caches_start(struct rest *rest, struct error *err)
 	    cache_new(4096, 6 * mib, &rest->items) < 0 ||
 	    cache_new(512, 8 * mib, &rest->pages) < 0 || cache_new(64, mib, &rest->trees) < 0 ||
 	    clients_new(&rest->clients) < 0 || waits_new(&rest->waits) < 0 ||
-	    works_new(&rest->works) < 0)
+	    lingers_new(&rest->lingers) < 0 || works_new(&rest->works) < 0)
 		return error_oom(err);
 	return 0;
 }
@@ -254,6 +281,36 @@ static int public_url(struct rest *rest, struct error *err)
 	else if (asprintf(&rest->public_url, "%s/composes", rest->url) < 0)
 		rest->public_url = NULL;
 	return rest->public_url ? 0 : error_oom(err);
+}
+
+static int access_start(struct rest *rest, struct error *err)
+{
+	const struct rest_options *options = &rest->options;
+	int r = 0;
+
+	if (!strcmp(options->auth_backend, "proxy"))
+		r = proxies_parse(options->proxies, &rest->proxies, err);
+	if (r >= 0 && options->tls_cert && *options->tls_cert)
+		r = tls_load(options->tls_cert, options->tls_key, options->tls_client_ca,
+			     &rest->tls, err);
+	return r;
+}
+
+static int local_start(struct rest *rest, struct error *err)
+{
+	const struct rest_options *options = &rest->options;
+	int fd, r;
+
+	if (!options->socket || !*options->socket)
+		return 0;
+	fd = local_open(options->socket, options->socket_mode, options->socket_group, &rest->local,
+			err);
+	if (fd < 0)
+		return fd;
+	r = daemon_start(rest, fd, false, err);
+	if (r < 0)
+		(void)close(fd);
+	return r;
 }
 
 int rest_start(const struct rest_options *options, struct rest **ret, struct error *err)
@@ -275,15 +332,21 @@ int rest_start(const struct rest_options *options, struct rest **ret, struct err
 	r = caches_start(rest, err);
 	if (r < 0)
 		return r;
-	r = listeners_open(options->listen, &listeners, &rest->url, err);
+	r = access_start(rest, err);
+	if (r < 0)
+		return r;
+	r = listeners_open(options->listen, rest->tls, &listeners, &rest->url, err);
 	if (r < 0)
 		return r;
 	r = public_url(rest, err);
 	for (unsigned int i = 0; i < listeners.count && r >= 0; i++) {
-		r = daemon_start(rest, listeners.fd[i], rest->limits.connections, err);
+		r = daemon_start(rest, listeners.fd[i], true, err);
 		if (r >= 0)
 			listeners.fd[i] = -1; /* the daemon closes it */
 	}
+	if (r >= 0)
+		r = local_start(rest, err);
+	tls_started(rest->tls);
 	listeners_close(&listeners);
 	if (r < 0)
 		return r;
@@ -317,6 +380,7 @@ void rest_tick(struct rest *rest)
 	atomic_store(&rest->tick_ms, now_ms);
 	wait_tick(rest, now_ms);
 	clients_tick(rest, now_ms);
+	lingers_tick(rest->lingers, now_ms);
 }
 
 void rest_stop(struct rest *rest)
@@ -326,6 +390,7 @@ void rest_stop(struct rest *rest)
 	if (!rest)
 		return;
 	atomic_store(&rest->stopping, true);
+	local_close(&rest->local);
 	for (unsigned int i = 0; i < rest->daemon_count; i++) {
 		int fd = MHD_quiesce_daemon(rest->daemons[i]);
 
@@ -346,7 +411,10 @@ void rest_stop(struct rest *rest)
 	cache_free(rest->trees);
 	clients_free(rest->clients);
 	waits_free(rest->waits);
+	lingers_free(rest->lingers);
 	works_free(rest->works);
+	tls_free(rest->tls);
+	proxies_free(rest->proxies);
 	free(rest->url);
 	free(rest->public_url);
 	free(rest);

@@ -39,6 +39,7 @@ ini.h              | core/daemon
 fuse               | fs
 linux/fuse         | fs
 microhttpd         | rest
+gnutls/            | rest
 modulemd           | resolver/sources
 expat              | resolver/snapshot resolver/koji
 solv/              | resolver/solve
@@ -284,6 +285,7 @@ self_test()
 	bad rest/files.c '<fuse_lowlevel.h> is not for' '#include <fuse_lowlevel.h>'
 	bad core/daemon/main.c '<linux/fuse.h> is not for' '#include <linux/fuse.h>'
 	bad fs/session.c '<microhttpd.h> is not for' '#include <microhttpd.h>'
+	bad core/daemon/config.c '<gnutls/x509.h> is not for' '#include <gnutls/x509.h>'
 	bad core/daemon/main.c '<expat.h> is not for' '#include <expat.h>'
 	bad resolver/sources/tag.c '<solv/pool.h> is not for' '#include <solv/pool.h>'
 	bad resolver/solve/solve.c '<curl/curl.h> is not for' '#include <curl/curl.h>'

@@ -1,15 +1,21 @@
 /* SPDX-License-Identifier: MIT */
-/* core/daemon/access.c: which repositories a request may name.
+/* core/daemon/access.c: who may ask for what: roles, groups, and which repositories a request may
+ * name.
  *
- * With prefixes in [repo] allowed a repository must lie below one of them, whoever asks, and is
- * read with the service's rights. Without, the asker must be a user of this machine, and the worker
- * reads with his rights (setfsuid): nobody gets through the service what he could not read himself.
- * Judged by the words of the path here, without a look at the disk; the worker judges the real path
- * again. */
+ * Roles come from a file (core/model/roles.c); who a uid is, from the machine's user database
+ * (people.c). With prefixes in [repo] allowed a repository must lie below one of them, whoever
+ * asks, and is read with the service's rights. Without, the asker must be a user of this machine,
+ * and the worker reads with his rights (setfsuid): nobody gets through the service what he could
+ * not read himself. Judged by the words of the path here, without a look at the disk; the worker
+ * judges the real path again. */
 #include "core/daemon/daemon.h"
+#include "core/daemon/people.h"
 
-#include <grp.h>
-#include <pwd.h>
+#include <fcntl.h>
+
+#define ROLES_MAX_BYTES (4 << 20)
+
+/* ---- repositories ------------------------------------------------------ */
 
 /* the path of a word of source.source: what file:// stands for; NULL for anything else */
 static const char *local_path(const char *word)
@@ -93,31 +99,164 @@ bool access_trusted(const struct config *config, const struct spec *spec)
 	return true;
 }
 
-/* is the group with this number one of the names? */
-static bool group_named(gid_t gid, const struct strings *names)
-{
-	struct group entry, *found = NULL;
-	_cleanup_(freep) char *buffer = malloc(64 * 1024); /* a group may have many members */
+/* ---- who it is, and what he may ---------------------------------------- */
 
-	return buffer && getgrgid_r(gid, &entry, buffer, 64 * 1024, &found) == 0 && found &&
-	       strings_has(names, found->gr_name);
+struct access {
+	const struct config *config;
+	struct people *people;
+	pthread_rwlock_t lock;
+	struct roles *roles; /* under lock; never NULL: without a file nobody has a role */
+};
+
+static int roles_read(const struct config *config, struct roles **ret, struct error *err)
+{
+	const char *path = config->auth_roles;
+	_cleanup_(freep) char *text = NULL;
+	size_t length = 0;
+	int r;
+
+	if (!path[0])
+		return roles_parse("{}", 2, "", ret, err);
+	r = file_read(AT_FDCWD, path, ROLES_MAX_BYTES, &text, &length);
+	if (r < 0)
+		return error_set(err, r, BLAME_REQUEST, "auth.roles", "auth.roles: %s: %s", path,
+				 strerror(-r));
+	r = roles_parse(text, length, path, ret, err);
+	return r < 0 ? error_prefix(err, "auth.roles") : 0;
 }
 
-int access_admit(const struct config *config, uint32_t uid, uint32_t gid)
+int access_new(const struct config *config, struct access **ret, struct error *err)
 {
-	struct passwd entry, *user = NULL;
-	gid_t groups[256];
-	char buffer[4096];
-	int count = ARRAY_SIZE(groups);
+	_cleanup_(access_freep) struct access *access = calloc(1, sizeof(*access));
+	int r;
 
-	if (!config->allowed_groups.count || uid == 0 || group_named(gid, &config->allowed_groups))
+	if (!access)
+		return error_oom(err);
+	access->config = config;
+	(void)pthread_rwlock_init(&access->lock, NULL);
+	if (people_new(&access->people) < 0)
+		return error_oom(err);
+	r = roles_read(config, &access->roles, err);
+	if (r < 0)
+		return r;
+	*ret = steal(access);
+	return 0;
+}
+
+int access_reload(struct access *access, struct error *err)
+{
+	struct roles *roles, *old;
+	int r;
+
+	people_forget(access->people);
+	r = roles_read(access->config, &roles, err);
+	if (r < 0)
+		return r;
+	(void)pthread_rwlock_wrlock(&access->lock);
+	old = access->roles;
+	access->roles = roles;
+	(void)pthread_rwlock_unlock(&access->lock);
+	roles_free(old);
+	return 0;
+}
+
+void access_free(struct access *access)
+{
+	if (!access)
+		return;
+	roles_free(access->roles);
+	people_free(access->people);
+	(void)pthread_rwlock_destroy(&access->lock);
+	free(access);
+}
+
+json_t *access_clients(void *data)
+{
+	struct access *access = data;
+	json_t *clients;
+
+	(void)pthread_rwlock_rdlock(&access->lock);
+	clients = roles_clients(access->roles);
+	(void)pthread_rwlock_unlock(&access->lock);
+	return clients;
+}
+
+static int no_answer(uint32_t uid, int r, struct error *err)
+{
+	return error_errno(err, r == -ENOMEM ? r : -EIO,
+			   "the user database says nothing about uid %" PRIu32, uid);
+}
+
+int access_user_name(void *data, uint32_t uid, uint32_t gid, char **ret, struct error *err)
+{
+	_cleanup_(person_unrefp) const struct person *person = NULL;
+	struct access *access = data;
+	char *name;
+	int r = people_get(access->people, uid, gid, &person);
+
+	if (r < 0)
+		return no_answer(uid, r, err);
+	name = strdup(person->name);
+	if (!name)
+		return error_oom(err);
+	*ret = name;
+	return 0;
+}
+
+/* One judgement: @spec and @compose NULL: of the role, else of the limits. */
+static int judge(struct access *access, const struct asker *asker, enum role role,
+		 const struct spec *spec, const struct compose *compose, struct error *err)
+{
+	_cleanup_(person_unrefp) const struct person *person = NULL;
+	const struct strings *groups = asker->groups;
+	const char *name = asker->name;
+	int r = 0;
+
+	if (asker->by_uid && asker->uid == 0)
 		return 0;
-	if (getpwuid_r(uid, &entry, buffer, sizeof(buffer), &user) != 0 || !user)
+	if (asker->by_uid) {
+		r = people_get(access->people, asker->uid, asker->gid, &person);
+		if (r < 0)
+			return no_answer(asker->uid, r, err);
+		name = person->name;
+		groups = &person->groups;
+	}
+	(void)pthread_rwlock_rdlock(&access->lock);
+	if (spec || compose)
+		r = roles_limits(access->roles, name, groups, spec, compose, err);
+	else
+		r = roles_check(access->roles, role, name, groups, err);
+	(void)pthread_rwlock_unlock(&access->lock);
+	return r;
+}
+
+static int judge_role(void *data, const struct asker *asker, enum role role, struct error *err)
+{
+	return judge(data, asker, role, NULL, NULL, err);
+}
+
+static int judge_limits(void *data, const struct asker *asker, const struct spec *spec,
+			const struct compose *compose, struct error *err)
+{
+	return judge(data, asker, ROLE_CLIENT, spec, compose, err);
+}
+
+struct gate access_gate(struct access *access)
+{
+	return (struct gate){ .data = access, .role = judge_role, .limits = judge_limits };
+}
+
+int access_admit(struct access *access, uint32_t uid, uint32_t gid)
+{
+	const struct strings *allowed = &access->config->allowed_groups;
+	_cleanup_(person_unrefp) const struct person *person = NULL;
+
+	if (!allowed->count || uid == 0)
+		return 0;
+	if (people_get(access->people, uid, gid, &person) < 0)
 		return -EACCES;
-	if (getgrouplist(user->pw_name, user->pw_gid, groups, &count) < 0)
-		count = ARRAY_SIZE(groups); /* the first ones are there all the same */
-	for (int i = 0; i < count; i++)
-		if (group_named(groups[i], &config->allowed_groups))
+	for (size_t i = 0; i < allowed->count; i++)
+		if (strings_has(&person->groups, allowed->item[i]))
 			return 0;
 	return -EACCES;
 }

@@ -6,6 +6,7 @@
 #include "core/daemon/config.h"
 
 #include "core/model/model.h"
+#include "rest/rest.h"
 
 #include <ctype.h>
 #include <fcntl.h>
@@ -51,6 +52,17 @@ static const struct key keys[] = {
 	  "ADDRESS:PORT of the API and the exported tree; port 0 picks one" },
 	{ "http.public_url", KEY_STRING, FIELD(public_url), "", 0, 0,
 	  "URL under which clients see composes/; empty: made from listen" },
+	{ "http.tls_cert", KEY_PATH, FIELD(tls_cert), "", 0, 0,
+	  "certificate of listen with its chain, PEM; with tls_key: HTTPS instead of HTTP" },
+	{ "http.tls_key", KEY_PATH, FIELD(tls_key), "", 0, 0, "its private key, PEM" },
+	{ "http.tls_client_ca", KEY_PATH, FIELD(tls_client_ca), "", 0, 0,
+	  "authorities whose certificates of clients are believed, PEM; empty: none is asked for" },
+	{ "http.socket", KEY_PATH, FIELD(http_socket), "", 0, 0,
+	  "unix socket of the same API, whose clients are known by their uid; empty: none" },
+	{ "http.socket_mode", KEY_STRING, FIELD(http_socket_mode), "0666", 0, 0,
+	  "permissions of the unix socket: who may write may connect" },
+	{ "http.socket_group", KEY_STRING, FIELD(http_socket_group), "", 0, 0,
+	  "group of the unix socket; empty: that of the service" },
 	{ "lifetime.default", KEY_SECONDS, FIELD(lifetime_default), "86400", 1, INT32_MAX,
 	  "seconds to live of a request that says nothing" },
 	{ "lifetime.maximum", KEY_SECONDS, FIELD(lifetime_maximum), "259200", 1, INT32_MAX,
@@ -75,7 +87,11 @@ static const struct key keys[] = {
 	{ "cache.size", KEY_SIZE, FIELD(cache_size), "20G", 0, INT64_MAX,
 	  "limit of the package cache" },
 	{ "auth.backend", KEY_STRING, FIELD(auth_backend), "noauth", 0, 0,
-	  "who REST users are: noauth" },
+	  "who REST users are: noauth (nobody in particular), proxy or ssl" },
+	{ "auth.roles", KEY_PATH, FIELD(auth_roles), "", 0, 0,
+	  "JSON file of who may ask, for what, and who are administrators; for proxy and ssl" },
+	{ "auth.proxies", KEY_WORDS, FIELD(auth_proxies), "", 0, 0,
+	  "whose headers about users are believed with proxy: addresses, networks, unix:USER" },
 	{ "limits.packages", KEY_NUMBER, FIELD(limit_packages), "10000", 1, SPEC_MAX_PACKAGES,
 	  "names in one request" },
 	{ "limits.body", KEY_SIZE, FIELD(limit_body), "1M", 1024, SPEC_MAX_BYTES,
@@ -401,11 +417,49 @@ static int check_word(const char *key, const char *value, const char *const *wor
 			 list.failed ? "another word" : list.data, value);
 }
 
+int config_socket_mode(const struct config *config, uint32_t *ret)
+{
+	const char *text = config->http_socket_mode;
+	size_t length = strspn(text, "01234567");
+
+	if (!length || text[length] || length > 5)
+		return -EINVAL;
+	*ret = (uint32_t)strtoul(text, NULL, 8);
+	return *ret & ~UINT32_C(0777) ? -EINVAL : 0;
+}
+
+static int needs(const char *key, const char *other, struct error *err)
+{
+	return error_set(err, -EINVAL, BLAME_REQUEST, key, "%s needs %s", key, other);
+}
+
+/* who may come in: keys that need each other */
+static int check_access(const struct config *config, struct error *err)
+{
+	bool cert = config->tls_cert[0], key = config->tls_key[0], ca = config->tls_client_ca[0];
+	bool ssl = !strcmp(config->auth_backend, "ssl");
+	uint32_t mode;
+
+	if (cert != key)
+		return needs(cert ? "http.tls_cert" : "http.tls_key",
+			     cert ? "http.tls_key" : "http.tls_cert", err);
+	if (ssl && (!cert || !ca))
+		return needs("auth.backend ssl",
+			     "http.tls_cert, http.tls_key and http.tls_client_ca", err);
+	if (ca && !ssl)
+		return needs("http.tls_client_ca", "auth.backend ssl", err);
+	if (config_socket_mode(config, &mode) < 0)
+		return error_set(err, -EINVAL, BLAME_REQUEST, "http.socket_mode",
+				 "http.socket_mode must be octal and not above 0777, not \"%s\"",
+				 config->http_socket_mode);
+	return rest_proxies_check(&config->auth_proxies, err);
+}
+
 int config_check(const struct config *config, struct error *err)
 {
 	static const char *const levels[] = { "error", "warning", "info", "debug", NULL };
 	static const char *const modes[] = { "auto", "passthrough", "splice", NULL };
-	static const char *const backends[] = { "noauth", NULL };
+	static const char *const backends[] = { "noauth", "proxy", "ssl", NULL };
 	int r;
 
 	if (config->lifetime_default > config->lifetime_maximum)
@@ -420,6 +474,8 @@ int config_check(const struct config *config, struct error *err)
 		return error_set(err, -EINVAL, BLAME_REQUEST, "odcsfs.arches",
 				 "odcsfs.arches must name at least one arch");
 	r = check_word("auth.backend", config->auth_backend, backends, err);
+	if (r == 0)
+		r = check_access(config, err);
 	if (r == 0)
 		r = check_word("fs.read_mode", config->read_mode, modes, err);
 	if (r == 0)

@@ -18,6 +18,8 @@ struct config {
 	/* [http] */
 	char *listen;
 	char *public_url; /* "": made from listen */
+	char *tls_cert, *tls_key, *tls_client_ca; /* files; "": none */
+	char *http_socket, *http_socket_mode, *http_socket_group; /* "": none */
 	/* [lifetime] seconds */
 	int64_t lifetime_default, lifetime_maximum, lifetime_draft, lifetime_history,
 		lifetime_snapshot;
@@ -31,6 +33,8 @@ struct config {
 	int64_t cache_size;
 	/* [auth] */
 	char *auth_backend;
+	char *auth_roles;	     /* file; "": none */
+	struct strings auth_proxies; /* peers whose word about users is taken */
 	/* [limits] */
 	int64_t limit_packages, limit_body, limit_drafts, limit_live_composes;
 	int64_t limit_connections, client_connections, client_requests, client_waits;
@@ -52,5 +56,7 @@ int config_file(struct config *config, const char *path, struct error *err);
 int config_option(struct config *config, const char *option, struct error *err);
 /** config_check() - rules between keys, after file and options */
 int config_check(const struct config *config, struct error *err);
+/** config_socket_mode() - http.socket_mode as a number; -EINVAL (config_check() has found out) */
+int config_socket_mode(const struct config *config, uint32_t *ret);
 /** config_print() - every key with its value and meaning, as a configuration file */
 int config_print(const struct config *config, struct text *ret);

@@ -112,17 +112,31 @@ bool reserve_give_up(int state_dirfd);
 
 /* ---- access.c: who may ask for what --------------------------------------- */
 
-/** access_repo() - may @uid ask for the repositories of @spec? odcsfs(8), [repo] allowed. -EACCES
- * with words.
- * @known: the uid is that of a user of this machine */
+/** access_repo() - may he ask for the repositories of @spec? odcsfs(8), [repo] allowed. -EACCES with
+ * words.
+ * @known: he is a user of this machine */
 int access_repo(const struct config *config, bool known, const struct spec *spec,
 		struct error *err);
 /** access_trusted() - are all its repositories below an allowed prefix (then the service's rights
  * apply)? */
 bool access_trusted(const struct config *config, const struct spec *spec);
 
+struct access;
+
+/** access_new() - reads [auth] roles. BLAME_REQUEST: "auth.roles: FILE: …" */
+int access_new(const struct config *config, struct access **ret, struct error *err);
+void access_free(struct access *access);
+DEFINE_FREEP(struct access, access_free)
+/** access_reload() - read the file again and forget what was known of users; on failure the old roles
+ * stay. All others: any thread */
+int access_reload(struct access *access, struct error *err);
+/** access_gate() - the judge of roles and limits for the rooms; lives as long as @access */
+struct gate access_gate(struct access *access);
+json_t *access_clients(void *access); /* allowed_clients as the file has it */
+/** access_user_name() - of a user of this machine; malloc'ed */
+int access_user_name(void *access, uint32_t uid, uint32_t gid, char **ret, struct error *err);
 /** access_admit() - may @uid make requests in the tree ([fs] allowed_groups)? 0 or -EACCES */
-int access_admit(const struct config *config, uint32_t uid, uint32_t gid);
+int access_admit(struct access *access, uint32_t uid, uint32_t gid);
 
 /* ---- metrics.c -------------------------------------------------------------- */
 

@@ -22,6 +22,8 @@ struct daemon {
 	const struct config *config;
 	int lock_fd;
 	struct store store;
+	struct access *access;
+	struct gate gate;
 	struct spec_rules tree_rules, rest_rules;
 	struct strings base_modules, none;
 	struct fs_options fs_options;
@@ -132,8 +134,8 @@ static int no_room(const struct daemon *daemon, struct error *err)
 			 daemon->config->state_dir);
 }
 
-static int authorise_tree(void *data, const struct asker *asker, const struct spec *spec,
-			  struct error *err)
+static int authorise(void *data, const struct asker *asker, const struct spec *spec,
+		     struct error *err)
 {
 	struct daemon *daemon = data;
 
@@ -146,7 +148,13 @@ static int admit(void *data, uint32_t uid, uint32_t gid)
 {
 	struct daemon *daemon = data;
 
-	return access_admit(daemon->config, uid, gid);
+	return access_admit(daemon->access, uid, gid);
+}
+
+/* is there more than one user over REST, so that roles mean something? */
+static bool names_users(const struct config *config)
+{
+	return strcmp(config->auth_backend, "noauth") != 0;
 }
 
 static enum fs_read_mode read_mode(const struct config *config)
@@ -154,17 +162,6 @@ static enum fs_read_mode read_mode(const struct config *config)
 	if (!strcmp(config->read_mode, "splice"))
 		return FS_READ_SPLICE;
 	return !strcmp(config->read_mode, "passthrough") ? FS_READ_PASSTHROUGH : FS_READ_AUTO;
-}
-
-static int authorise_rest(void *data, const char *owner, bool local, const struct spec *spec,
-			  struct error *err)
-{
-	struct daemon *daemon = data;
-
-	(void)owner;
-	if (atomic_load(&daemon->store.full))
-		return no_room(daemon, err);
-	return access_repo(daemon->config, local, spec, err);
 }
 
 /* A room gets news from the moment it is there until it is taken away, before it is freed. No lock
@@ -332,10 +329,21 @@ static int start_http(struct daemon *daemon, struct error *err)
 		.public_url = daemon->public_url[0] ? daemon->public_url : NULL,
 		.mountpoint = config->mountpoint,
 		.auth_backend = config->auth_backend,
+		.proxies = &config->auth_proxies,
+		.tls_cert = config->tls_cert,
+		.tls_key = config->tls_key,
+		.tls_client_ca = config->tls_client_ca,
+		.socket = config->http_socket,
+		.socket_group = config->http_socket_group,
+		.user_name = access_user_name,
+		.user_name_data = daemon->access,
+		.gate = names_users(config) ? &daemon->gate : NULL,
+		.allowed_clients = access_clients,
+		.allowed_clients_data = daemon->access,
 		.default_sigkeys = &daemon->none,
 		.body_limit = (size_t)config->limit_body,
 		.live_composes_per_user = config->limit_live_composes,
-		.authorise = authorise_rest,
+		.authorise = authorise,
 		.authorise_data = daemon,
 		.metrics = on_metrics,
 		.metrics_data = daemon,
@@ -348,6 +356,7 @@ static int start_http(struct daemon *daemon, struct error *err)
 			.client_rate = config->client_rate ? config->client_rate : -1,
 		},
 	};
+	(void)config_socket_mode(config, &daemon->rest_options.socket_mode);
 	r = rest_start(&daemon->rest_options, &rest, err);
 	if (r < 0)
 		return r;
@@ -424,9 +433,10 @@ static int start_tree(struct daemon *daemon, struct error *err)
 		.list_aliases = config->list_aliases,
 		.owner_may_expire = config->owner_may_expire,
 		.read_mode = read_mode(config),
+		.gate = names_users(config) && config->auth_roles[0] ? &daemon->gate : NULL,
 		.admit = admit,
 		.admit_data = daemon,
-		.authorise = authorise_tree,
+		.authorise = authorise,
 		.authorise_data = daemon,
 		.metrics = on_metrics,
 		.metrics_data = daemon,
@@ -459,6 +469,19 @@ static void tell_systemd(const char *state)
 	if (fd < 0 || sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address,
 			     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length)) < 0)
 		log_warning("cannot notify the service manager: %s", strerror(errno));
+}
+
+static int access_start(struct daemon *daemon, struct error *err)
+{
+	const struct config *config = daemon->config;
+	int r = access_new(config, &daemon->access, err);
+
+	if (r < 0)
+		return r;
+	daemon->gate = access_gate(daemon->access);
+	if (names_users(config) && !config->auth_roles[0])
+		log_warning("auth.roles is empty: over REST nobody but root may make composes");
+	return 0;
 }
 
 static int start(struct daemon *daemon, struct error *err)
@@ -519,6 +542,7 @@ static void stop(struct daemon *daemon)
 	closep(&daemon->store.state_dirfd);
 	closep(&daemon->lock_fd);
 	metrics_free(daemon->metrics);
+	access_free(daemon->access);
 	strings_done(&daemon->base_modules);
 	free(daemon->public_url);
 	free(daemon->local_path);
@@ -535,6 +559,17 @@ static bool tree_visible(const struct daemon *daemon)
 	    asprintf(&needle, " %s fuse.odcsfs ", real) < 0)
 		return true; /* unknown: leave it alone */
 	return strstr(text, needle);
+}
+
+/* SIGHUP: read the roles again. */
+static void reload_roles(struct daemon *daemon)
+{
+	struct error err = { 0 };
+
+	if (access_reload(daemon->access, &err) < 0)
+		log_error("%s; the roles stay as they were", err.message);
+	else if (daemon->config->auth_roles[0])
+		log_info("roles read again from %s", daemon->config->auth_roles);
 }
 
 /* SIGHUP: mount again. A tree that was unmounted lazily ends at its last close: then the wish is
@@ -565,6 +600,8 @@ static void wait_for_end(struct daemon *daemon, const sigset_t *signals)
 
 		if (signal == SIGTERM || signal == SIGINT)
 			return;
+		if (signal == SIGHUP)
+			reload_roles(daemon);
 		if (signal == SIGHUP || (daemon->mount_wanted && !fs_mounted(daemon->rooms.fs)))
 			on_hangup(daemon);
 		if (signal < 0)
@@ -576,6 +613,7 @@ int serve(const struct config *config)
 {
 	struct daemon daemon = { .config = config, .lock_fd = -1, .store.state_dirfd = -1 };
 	struct error err = { 0 };
+	bool wrong; /* in the configuration */
 	sigset_t signals;
 	int r;
 
@@ -591,7 +629,10 @@ int serve(const struct config *config)
 	(void)pthread_cond_init(&daemon.rooms_idle, NULL);
 	daemon.store.history_seconds = config->lifetime_history;
 	daemon.store.snapshot_seconds = config->lifetime_snapshot;
-	r = start(&daemon, &err);
+	r = access_start(&daemon, &err);
+	wrong = r < 0 && err.blame == BLAME_REQUEST;
+	if (r >= 0)
+		r = start(&daemon, &err);
 	if (r < 0) {
 		log_error("%s", err.message);
 	} else {
@@ -607,5 +648,5 @@ int serve(const struct config *config)
 	strings_done(&daemon.store.in_flight);
 	(void)pthread_mutex_destroy(&daemon.rooms_lock);
 	(void)pthread_cond_destroy(&daemon.rooms_idle);
-	return r < 0 ? 1 : 0;
+	return wrong ? 2 : r < 0 ? 1 : 0;
 }

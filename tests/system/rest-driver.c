@@ -36,13 +36,13 @@ static void on_change(void *data, const struct catalogue_event *event)
 		rest_changed(rest, event);
 }
 
-static int authorise(void *data, const char *owner, bool local, const struct spec *spec,
+static int authorise(void *data, const struct asker *asker, const struct spec *spec,
 		     struct error *err)
 {
 	if (spec->source.count && !strcmp(spec->source.item[0], "/forbidden"))
 		return error_set(err, -EACCES, BLAME_REQUEST, "source.source",
 				 "/forbidden: not allowed");
-	if (spec->source.count && !strcmp(spec->source.item[0], "/local") && !local)
+	if (spec->source.count && !strcmp(spec->source.item[0], "/local") && !asker->local)
 		return error_set(err, -EACCES, BLAME_REQUEST, "source.source",
 				 "/local: only for users of this machine");
 	return 0;
