@@ -264,6 +264,8 @@ class Koji:
         for when in [None, NOW] if not event or event >= NOW else [event]:
             for signed in [rpmsigs] if rpmsigs else [False, True]:
                 found = found or self.value("listTaggedRPMS", **base, event=when, rpmsigs=signed)
+        if found is None and self.value("getTag", tagInfo=tag) is None:
+            raise Fault(1000, f"No such tagInfo: {tag!r}")
         if found is None:
             raise Fault(1000, f"not recorded: listTaggedRPMS of {base} at {event}")
         rpms, builds = found
@@ -501,14 +503,21 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return None
 
 
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *where):
+        if not isinstance(sys.exc_info()[1], OSError): # a client that has seen enough, or was refused by TLS
+            super().handle_error(*where)
+
+
 class ReplayHub:
     def __init__(self, recordings=DATA / "recordings", topdir=None, tls=None, port=0):
         self.koji = Koji(pathlib.Path(recordings))
         self.topdir = pathlib.Path(topdir) if topdir else None
         self.counts, self.requests = collections.Counter(), []
         self.wrongs, self.lock = [], threading.Lock()
-        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", port), Handler)
-        self.server.daemon_threads = True
+        self.server = Server(("127.0.0.1", port), Handler)
         self.server.hub = self
         scheme = "http"
         if tls:
