@@ -145,7 +145,7 @@ static void state_options(struct listing *listing)
 {
 	html_option(&listing->body, "", "any", listing->filter.query.state == -1);
 	for (size_t i = 0; i < ARRAY_SIZE(states); i++) {
-		char value[8];
+		char value[12];
 
 		(void)snprintf(value, sizeof(value), "%d", states[i]);
 		html_option(&listing->body, value, state_name(states[i]),
@@ -157,7 +157,7 @@ static void type_options(struct listing *listing)
 {
 	html_option(&listing->body, "", "any", listing->filter.query.source_type == -1);
 	for (int type = SOURCE_TAG; type <= SOURCE_PUNGI_COMPOSE; type++) {
-		char value[8];
+		char value[12];
 
 		(void)snprintf(value, sizeof(value), "%d", type);
 		html_option(&listing->body, value, source_type_name(type),
