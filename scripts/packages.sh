@@ -2,10 +2,12 @@
 # scripts/packages.sh: what the distribution must supply, and installing what is missing of it.
 # Sourced by scripts/run and scripts/test. need_packages build|demo|test
 
-# gnutls: certificates of clients, which libmicrohttpd does not judge
+# gnutls: certificates of clients, which libmicrohttpd does not judge; librpm: headers of RPMs that no
+# repository describes
 debian_build="gcc meson ninja-build pkg-config libfuse3-dev fuse3 libsolv-dev libsolvext-dev
  libsqlite3-dev libjansson-dev libmicrohttpd-dev libexpat1-dev zlib1g-dev libzstd-dev liblzma-dev
- libbz2-dev libdeflate-dev libcurl4-gnutls-dev libssl-dev libgnutls28-dev libinih-dev scdoc"
+ libbz2-dev libdeflate-dev libcurl4-gnutls-dev libssl-dev libgnutls28-dev libinih-dev librpm-dev
+ scdoc"
 debian_demo="rpm dnf createrepo-c curl jq"
 # python3-gssapi is for the stock odcs client of the tests: pip could not build it without Kerberos' headers;
 # openssl makes the certificates that tests/system/tls.py tries
@@ -14,7 +16,7 @@ debian_test="python3 python3-venv python3-dnf clang libclang-rt-14-dev sqlite3 x
 
 fedora_build="gcc meson ninja-build pkgconf-pkg-config fuse3-devel fuse3 libsolv-devel sqlite-devel
  jansson-devel libmicrohttpd-devel expat-devel zlib-devel libzstd-devel xz-devel bzip2-devel
- libdeflate-devel libcurl-devel openssl-devel gnutls-devel inih-devel scdoc"
+ libdeflate-devel libcurl-devel openssl-devel gnutls-devel inih-devel rpm-devel scdoc"
 fedora_demo="rpm-build dnf createrepo_c curl jq"
 fedora_test="python3 python3-dnf clang compiler-rt libasan libubsan libtsan sqlite xz bzip2 zstd rsync
  vim-minimal attr libfaketime util-linux procps-ng python3-gssapi openssl"

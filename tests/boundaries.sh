@@ -24,9 +24,10 @@ resolver/solve     | core/base core/model                                       
 resolver/snapshot  | core/base core/model resolver/solve                         | snapshot.h
 resolver/fetch     | core/base core/model                                        | fetch.h
 resolver/koji      | core/base core/model resolver/fetch                         | hub.h
+resolver/header    | core/base core/model                                        | header.h store.h
 resolver/compose   | core/base core/model core/tree/manifest.h resolver/solve resolver/snapshot | composer.h
-resolver/sources   | core/base core/model resolver/solve resolver/snapshot resolver/fetch resolver/koji resolver/compose | source.h
-resolver/worker    | core/base core/model resolver/solve resolver/snapshot resolver/fetch resolver/koji resolver/compose resolver/sources | worker.h
+resolver/sources   | core/base core/model resolver/solve resolver/snapshot resolver/fetch resolver/koji resolver/header resolver/compose | source.h
+resolver/worker    | core/base core/model resolver/solve resolver/snapshot resolver/fetch resolver/koji resolver/header resolver/compose resolver/sources | worker.h
 core/daemon        | core/base core/model core/catalogue core/tree/tree.h fs rest cli resolver/worker | daemon.h
 '
 
@@ -45,11 +46,11 @@ expat              | resolver/snapshot resolver/koji
 solv/              | resolver/solve
 curl/              | resolver/fetch cli
 librepo/           | resolver/fetch
-rpm/               | resolver/fetch
+rpm/               | resolver/header
 glib               | resolver/fetch
 gio/               | resolver/fetch
 zlib               | resolver/snapshot resolver/compose
-zstd               | resolver/snapshot resolver/compose
+zstd               | resolver/snapshot resolver/header resolver/compose
 lzma               | resolver/snapshot
 bzlib              | resolver/snapshot
 libdeflate         | resolver/compose
@@ -61,8 +62,8 @@ seccomp            | resolver/worker
 
 # function | rooms that may call it
 calls='
-pthread_create     | core/daemon resolver/snapshot
-thrd_create        | core/daemon resolver/snapshot
+pthread_create     | core/daemon resolver/snapshot resolver/header
+thrd_create        | core/daemon resolver/snapshot resolver/header
 system             |
 popen              |
 '
@@ -261,6 +262,7 @@ self_test()
 	bad fs/session.c 'may not include core/tree' '#include "core/tree/manifest.h"'
 	bad cli/list.c 'may not include core/catalogue' '#include "core/catalogue/catalogue.h"'
 	bad resolver/solve/solve.c 'may not include resolver/snapshot' '#include "resolver/snapshot/snapshot.h"'
+	bad resolver/header/read.c 'may not include resolver/snapshot' '#include "resolver/snapshot/snapshot.h"'
 	bad resolver/snapshot/build.c 'may not include resolver/fetch' '#include "resolver/fetch/fetch.h"'
 	bad resolver/fetch/local.c 'may not include resolver/snapshot' '#include "resolver/snapshot/snapshot.h"'
 	bad resolver/koji/hub.c 'may not include resolver/sources' '#include "resolver/sources/source.h"'
