@@ -280,6 +280,17 @@ int page_answer(struct exchange *ex, unsigned int status, struct text *body)
 	return answer_queue(ex, status, response);
 }
 
+void page_identity(const struct exchange *ex, struct text *ret)
+{
+	const char *backend = ex->rest->options.auth_backend;
+
+	if (strcmp(backend, "noauth") != 0)
+		(void)text_addf(ret,
+				"<p class=\"quiet small\">This service asks who you are (%s): "
+				"give curl what shows it.</p>\n",
+				backend);
+}
+
 /* ---- errors ------------------------------------------------------------ */
 
 /* does the client list text/html? A program says nothing or everything: asterisks do not count */

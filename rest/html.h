@@ -28,6 +28,10 @@ int page_error(struct exchange *ex, unsigned int status, const char *message);
 /** page_root() - append the way from this page to the root of the service: "./", "../../" */
 void page_root(const struct exchange *ex, struct text *ret);
 
+/** page_identity() - below commands that write, where curl alone is not enough: who asks must show
+ * it */
+void page_identity(const struct exchange *ex, struct text *ret);
+
 /** html_escape() - for text and for quoted attributes; control characters become U+FFFD */
 void html_escape(struct text *ret, const char *string);
 void html_escape_n(struct text *ret, const char *string, size_t length);

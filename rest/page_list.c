@@ -4,6 +4,7 @@
 #include "rest/filter.h"
 #include "rest/html.h"
 #include "rest/wait.h"
+#include "rest/work.h"
 
 #define NAMES_SHOWN 3 /* of what was asked for, in a row */
 
@@ -333,6 +334,7 @@ static void first_print(struct listing *listing)
 	(void)text_adds(ret, "<h3>Make one over HTTP</h3>\n");
 	(void)text_addf(&lines, "curl -d '%s' %s/api/1/composes/", request, base.data);
 	html_command(ret, lines.failed ? "" : lines.data);
+	page_identity(listing->ex, ret);
 	(void)text_adds(ret, "<p class=\"quiet\">It appears here once it is asked for, and says "
 			     "what to do with it.</p>\n</section>\n");
 	ret->failed |= mount.failed || base.failed || lines.failed;
@@ -387,6 +389,8 @@ int home_get(struct exchange *ex)
 	struct error err = { 0 };
 	int r;
 
+	if (!ex->work && work_park(ex, home_get))
+		return 0;
 	if (filter_read(ex, &listing.filter) < 0)
 		return answer_error(ex, MHD_HTTP_BAD_REQUEST,
 				    "There is no such order of the list.");

@@ -164,5 +164,6 @@ void renew_print(const struct view *view)
 		api_command(view, "-X DELETE", &command);
 		command_print(view, "Cancel it", &command);
 	}
+	page_identity(view->ex, view->body);
 	(void)text_adds(view->body, "</section>\n");
 }
