@@ -166,7 +166,7 @@ static int ask(uint32_t uid, uint32_t gid, struct known **ret)
 
 static struct known **slot_of(struct people *people, uint32_t uid, uint32_t gid)
 {
-	return &people->slot[(uid * UINT32_C(2654435761) + gid) >> 24];
+	return &people->slot[(uid * UINT32_C(2654435761) + gid * UINT32_C(2246822519)) >> 24];
 }
 
 /* What is known, with a reference; @ret_ask: it is on the caller to ask anew. */

@@ -299,6 +299,26 @@ def check_socket_life(service, path):
     same((st.st_mode & mode, st.st_gid), (0o660, pwd.getpwnam("bin").pw_gid), "its mode and group")
 
 
+def check_rights(service, path):
+    """Without repo.allowed a local user reads with his own rights, and a proxy lends nobody its own."""
+    private = service.dir / "private"
+    shutil.copytree(BASE, private)
+    user = pwd.getpwnam("daemon")
+    for place in (private, *private.rglob("*")):
+        os.chown(place, user.pw_uid, user.pw_gid)
+    os.chmod(private, 0o700)
+    spec = repo_spec(private, packages=["sed"])
+    ask_unix = lambda **headers: unix(path, "POST", COMPOSES, spec,
+                                      {k.replace("_", "-"): v for k, v in headers.items()})
+    words = f"{private}: not below a path that [repo] allowed names, and the client is no user of this machine"
+    for name, state in (("daemon", "done"), ("bin", "failed")):
+        record = accepted(as_user(name, ask_unix), name, f"{name} asks for the private repository of daemon")
+        same(service.wait_rest(record["id"])["state_name"], state, f"read with the rights of {name}")
+    refused(as_user("lp", lambda: ask_unix(X_Remote_User="flexible")), 403, words, "a proxy's user, unix socket")
+    refused(ask_unix(X_Remote_User="flexible"), 403, words, "root's word for another")
+    refused(ask(service, "flexible", body=spec), 403, words, "a proxy's user, loopback")
+
+
 # ---- the tree ---------------------------------------------------------------------
 
 def check_tree(service):
@@ -331,6 +351,16 @@ def check_tree(service):
     same(as_user("mail", submit("m", REPO)),
          [errno.EACCES, "request: User mail is not in role allowed_clients.\n"], "an administrator only")
     service.compose("r", REPO)
+
+    def ask_new():
+        fd = os.open(service.mnt / "new", os.O_RDWR)
+        with contextlib.suppress(OSError):
+            os.write(fd, json.dumps(REPO).encode())
+        return json.loads(os.read(fd, 4096))
+
+    same(as_user("games", ask_new), {"error": "Forbidden", "status": 403, "message":
+                                     "request: User games is not in role allowed_clients."}, "the file new")
+    same(as_user("bin", ask_new)["owner"], "bin", "new for a client")
 
     # strangers and owners
     same(as_user("games", command("d", "ttl", "1000")), {"errno": errno.EACCES}, "ttl of others")
@@ -434,6 +464,10 @@ def main():
         with Service(*options, mount=False) as service:
             check_quota(service)
             check_socket_life(service, path)
+        os.chmod(folder, 0o755)
+        options = [option for option in options if not option.startswith(("repo.", "http.socket_"))]
+        with Service(*options, mount=False) as service:
+            check_rights(service, path)
         check_start()
     finally:
         shutil.rmtree(folder)
