@@ -28,7 +28,8 @@ static int show(struct exchange *ex, int64_t id, struct record **ret_record,
 {
 	if (ex->route->seed)
 		return catalogue_get(ex->rest->options.catalogue, id, ret_compose, err);
-	return record_of(ex->rest, id, ret_record, err);
+	/* who has waited was woken by a change that the cache may not have been told of yet */
+	return record_of(ex->rest, id, ex->waited, ret_record, err);
 }
 
 int compose_get(struct exchange *ex)

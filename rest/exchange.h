@@ -230,8 +230,10 @@ void response_header(struct MHD_Response *response, const char *name, const char
 
 struct record; /* a struct kept: kept_unref() */
 
-/** record_of() - compose @id as GET answers it; -ENOENT */
-int record_of(struct rest *rest, int64_t id, struct record **ret, struct error *err);
+/**
+ * record_of() - compose @id as GET answers it; -ENOENT
+ * @fresh: not from the cache, which lags behind a commit by the time until rest_changed() is called */
+int record_of(struct rest *rest, int64_t id, bool fresh, struct record **ret, struct error *err);
 /** record_item() - @compose as a member of a list; @seen: rest->generation before it was read;
  * NULL: no memory */
 struct record *record_item(struct rest *rest, const struct compose *compose, uint64_t seen);

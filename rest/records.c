@@ -78,9 +78,9 @@ static void record_keep(struct rest *rest, struct cache *cache, uint64_t seen,
 		cache_put(cache, rest, seen, &record->kept);
 }
 
-int record_of(struct rest *rest, int64_t id, struct record **ret, struct error *err)
+int record_of(struct rest *rest, int64_t id, bool fresh, struct record **ret, struct error *err)
 {
-	struct record *record = (struct record *)cache_get(rest->records, id);
+	struct record *record = fresh ? NULL : (struct record *)cache_get(rest->records, id);
 	uint64_t seen = atomic_load(&rest->generation);
 	_cleanup_(compose_freep) struct compose *compose = NULL;
 	int r;

@@ -167,16 +167,6 @@ class Difference(Exception):
     pass
 
 
-def members(want, seen):
-    """The members of two answers' bodies that differ, as text."""
-    try:
-        want, seen = json.loads(want[1]), json.loads(seen[1])
-        return "".join(f"{key}: model {want.get(key)!r}, service {seen.get(key)!r}\n  "
-                       for key in sorted({**want, **seen}) if want.get(key) != seen.get(key))
-    except (TypeError, ValueError, AttributeError):
-        return ""
-
-
 class Machine:
     """The service and the model, side by side."""
 
@@ -201,7 +191,7 @@ class Machine:
     def differ(self, what, want, seen):
         self.compared += 1
         if want != seen:
-            raise Difference(f"{what}\n  {members(want, seen)}model   {short(want)}\n  service {short(seen)}")
+            raise Difference(f"{what}\n  {odcsmodel.differing(want, seen)}model   {short(want)}\n  service {short(seen)}")
 
     def same(self, what, want, method, path, body=None):
         """ask, and compare status, headers and body"""

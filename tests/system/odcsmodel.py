@@ -6,7 +6,7 @@ Written from the contract alone, section numbers beside each rule. What the cont
 we chose otherwise, is marked "ours". An answer is a pair of status and body; body None: any error body of that status (the
 contract has no words for it).
 """
-import json, time, urllib.parse
+import copy, json, time, urllib.parse
 
 DEFAULT_LIFETIME, MAXIMUM_LIFETIME = 86400, 259200
 TYPES = ("tag", "module", "repo", "pulp", "raw_config", "build", "pungi_compose")
@@ -44,6 +44,21 @@ def line(value):
 
 def iso(seconds):
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds)) if seconds else None
+
+
+def differing(want, seen):
+    """The members of two answers' bodies that differ, as text; of two lists, those of their items."""
+    def members(one, other, lead=""):
+        return "".join(f"{lead}{key}: model {one.get(key)!r}, service {other.get(key)!r}\n  "
+                       for key in sorted({**one, **other}) if one.get(key) != other.get(key))
+    try:
+        want, seen = json.loads(want[1]), json.loads(seen[1])
+        if "items" not in want or len(want["items"]) != len(seen["items"]):
+            return members(want, seen)
+        return members(want["meta"], seen["meta"]) + "".join(
+            members(one, other, f"item {one['id']}: ") for one, other in zip(want["items"], seen["items"]))
+    except (TypeError, ValueError, AttributeError, KeyError):
+        return ""
 
 
 def words(texts, keep_empty=False):
@@ -232,8 +247,8 @@ def read_request(body):
 # ---- the table of composes ---------------------------------------------------------------------------
 
 class Compose:
-    def __init__(self, number, wishes, seconds, now, respin_of=None):
-        self.id, self.wishes, self.respin_of = number, wishes, respin_of
+    def __init__(self, number, wishes, seconds, now, respin_of=None, owner="unknown"):
+        self.id, self.wishes, self.respin_of, self.owner = number, wishes, respin_of, owner
         self.state, self.reason, self.removed_by, self.reused = "wait", None, None, None
         self.submitted, self.expires = now, now + seconds
         self.started = self.done = self.removed = self.compose_id = self.text = None
@@ -244,7 +259,8 @@ class Compose:
         default = self.wishes["target_dir"] == "default"
         repo = f"{tree}/compose/Temporary" if default and self.wishes["source_type"] != 5 else ""
         record = {
-            **self.wishes, "id": self.id, "owner": "Unknown" if seed else "unknown", "state": STATES.index(self.state),
+            **self.wishes, "id": self.id, "owner": "Unknown" if seed and self.owner == "unknown" else self.owner,
+            "state": STATES.index(self.state),
             "state_name": self.state, "state_reason": self.reason, "time_submitted": iso(self.submitted),
             "time_to_expire": iso(self.expires), "time_started": iso(self.started), "time_done": iso(self.done),
             "time_removed": iso(self.removed), "removed_by": self.removed_by, "koji_task_id": None,
@@ -280,10 +296,16 @@ class Model:
         except Refusal as refusal:
             return self.error(refusal)
 
-    def add(self, wishes, seconds, respin_of=None):
+    def add(self, wishes, seconds, respin_of=None, owner="unknown"):
         number = len(self.composes) + 1
-        self.composes[number] = Compose(number, wishes, seconds, self.now, respin_of)
+        self.composes[number] = Compose(number, wishes, seconds, self.now, respin_of, owner)
         return self.composes[number]
+
+    def clone(self):
+        """what happens to it leaves this one alone"""
+        twin = copy.copy(self)
+        twin.composes = {number: copy.copy(compose) for number, compose in self.composes.items()}
+        return twin
 
     # ---- 2.5 ----
 
@@ -395,6 +417,11 @@ class Model:
             if other.state == "done" and (other.reused == compose.id or other.id == compose.reused):
                 other.expires = max(other.expires, compose.expires)
 
+    def set_ttl(self, compose, seconds):
+        """tree.md 3, ttl: to the second, also shorter; who shares its tree lives at least as long"""
+        compose.expires = self.now + seconds
+        self.extend(compose, seconds)
+
     # ---- 2.9 ----
 
     def delete(self, number):
@@ -402,19 +429,19 @@ class Model:
         if not compose:
             raise Refusal(404, "No such compose found.")
         if compose.state == "wait":
-            self.fail(compose, "Canceled by anonymous") # 12: no 500
+            self.cancel(compose, "anonymous") # 12: no 500
             return 202, line({"message": f"Compose (id={number}) has been canceled", "status": 202})
         if compose.state not in ("done", "failed"):
             raise bad(f"Compose (id={number}) can not be removed, its state need to be in ['done', 'failed'].")
-        compose.expires, compose.removed_by = self.now, "anonymous"
+        self.end(compose, "anonymous")
         return 202, line({"message": f"The delete request for compose (id={number}) has been accepted and will be "
                           "processed by backend later.", "status": 202})
 
     # ---- 3.3, 3.4, 4: what back end and clock do ----
 
-    def claim(self):
-        """the oldest; there is one owner only"""
-        compose = min(self.in_state("wait"), key=lambda c: c.id, default=None)
+    def claim(self, compose=None):
+        """the oldest, when there is one owner only"""
+        compose = compose or min(self.in_state("wait"), key=lambda c: c.id, default=None)
         if compose:
             compose.state, compose.reason, compose.started = "generating", "Compose thread started", self.now
             compose.compose_id = (f"odcs-{compose.id}-1-{time.strftime('%Y%m%d', time.gmtime(self.now))}"
@@ -441,6 +468,14 @@ class Model:
         return (old.id < compose.id and not old.reused and old.wishes["source_type"] not in (4, 5) and
                 "no_reuse" not in compose.wishes["flags"] and question(compose) == question(old))
 
+    def candidate(self, compose, event):
+        """5: done ones, newest first; @event: what @compose has been found to mean"""
+        twin = copy.copy(compose)
+        twin.wishes = {**compose.wishes, "koji_event": event}
+        fit = [old for old in self.in_state("done") if self.same_question(twin, old) and not old.removed_by and
+               old.expires > self.now]
+        return max(fit, key=lambda old: old.id, default=None)
+
     def may_reuse(self, compose, old):
         return (compose.state == "generating" and old.state == "done" and old.id < compose.id and
                 old.expires > self.now)
@@ -457,6 +492,13 @@ class Model:
         compose.state, compose.reason = "failed", reason
         compose.ended(self.now)
 
+    def cancel(self, compose, who):
+        self.fail(compose, f"Canceled by {who}")
+
+    def end(self, compose, who):
+        """it goes with the next clean-up"""
+        compose.expires, compose.removed_by = self.now, who
+
     def requeue(self):
         """ours: what a dead service was making is made again"""
         for compose in self.in_state("generating"):
@@ -466,7 +508,10 @@ class Model:
         """ours: at its time, not after it"""
         due = [c for c in self.in_state("done", "failed") if c.expires <= self.now]
         for compose in due:
-            words_ = f"Removed by {compose.removed_by}." if compose.removed_by else "Compose is expired."
-            compose.reason = f"{compose.reason}\n{words_}" if compose.reason else words_
-            compose.state, compose.removed = "removed", self.now
+            self.remove(compose)
         return len(due)
+
+    def remove(self, compose):
+        words_ = f"Removed by {compose.removed_by}." if compose.removed_by else "Compose is expired."
+        compose.reason = f"{compose.reason}\n{words_}" if compose.reason else words_
+        compose.state, compose.removed = "removed", self.now
