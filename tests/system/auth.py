@@ -117,6 +117,10 @@ def check_order(service):
     refused(ask(service, "eve", method="PATCH", path=COMPOSES + "999999", body="nonsense"), 403,
             "User eve is not in role allowed_clients.", "403 before 404 of a PATCH")
     same(ask(service, "alice", body="nonsense")[0], 400, "then the body is judged")
+    # who sends a long one to its end before he looks still finds the answer
+    for name, send in (("TCP", lambda: tcp(service, "POST", COMPOSES, b"[" * 900000)),
+                       ("a proxy", lambda: ask(service, "eve", body=b"[" * 900000))):
+        same(send()[0], 403 if name == "a proxy" else 401, f"the answer to a long body arrives: {name}")
     # paths and methods that do not exist need no name
     same(tcp(service, "POST", "/nope", "{}")[0], 404, "an unknown path")
     same(tcp(service, "POST", "/api/1/about/", "{}")[0], 405, "a wrong method")
