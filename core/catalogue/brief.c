@@ -185,6 +185,10 @@ static const struct {
 	  "UNION ALL SELECT source_type FROM composes GROUP BY source_type, state "
 	  "HAVING NOT EXISTS (SELECT 1 FROM tallies t WHERE t.source_type = composes.source_type "
 	  "AND t.state = composes.state) LIMIT 1" },
+	{ "a compose that shows the tree of none, or of one that shows another's",
+	  "SELECT c.id FROM composes c LEFT JOIN composes o ON o.id = c.reused_id "
+	  "WHERE c.reused_id > 0 AND (o.id IS NULL OR o.reused_id <> 0 OR o.id >= c.id "
+	  "OR c.manifest IS NOT o.manifest) LIMIT 1" },
 	{ "a removed compose without the time of it",
 	  "SELECT id FROM composes WHERE state = 3 AND time_removed = 0 LIMIT 1" },
 };

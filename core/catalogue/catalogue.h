@@ -29,7 +29,8 @@ DEFINE_FREEP(struct catalogue, catalogue_close)
 
 /**
  * struct catalogue_event - one committed change
- * @old_state: STATE_DRAFT when the compose was just accepted
+ * @old_state: STATE_DRAFT when the compose was just accepted. A removed compose whose tree was kept for
+ *             others is told of once more, removed as before, when the last of them is removed
  * @compose:   as after the change; borrowed for the call
  * @request_only: 1: a request directory was made, renamed or dropped, @compose is NULL */
 struct catalogue_event {
@@ -127,14 +128,37 @@ int catalogue_claim(struct catalogue *catalogue, struct compose **ret, struct er
  * build took (odcs-api.md 3.2). -ESTALE: not generating any more (cancelled meanwhile) */
 int catalogue_finish(struct catalogue *catalogue, int64_t id, const struct outcome *outcome,
 		     struct error *err);
-/** catalogue_reuse() - generating → done, showing the tree of @reused_id (done, not expired, a lower id):
- * its pungi_compose_id, koji_event, source, arches, sigkeys, manifest and sizes; both live until the
- * later of their times (odcs-api.md 5, 3.2). *durable*. -ESTALE: one of them is in another state */
+/**
+ * catalogue_resolved() - generating stays generating: "Compose is generating", koji_event; from now on
+ * it is a candidate for composes of the same question and inputs. No news but of a change: old_state is
+ * generating. -ESTALE: not generating any more
+ * @spec: of the compose */
+int catalogue_resolved(struct catalogue *catalogue, int64_t id, const struct spec *spec,
+		       const struct resolution *resolution, struct error *err);
+/**
+ * catalogue_candidates() - composes that compose @id of @spec could show the tree of (odcs-api.md 5): the
+ * same question, event rules and inputs, a lower id; done ones, newest first, then generating ones that
+ * were resolved, oldest first; in time that does not grow with the number of composes
+ * @visit: returns true to stop; called with no lock held. 1 when it did, else 0 */
+int catalogue_candidates(struct catalogue *catalogue, int64_t id, const struct spec *spec,
+			 const struct resolution *resolution,
+			 bool (*visit)(void *data, const struct compose *candidate), void *data,
+			 struct error *err);
+/** catalogue_reuse() - generating → done, showing the tree of @reused_id (done, not expired or deleted, a
+ * lower id, none that shows another's): its pungi_compose_id, koji_event, source, arches, sigkeys, manifest
+ * and sizes; both live until the later of their times (odcs-api.md 5, 3.2). *durable*. -ESTALE: one of
+ * them is in another state */
 int catalogue_reuse(struct catalogue *catalogue, int64_t id, int64_t reused_id, struct error *err);
+/** catalogue_reuse_many() - the same for @count composes in one commit
+ * @results: 0, -ESTALE or -ENOENT of each. A negative errno is returned when none was written */
+int catalogue_reuse_many(struct catalogue *catalogue, const int64_t *ids, size_t count,
+			 int64_t reused_id, int *results, struct error *err);
 /** catalogue_fail() - wait or generating → failed; @reason is shown as it is */
 int catalogue_fail(struct catalogue *catalogue, int64_t id, const char *reason, struct error *err);
 /** catalogue_requeue() - after a start: every generating row → wait; count returned */
 int catalogue_requeue(struct catalogue *catalogue, int64_t *ret_count, struct error *err);
+/** catalogue_unclaim() - generating → wait: somebody is to take it up anew; -ESTALE in other states */
+int catalogue_unclaim(struct catalogue *catalogue, int64_t id, struct error *err);
 /** catalogue_cancel() - wait or generating → failed, "Canceled by WHO"; -ESTALE in other states */
 int catalogue_cancel(struct catalogue *catalogue, int64_t id, const char *who, struct error *err);
 /** catalogue_delete() - done or failed: time_to_expire = now, removed_by; -ESTALE in other states */
@@ -151,7 +175,8 @@ int catalogue_renew(struct catalogue *catalogue, int64_t id, int64_t seconds, en
 		    int64_t *ret_expires, struct error *err);
 
 /** catalogue_expire() - done or failed rows with time_to_expire <= @now → removed (at most 100 a call);
- * @ret_count: rows changed. Reasons as odcs-api.md 3.4 step 4 */
+ * @ret_count: rows changed. Reasons as odcs-api.md 3.4 step 4. tree_kept of a record says whether others
+ * show the tree of a removed compose */
 int catalogue_expire(struct catalogue *catalogue, int64_t now, int64_t *ret_count,
 		     struct error *err);
 /** catalogue_next_expiry() - earliest time_to_expire of done and failed rows; INT64_MAX when none */

@@ -5,20 +5,13 @@
  *          ▼
  *        wait ──catalogue_claim──► generating ──catalogue_finish, _reuse──► done ──┐
  *        │  ▲                        │   │                                         │
- *        │  └───catalogue_requeue────┘   │                                         │
+ *        │  └─catalogue_requeue, _unclaim┘                                         │
  *        └─catalogue_cancel, _fail───────┴──► failed ───────catalogue_expire───────┴──► removed
  *
  * Reasons and times are those of ODCS 0.9.2 (odcs-api.md 3, 4). */
 #include "core/catalogue/internal.h"
 
 #define STATES(first, second) (1u << (first) | 1u << (second))
-
-struct step {
-	int64_t id;
-	const char *words; /* reason, or who */
-	const struct outcome *outcome;
-	int64_t number; /* reused id; or a count */
-};
 
 /* ---- what the steps share ---------------------------------------------- */
 
@@ -61,15 +54,14 @@ int64_t time_after(int64_t time, int64_t seconds)
 	return __builtin_add_overflow(time, seconds, &sum) ? TIME_LAST : time_kept(sum);
 }
 
-/* odcs-api.md 3.2: the time in the queue and the build does not eat the lifetime */
-static int64_t moved_expiry(const struct current *current, int64_t now)
+int64_t moved_expiry(const struct current *current, int64_t now)
 {
 	return time_after(now, current->expires > current->submitted
 				       ? current->expires - current->submitted
 				       : 0);
 }
 
-static int step_write(struct catalogue *catalogue, struct verb *verb, struct error *err)
+int step_write(struct catalogue *catalogue, struct verb *verb, struct error *err)
 {
 	int r = verb_write(catalogue, verb, err);
 
@@ -373,7 +365,7 @@ int catalogue_claim(struct catalogue *catalogue, struct compose **ret, struct er
 	return r < 0 ? r : 1;
 }
 
-/* ---- finish, reuse ----------------------------------------------------- */
+/* ---- finish ------------------------------------------------------------ */
 
 static int finish_run(struct catalogue *catalogue, struct verb *verb, struct error *err)
 {
@@ -417,52 +409,6 @@ int catalogue_finish(struct catalogue *catalogue, int64_t id, const struct outco
 	return step_write(catalogue, &verb, err);
 }
 
-/* Both live until the later of their times (odcs-api.md 3.2). */
-static int reuse_run(struct catalogue *catalogue, struct verb *verb, struct error *err)
-{
-	const struct step *step = verb->arguments;
-	int64_t now = now_of(catalogue), expires;
-	struct current current, reused;
-	int r = current_read(catalogue, step->id, 1u << STATE_GENERATING, &current, err);
-
-	if (r >= 0)
-		r = current_read(catalogue, step->number, 1u << STATE_DONE, &reused, err);
-	if (r >= 0 && (reused.expires <= now || step->id <= step->number))
-		r = error_set(err, -ESTALE, BLAME_REQUEST, NULL,
-			      "compose %" PRId64 " cannot be reused any more", step->number);
-	if (r < 0)
-		return r;
-	expires = moved_expiry(&current, now);
-	if (expires < reused.expires)
-		expires = reused.expires;
-	r = sql_run(
-		catalogue->writer,
-		"UPDATE composes SET state = 2, "
-		"state_reason = 'Compose is generated successfully', time_done = ?3, "
-		"time_to_expire = ?4, reused_id = ?2, "
-		"(pungi_compose_id, koji_event, source, arches, sigkeys, manifest, "
-		"packages_count, size_bytes) = (SELECT pungi_compose_id, koji_event, source, "
-		"arches, sigkeys, manifest, packages_count, size_bytes FROM composes "
-		"WHERE id = ?2) WHERE id = ?1",
-		VALUES(INTEGER(step->id), INTEGER(step->number), INTEGER(now), INTEGER(expires)),
-		err);
-	if (r >= 0)
-		r = change_compose(catalogue, verb, step->id, current.state, err);
-	if (r < 0 || expires == reused.expires)
-		return r;
-	r = sql_run(catalogue->writer, "UPDATE composes SET time_to_expire = ?2 WHERE id = ?1",
-		    VALUES(INTEGER(step->number), INTEGER(expires)), err);
-	return r < 0 ? r : change_compose(catalogue, verb, step->number, reused.state, err);
-}
-
-int catalogue_reuse(struct catalogue *catalogue, int64_t id, int64_t reused_id, struct error *err)
-{
-	struct step step = { .id = id, .number = reused_id };
-	struct verb verb = { .run = reuse_run, .arguments = &step, .durable = true };
-
-	return step_write(catalogue, &verb, err);
-}
-
 /* ---- fail, cancel, requeue, delete ------------------------------------- */
 
 static int fail_run(struct catalogue *catalogue, struct verb *verb, struct error *err)
@@ -501,6 +447,19 @@ int catalogue_cancel(struct catalogue *catalogue, int64_t id, const char *who, s
 	return catalogue_fail(catalogue, id, words.data, err);
 }
 
+/* What it was resolved to may not be true any more when it is taken up again. */
+static int requeue_one(struct catalogue *catalogue, struct verb *verb, int64_t id,
+		       struct error *err)
+{
+	int r = sql_run(catalogue->writer,
+			"UPDATE composes SET state = 0, state_reason = NULL, time_started = 0, "
+			"pungi_compose_id = NULL, question = NULL, inputs = NULL "
+			"WHERE id = ?1",
+			VALUES(INTEGER(id)), err);
+
+	return r < 0 ? r : change_compose(catalogue, verb, id, STATE_GENERATING, err);
+}
+
 static int requeue_run(struct catalogue *catalogue, struct verb *verb, struct error *err)
 {
 	struct step *step = verb->arguments;
@@ -514,12 +473,7 @@ static int requeue_run(struct catalogue *catalogue, struct verb *verb, struct er
 
 		if (r < 0 || !id)
 			return r;
-		r = sql_run(catalogue->writer,
-			    "UPDATE composes SET state = 0, state_reason = NULL, time_started = 0, "
-			    "pungi_compose_id = NULL WHERE id = ?1",
-			    VALUES(INTEGER(id)), err);
-		if (r >= 0)
-			r = change_compose(catalogue, verb, id, STATE_GENERATING, err);
+		r = requeue_one(catalogue, verb, id, err);
 		if (r < 0)
 			return r;
 	}
@@ -534,6 +488,23 @@ int catalogue_requeue(struct catalogue *catalogue, int64_t *ret_count, struct er
 	if (r >= 0)
 		*ret_count = step.number;
 	return r;
+}
+
+static int unclaim_run(struct catalogue *catalogue, struct verb *verb, struct error *err)
+{
+	const struct step *step = verb->arguments;
+	struct current current;
+	int r = current_read(catalogue, step->id, 1u << STATE_GENERATING, &current, err);
+
+	return r < 0 ? r : requeue_one(catalogue, verb, step->id, err);
+}
+
+int catalogue_unclaim(struct catalogue *catalogue, int64_t id, struct error *err)
+{
+	struct step step = { .id = id };
+	struct verb verb = { .run = unclaim_run, .arguments = &step };
+
+	return step_write(catalogue, &verb, err);
 }
 
 static int delete_run(struct catalogue *catalogue, struct verb *verb, struct error *err)

@@ -70,10 +70,19 @@ void connection_close(struct connection *connection)
 	free(connection);
 }
 
+/* A table or column is missing: the file is not what it says. */
+static int not_ours(struct connection *connection, struct error *err)
+{
+	return error_set(err, -EUCLEAN, BLAME_US, NULL, "%s is not a catalogue, or damaged: %s",
+			 connection->path, sqlite3_errmsg(connection->db));
+}
+
 int connection_exec(struct connection *connection, const char *sql, struct error *err)
 {
 	int rc = sqlite3_exec(connection->db, sql, NULL, NULL, NULL);
 
+	if (rc == SQLITE_ERROR)
+		return not_ours(connection, err);
 	return rc == SQLITE_OK ? 0 : connection_error(connection, rc, err);
 }
 
@@ -154,10 +163,8 @@ static int statement_new(struct connection *connection, const char *sql, uint64_
 		return error_oom(err);
 	rc = sqlite3_prepare_v3(connection->db, sql, -1, SQLITE_PREPARE_PERSISTENT,
 				&statement->handle, NULL);
-	if (rc == SQLITE_ERROR) /* a table or column is missing: the file is not what it says */
-		return error_set(err, -EUCLEAN, BLAME_US, NULL,
-				 "%s is not a catalogue, or damaged: %s", connection->path,
-				 sqlite3_errmsg(connection->db));
+	if (rc == SQLITE_ERROR)
+		return not_ours(connection, err);
 	if (rc != SQLITE_OK)
 		return connection_error(connection, rc, err);
 	if (statement_room(connection, &place) < 0)

@@ -96,6 +96,21 @@ int catalogue_renew(struct catalogue *catalogue, int64_t id, int64_t seconds, en
 
 /* ---- expire ------------------------------------------------------------ */
 
+/* Was @id the last one that showed the tree of a compose removed before? That one is told of again:
+ * its names lead nowhere from now on. */
+static int expire_kept(struct catalogue *catalogue, struct verb *verb, int64_t id,
+		       struct error *err)
+{
+	int64_t kept = 0;
+	int r = sql_number(catalogue->writer,
+			   "SELECT o.id FROM composes c JOIN composes o ON o.id = c.reused_id "
+			   "WHERE c.id = ?1 AND c.reused_id > 0 AND o.state = 3 "
+			   "AND NOT " ROW_IS_SHOWN("o.id"),
+			   VALUES(INTEGER(id)), &kept, err);
+
+	return r < 0 || !kept ? r : change_compose(catalogue, verb, kept, STATE_REMOVED, err);
+}
+
 static int expire_one(struct catalogue *catalogue, struct verb *verb, int64_t id, int64_t now,
 		      struct error *err)
 {
@@ -116,7 +131,9 @@ static int expire_one(struct catalogue *catalogue, struct verb *verb, int64_t id
 			    "UPDATE requests SET time_removed = ?2 WHERE number = "
 			    "(SELECT request FROM composes WHERE id = ?1) AND compose_id = ?1",
 			    VALUES(INTEGER(id), INTEGER(now)), err);
-	return r < 0 ? r : change_compose(catalogue, verb, id, (enum compose_state)state, err);
+	if (r >= 0)
+		r = change_compose(catalogue, verb, id, (enum compose_state)state, err);
+	return r < 0 ? r : expire_kept(catalogue, verb, id, err);
 }
 
 struct expire {

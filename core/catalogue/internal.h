@@ -4,6 +4,7 @@
  * connection.c  one SQLite connection: statements, errors, the pool of readers
  * write.c       the one writer: many callers, one commit; news after it
  * row.c         a row of composes as struct compose
+ * reuse.c       composes that show the tree of another one
  *
  * Locks: catalogue.lock (queue and news), pool_lock (idle readers), progress_lock; none is held
  * while another is taken, over SQL, or over a callback. */
@@ -100,12 +101,16 @@ struct row {
 	size_t spec_length;
 };
 
+/* does a done compose show the tree of compose @id_? */
+#define ROW_IS_SHOWN(id_)                                                                          \
+	"EXISTS (SELECT 1 FROM composes r INDEXED BY composes_reused "                             \
+	"WHERE r.reused_id > 0 AND r.reused_id = " id_ " AND r.state = 2)"
 #define ROW_COLUMNS                                                                                \
 	"c.id, c.request, c.owner, c.uid, c.gid, c.state, c.state_reason, c.source_type, "         \
 	"c.source, c.time_submitted, c.time_to_expire, c.time_started, c.time_done, "              \
 	"c.time_removed, c.removed_by, c.koji_event, c.koji_task_id, c.pungi_compose_id, "         \
 	"c.respin_of, c.sigkeys, c.arches, c.reused_id, c.manifest, c.packages_count, "            \
-	"c.size_bytes, s.spec"
+	"c.size_bytes, s.spec, c.state = 3 AND " ROW_IS_SHOWN("c.id")
 #define ROW_FROM " FROM composes c LEFT JOIN specs s ON s.compose = c.id "
 
 /** row_read() - the current row of a statement that selects ROW_COLUMNS; -EUCLEAN: damaged */
@@ -189,6 +194,19 @@ int current_read(struct catalogue *catalogue, int64_t id, unsigned int allowed, 
 		 struct error *err);
 
 int64_t time_after(int64_t time, int64_t seconds); /* within what can be kept */
+/** moved_expiry() - time_to_expire of a compose that ends now: the time in the queue and the build does
+ * not eat the lifetime (odcs-api.md 3.2) */
+int64_t moved_expiry(const struct current *current, int64_t now);
+
+/** struct step - arguments of a verb that takes one compose from one state to another */
+struct step {
+	int64_t id;
+	const char *words; /* reason, or who */
+	const struct outcome *outcome;
+	int64_t number; /* reused id; or a count */
+};
+/** step_write() - verb_write() for who wants no record */
+int step_write(struct catalogue *catalogue, struct verb *verb, struct error *err);
 
 /* ---- the catalogue ----------------------------------------------------- */
 

@@ -145,6 +145,7 @@ static void read_numbers(struct damage *damage, struct compose *compose)
 	if (sqlite3_column_type(damage->row, 16) != SQLITE_NULL)
 		compose->koji_task_id = damage_number(damage, 16, 0, INT64_MAX);
 	compose->reused_id = damage_number(damage, 21, 0, INT64_MAX);
+	compose->tree_kept = sqlite3_column_int(damage->row, 26);
 	compose->packages_count = damage_number(damage, 23, 0, INT64_MAX);
 	compose->size_bytes = damage_number(damage, 24, 0, INT64_MAX);
 }

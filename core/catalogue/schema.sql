@@ -124,3 +124,11 @@ BEGIN
 	INSERT INTO tallies VALUES (new.source_type, new.state, 1)
 		ON CONFLICT DO UPDATE SET count = count + 1;
 END;
+
+-- version 3
+-- What a request meant when it was resolved: composes of the same question and the same inputs show one
+-- tree. Rows of earlier versions have neither, and are not looked for.
+ALTER TABLE composes ADD COLUMN question TEXT; -- spec_question(), 64 hex digits; NULL: never reused
+ALTER TABLE composes ADD COLUMN inputs TEXT;   -- of struct resolution, 64 hex digits; NULL: not resolved
+CREATE INDEX composes_question ON composes (question, inputs, state)
+	WHERE question IS NOT NULL AND reused_id = 0 AND state IN (1, 2);

@@ -70,6 +70,11 @@ int64_t compose_tree_id(const struct compose *compose)
 	return compose->reused_id ? compose->reused_id : compose->id;
 }
 
+bool compose_is_gone(const struct compose *compose)
+{
+	return compose->state == STATE_REMOVED && !compose->tree_kept;
+}
+
 int compose_arches(const struct compose *compose, struct strings *ret)
 {
 	return compose->arches ? strings_split(ret, compose->arches, ' ')

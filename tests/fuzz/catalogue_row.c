@@ -7,7 +7,8 @@
  * again. */
 #include "core/catalogue/internal.h"
 
-#define COLUMNS 26
+#define COLUMNS 27
+#define COLUMN_SPEC 25
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -26,7 +27,7 @@ static const char sound_spec[] =
 static const char *const sound[COLUMNS] = {
 	"1",	"1",  "'al'",	  "0", "0",    "2",    "'ok'", "1",    "'f26'",
 	"1",	"1",  "1",	  "1", "0",    "NULL", "-1",   "NULL", "'odcs-1-1-20231114.t.0'",
-	"NULL", "''", "'x86_64'", "0", "NULL", "1",    "1",    NULL,
+	"NULL", "''", "'x86_64'", "0", "NULL", "1",    "1",    NULL,   NULL,
 };
 
 static void require(bool truth)
@@ -99,7 +100,7 @@ static void make_values(const struct column *columns, struct value *values)
 			values[i] = BLOB(columns[i].bytes, columns[i].length);
 			break;
 		default:
-			values[i] = TEXT(i == COLUMNS - 1 && !columns[i].type ? sound_spec : NULL);
+			values[i] = TEXT(i == COLUMN_SPEC && !columns[i].type ? sound_spec : NULL);
 		}
 	}
 }

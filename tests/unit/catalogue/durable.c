@@ -482,6 +482,53 @@ static void test_migration(const char *data)
 	CHECK_INT(catalogue_integrity(catalogue, &err), 0);
 }
 
+static bool candidate_visit(void *data, const struct compose *candidate)
+{
+	return text_addf(data, "%" PRId64 " ", candidate->id) < 0;
+}
+
+/* What was made before composes were resolved is not reused; what waited then is resolved now. */
+static void test_migration_2(const char *data)
+{
+	_cleanup_(catalogue_closep) struct catalogue *catalogue = NULL;
+	_cleanup_(compose_freep) struct compose *compose = NULL;
+	_cleanup_(text_done) struct text list = { 0 };
+	_cleanup_(freep) char *sql = NULL;
+	struct resolution resolution = { .koji_event = 7, .inputs = TEST_DIGEST };
+	struct error err = { 0 };
+	int64_t count = 0;
+	char path[512];
+
+	(void)snprintf(path, sizeof(path), "%s/version-2.sql", data);
+	CHECK_INT(file_read(AT_FDCWD, path, 1 << 20, &sql, NULL), 0);
+	if (!sql)
+		return;
+	execute(test_path("old2"), sql);
+	catalogue = test_open(test_path("old2"));
+	CHECK_INT(catalogue_integrity(catalogue, &err), 0);
+	compose = test_get(catalogue, 10);
+	CHECK_INT(compose->reused_id, 9);
+	CHECK_INT(catalogue_requeue(catalogue, &count, NULL), 0);
+	CHECK_INT(count, 2); /* 5 and 11 */
+	do {
+		compose_free(steal(compose));
+		CHECK_INT(catalogue_claim(catalogue, &compose, NULL), 1);
+	} while (compose && compose->id != 11);
+	CHECK_INT(catalogue_candidates(catalogue, 11, compose->spec, &resolution, candidate_visit,
+				       &list, NULL),
+		  0);
+	CHECK_STR(list.data ? list.data : "", "");
+	CHECK_INT(catalogue_resolved(catalogue, 11, compose->spec, &resolution, NULL), 0);
+	CHECK_INT(test_finish_compose(catalogue, 11, NULL), 0);
+	CHECK_INT(test_claim(catalogue), 12);
+	CHECK_INT(catalogue_candidates(catalogue, 12, compose->spec, &resolution, candidate_visit,
+				       &list, NULL),
+		  0);
+	CHECK_STR(list.data ? list.data : "", "11 ");
+	CHECK_INT(catalogue_reuse(catalogue, 12, 11, NULL), 0);
+	CHECK_INT(catalogue_integrity(catalogue, &err), 0);
+}
+
 /* Same tables whichever way they came: what a fresh one has, the migrated one has. */
 static int schema_print(void *data, int columns, char **values, char **names)
 {
@@ -491,13 +538,14 @@ static int schema_print(void *data, int columns, char **values, char **names)
 
 static void test_same_schema(void)
 {
-	struct text texts[2] = { 0 };
+	struct text texts[3] = { 0 };
 
 	catalogue_close(test_open(test_path("fresh")));
-	for (int i = 0; i < 2; i++) {
+	for (int i = 0; i < 3; i++) {
+		static const char *const names[] = { "fresh", "old", "old2" };
 		sqlite3 *db = NULL;
 
-		CHECK_INT(sqlite3_open(test_path(i ? "fresh" : "old"), &db), SQLITE_OK);
+		CHECK_INT(sqlite3_open(test_path(names[i]), &db), SQLITE_OK);
 		CHECK_INT(
 			sqlite3_exec(
 				db,
@@ -507,9 +555,10 @@ static void test_same_schema(void)
 		CHECK_INT(sqlite3_close(db), SQLITE_OK);
 	}
 	CHECK(texts[0].length > 3000);
-	CHECK_STR(texts[0].data, texts[1].data);
-	text_done(&texts[0]);
-	text_done(&texts[1]);
+	CHECK_STR(texts[1].data, texts[0].data);
+	CHECK_STR(texts[2].data, texts[0].data);
+	for (int i = 0; i < 3; i++)
+		text_done(&texts[i]);
 }
 
 /* ---- files that are not ours ------------------------------------------- */
@@ -560,9 +609,17 @@ static void test_refused(void)
 	execute(test_path("newer"),
 		"PRAGMA application_id = 1868849011; PRAGMA user_version = 99;");
 	check_refused("newer", -EBUSY, "newer odcsfs");
-	execute(test_path("hollow"), "PRAGMA application_id = 1868849011; PRAGMA user_version = 2;"
-				     "PRAGMA journal_mode = WAL; CREATE TABLE requests (number);");
-	check_refused("hollow", -EUCLEAN, "no such");
+	for (int version = 1; version < 4; version++) { /* older ones: found out by the migration */
+		char sql[160];
+
+		(void)snprintf(sql, sizeof(sql),
+			       "PRAGMA application_id = 1868849011; PRAGMA user_version = %d;"
+			       "PRAGMA journal_mode = WAL; DROP TABLE IF EXISTS requests;"
+			       "CREATE TABLE requests (number);",
+			       version);
+		execute(test_path("hollow"), sql);
+		check_refused("hollow", -EUCLEAN, "no such");
+	}
 	catalogue = test_open(test_path("cut"));
 	for (int i = 0; i < 50; i++)
 		CHECK(test_submit(catalogue, "alice") > 0);
@@ -649,6 +706,7 @@ int main(int argc, char **argv)
 	test_full_disk();
 	test_guests();
 	test_migration(argv[1]);
+	test_migration_2(argv[1]);
 	test_same_schema();
 	test_refused();
 	make_whole();
