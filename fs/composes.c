@@ -91,7 +91,7 @@ int composes_lookup(struct fs *fs, const char *name, struct fuse_entry_param *re
 	r = catalogue_get(fs->options.catalogue, id, &compose, &err);
 	if (r < 0)
 		return r == -ENOENT ? r : -EIO;
-	if (compose->state == STATE_REMOVED ||
+	if (compose_is_gone(compose) ||
 	    (owner_length && !owner_matches(compose, owner, owner_length)))
 		return -ENOENT;
 

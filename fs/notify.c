@@ -472,12 +472,15 @@ void fs_changed(void *data, const struct catalogue_event *event)
 		handles_accepted(fs, compose->request, compose->id);
 		counts_changed(fs, true);
 	}
-	if (!moved)
-		return; /* renewed: nothing of it is remembered anywhere */
-	shown_changed(fs, compose->id, compose->state == STATE_REMOVED);
-	counts_changed(fs, false);
-	if (compose->state == STATE_REMOVED)
+	if (compose_is_gone(compose)) {
+		shown_changed(fs, compose->id, true);
 		forget_names(fs, compose);
+	} else if (moved && compose->state != STATE_REMOVED) {
+		shown_changed(fs, compose->id, false);
+	}
+	if (!moved)
+		return; /* renewed or resolved, or nobody shows its tree any more */
+	counts_changed(fs, false);
 	event_add(fs, event);
 	answer_all(fs, 0, 0);
 	handles_wake_events(fs);

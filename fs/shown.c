@@ -126,7 +126,7 @@ static int load(struct fs *fs, int64_t id, struct tree **ret, bool *ret_final)
 
 	if (r < 0)
 		return r == -ENOENT ? r : -EIO;
-	if (compose->state == STATE_REMOVED)
+	if (compose_is_gone(compose))
 		return -ENOENT;
 	*ret_final = state_final(compose->state);
 	if (compose->reused_id) {

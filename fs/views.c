@@ -233,6 +233,13 @@ static bool history_over(struct fs *fs, int64_t time_to_expire)
 	return fs->options.history_ttl > 0 && time_to_expire + fs->options.history_ttl < time_now();
 }
 
+/* One of the names that a compose's tree has in composes/: they lead there as long as anybody shows
+ * it. */
+static bool is_name(uint32_t view)
+{
+	return view == VIEW_REUSED || view == VIEW_ODCS || view == VIEW_OWNED || view == VIEW_SEED;
+}
+
 /* The compose a link stands for, as long as the link does. */
 static int link_load(struct fs *fs, const struct inode *node, struct compose **ret)
 {
@@ -246,7 +253,8 @@ static int link_load(struct fs *fs, const struct inode *node, struct compose **r
 		if (compose->state != (enum compose_state)(node->id >> INODE_STATE_SHIFT) ||
 		    (compose->state == STATE_REMOVED && history_over(fs, compose->time_to_expire)))
 			return -ENOENT;
-	} else if (compose->state == STATE_REMOVED ||
+	} else if ((is_name(node->part) ? compose_is_gone(compose)
+					: compose->state == STATE_REMOVED) ||
 		   (node->part == VIEW_REUSED && !compose->reused_id)) {
 		return -ENOENT;
 	}
@@ -335,7 +343,7 @@ int view_entry(struct fs *fs, const struct inode *node, struct fuse_entry_param 
 		r = link_target(fs, node, compose, &target);
 	if (!r) {
 		entry_set(ret, ino, S_IFLNK | 0777, target.length, compose_time_changed(compose));
-		if (state_final(compose->state) && compose->state != STATE_REMOVED)
+		if (state_final(compose->state) && !compose_is_gone(compose))
 			ret->attr_timeout = TIMEOUT_FOREVER;
 	}
 	text_done(&target);

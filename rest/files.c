@@ -64,7 +64,7 @@ int rest_tree_open(struct rest *rest, int64_t id, struct rest_tree **ret, struct
 		r = catalogue_get(rest->options.catalogue, id, &compose, err);
 		if (r < 0)
 			return r;
-		if (compose->state == STATE_REMOVED)
+		if (compose_is_gone(compose))
 			return error_set(err, -ENOENT, BLAME_REQUEST, NULL, "removed");
 		shown = calloc(1, sizeof(*shown));
 		if (!shown)

@@ -59,7 +59,7 @@ static bool log_live(void *data, int64_t id)
 
 	if (r < 0)
 		return r != -ENOENT;
-	return compose->state != STATE_REMOVED || compose->time_removed >= rule->removed_before;
+	return !compose_is_gone(compose) || compose->time_removed >= rule->removed_before;
 }
 
 /* .SHA.PID is being built by that worker. Another process that got its number spares it for now. */

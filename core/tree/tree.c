@@ -47,14 +47,17 @@ int tree_over(struct tree_store *store, const struct compose *compose, struct ma
 int tree_open(struct tree_store *store, const struct compose *compose, struct tree **ret,
 	      struct error *err)
 {
+	struct compose shown = *compose;
 	struct manifest *manifest = NULL;
 	int r = 0;
 
-	if (compose->state == STATE_DONE)
+	if (compose->tree_kept)
+		shown.state = STATE_DONE; /* whoever shows it must not see that its own row is over */
+	if (shown.state == STATE_DONE)
 		r = store_manifest_get(store, compose->manifest ? compose->manifest : "", &manifest,
 				       err);
 	if (r == 0) {
-		r = tree_over(store, compose, manifest, ret, err);
+		r = tree_over(store, &shown, manifest, ret, err);
 		if (r < 0)
 			store_manifest_put(store, manifest);
 	}

@@ -57,8 +57,9 @@ int tree_store_log_open(struct tree_store *store, int64_t id, bool append, struc
 
 /**
  * tree_open() - the tree of @compose as it stands (borrowed for the call; what is needed is copied)
- * A compose that is not done, or that has been removed, has a tree without compose/. A reused compose is
- * opened by the record of the one it reuses. -EIO: the manifest is missing or damaged */
+ * A compose that is not done, or that has been removed, has a tree without compose/, but with tree_kept it
+ * stays as it was. A reused compose is opened by the record of the one it reuses. -EIO: the manifest is
+ * missing or damaged */
 int tree_open(struct tree_store *store, const struct compose *compose, struct tree **ret,
 	      struct error *err);
 struct tree *tree_ref(struct tree *tree);
