@@ -3,14 +3,14 @@
  *
  * One thread owns every child. A compose ends in exactly one way: the worker's result is checked
  * and published, the worker says why not, or the worker dies, is too slow or too hungry, and the
- * compose fails with those words. A dead worker is replaced; one that dies at once is replaced more
- * and more slowly. The store's lock is held from the check of a result to its row, so that a sweep
- * cannot take away a file that the result relies on. */
-#include "core/daemon/daemon.h"
+ * compose fails with those words; or another compose turns out to be the same (reuse.c). A dead
+ * worker is replaced; one that dies at once is replaced more and more slowly. The store's lock is
+ * held from the check of a result to its row, so that a sweep cannot take away a file that the
+ * result relies on. */
+#include "core/daemon/scheduler.h"
 
 #include <fcntl.h>
 #include <poll.h>
-#include <stdatomic.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
@@ -19,44 +19,7 @@
 #define RESPAWN_MAX_MS 10000
 #define STEADY_MS 2000 /* a worker that lived that long starts anew with RESPAWN_MIN_MS */
 #define READY_MS 30000 /* from a worker's start to its first word */
-#define OWED_MS 1000   /* between tries to write down a failure */
 #define FAILURE_PREFIX "Error while generating compose: "
-
-struct slot {
-	struct child *child; /* NULL: to be started at respawn_ms */
-	bool ready;
-	_Atomic bool alive;	   /* there is a child: for the metrics */
-	_Atomic int64_t job;	   /* id, 0: idle */
-	_Atomic int64_t cancelled; /* id of a compose that is not wanted any more */
-	bool retried;
-	struct job *work; /* kept for the second try */
-	char *source;	  /* of the last job: its snapshots are loaded here */
-	int log_fd;
-	int64_t started_ms, deadline_ms, respawn_ms, pause_ms;
-	char reason[256]; /* why we killed it, or "" */
-};
-
-/* struct owed - a verdict that could not be written (no room on the disk): tried again until it is
- */
-struct owed {
-	struct owed *next;
-	int64_t id;
-	char *reason;
-};
-
-struct scheduler {
-	const struct scheduler_options *options;
-	pthread_t thread;
-	bool running;
-	int event_fd;
-	_Atomic bool stop, work;
-	_Atomic int64_t deaths; /* of workers, for the metrics */
-	struct slot *slot;
-	size_t slots;
-	struct owed *owed; /* the thread's own */
-	int64_t owed_ms;   /* when to try again */
-	int64_t claim_ms;  /* not before: the last claim could not be written */
-};
 
 static void kick(struct scheduler *scheduler)
 {
@@ -84,15 +47,14 @@ void scheduler_changed(void *data, const struct catalogue_event *event)
 		}
 }
 
-/* is the job at hand one that was cancelled? */
-static bool is_cancelled(struct slot *slot)
+bool is_cancelled(struct slot *slot)
 {
 	int64_t id = atomic_load(&slot->job);
 
 	return id && atomic_load(&slot->cancelled) == id;
 }
 
-static void log_line(struct slot *slot, const char *text)
+void log_line(struct slot *slot, const char *text)
 {
 	_cleanup_(text_done) struct text line = { 0 };
 	char now[TIME_ISO_SIZE];
@@ -104,14 +66,13 @@ static void log_line(struct slot *slot, const char *text)
 		(void)io_write(slot->log_fd, line.data, line.length);
 }
 
-static void progress(struct scheduler *scheduler, int64_t id)
+void progressed(struct scheduler *scheduler, int64_t id)
 {
 	if (scheduler->options->progressed)
 		scheduler->options->progressed(scheduler->options->progressed_data, id);
 }
 
-/* the slot has no job any more, whatever came of it */
-static void job_over(struct scheduler *scheduler, struct slot *slot)
+void job_over(struct scheduler *scheduler, struct slot *slot)
 {
 	int64_t id = atomic_exchange(&slot->job, 0);
 
@@ -120,7 +81,7 @@ static void job_over(struct scheduler *scheduler, struct slot *slot)
 	job_free(slot->work);
 	slot->work = NULL;
 	slot->retried = false;
-	progress(scheduler, id);
+	progressed(scheduler, id);
 }
 
 /* 0 when the row says so now, or says something final already */
@@ -167,18 +128,35 @@ static void pay_owed(struct scheduler *scheduler)
 	}
 }
 
-static void fail_job(struct scheduler *scheduler, struct slot *slot, const char *text)
+void fail_compose(struct scheduler *scheduler, int64_t id, const char *reason)
 {
-	_cleanup_(text_done) struct text reason = { 0 };
-	int64_t id = atomic_load(&slot->job);
+	if (write_failure(scheduler, id, reason) < 0)
+		owe(scheduler, id, reason);
+}
 
-	(void)text_addf(&reason, FAILURE_PREFIX "%s", text);
-	log_line(slot, reason.failed ? text : reason.data);
+/* @ending: what it means for composes that wait for this one */
+static void fail_job(struct scheduler *scheduler, struct slot *slot, const char *text,
+		     enum ending ending)
+{
+	_cleanup_(text_done) struct text words = { 0 };
+	int64_t id = atomic_load(&slot->job);
+	const char *reason;
+
+	(void)text_addf(&words, FAILURE_PREFIX "%s", text);
+	reason = words.failed ? text : words.data;
+	log_line(slot, reason);
 	/* out of the slot first: the news of this failure is no cancellation of a running job */
 	atomic_store(&slot->job, 0);
-	if (write_failure(scheduler, id, reason.failed ? text : reason.data) < 0)
-		owe(scheduler, id, reason.failed ? text : reason.data);
+	fail_compose(scheduler, id, reason);
 	atomic_store(&slot->job, id);
+	reuse_settle(scheduler, slot, ending, reason);
+	job_over(scheduler, slot);
+}
+
+/* cancelled: its row says so already */
+static void drop_job(struct scheduler *scheduler, struct slot *slot)
+{
+	reuse_settle(scheduler, slot, ENDING_LOST, NULL);
 	job_over(scheduler, slot);
 }
 
@@ -218,6 +196,8 @@ static int send_job(struct slot *slot)
 {
 	struct message message = { .type = PIPE_COMPOSE, .id = slot->work->id, .job = slot->work };
 
+	slot->phase = PHASE_RESOLVE;
+	slot->refused_count = 0;
 	return child_send(slot->child, &message);
 }
 
@@ -228,7 +208,7 @@ static void on_result(struct scheduler *scheduler, struct slot *slot, const stru
 
 	r = publish(scheduler, slot, outcome, &err);
 	if (r == -ESTALE) { /* cancelled while it was being made */
-		job_over(scheduler, slot);
+		drop_job(scheduler, slot);
 		return;
 	}
 	if (r < 0 && !slot->retried) {
@@ -242,10 +222,11 @@ static void on_result(struct scheduler *scheduler, struct slot *slot, const stru
 	}
 	if (r < 0) {
 		log_error("compose %" PRId64 ": %s", outcome->id, err.message);
-		fail_job(scheduler, slot, err.message);
+		fail_job(scheduler, slot, err.message, ENDING_FAILED);
 		return;
 	}
 	log_line(slot, "done");
+	reuse_settle(scheduler, slot, ENDING_DONE, NULL);
 	job_over(scheduler, slot);
 }
 
@@ -256,7 +237,7 @@ static void on_progress(struct scheduler *scheduler, const struct message *messa
 	(void)snprintf(now.phase, sizeof(now.phase), "%s", message->phase ? message->phase : "");
 	(void)snprintf(now.text, sizeof(now.text), "%s", message->text ? message->text : "");
 	catalogue_progress_set(scheduler->options->store->catalogue, message->id, &now);
-	progress(scheduler, message->id);
+	progressed(scheduler, message->id);
 }
 
 static void on_failed(struct scheduler *scheduler, struct slot *slot, const struct message *message)
@@ -268,10 +249,10 @@ static void on_failed(struct scheduler *scheduler, struct slot *slot, const stru
 	(void)text_adds(&text, message->text ? message->text : "no reason given");
 	if (message->blame == BLAME_US)
 		log_error("compose %" PRId64 ": %s", message->id, message->text);
-	fail_job(scheduler, slot, text.failed ? "out of memory" : text.data);
+	fail_job(scheduler, slot, text.failed ? "out of memory" : text.data, ENDING_FAILED);
 }
 
-/* 0, or -EBADMSG when the worker speaks out of turn */
+/* 0, or a negative errno: the worker cannot go on; -EBADMSG: it speaks out of turn */
 static int on_message(struct scheduler *scheduler, struct slot *slot, const struct message *message)
 {
 	if (message->type == PIPE_READY) {
@@ -279,7 +260,8 @@ static int on_message(struct scheduler *scheduler, struct slot *slot, const stru
 		return 0;
 	}
 	if (!message->id || message->id != atomic_load(&slot->job) ||
-	    (message->type == PIPE_RESULT && message->outcome->id != message->id))
+	    (message->type == PIPE_RESULT &&
+	     (message->outcome->id != message->id || slot->phase != PHASE_MAKE)))
 		return -EBADMSG;
 	switch (message->type) {
 	case PIPE_PROGRESS:
@@ -287,14 +269,15 @@ static int on_message(struct scheduler *scheduler, struct slot *slot, const stru
 		break;
 	case PIPE_LOG:
 		log_line(slot, message->text);
-		progress(scheduler, message->id);
+		progressed(scheduler, message->id);
 		break;
 	case PIPE_RESULT:
 		on_result(scheduler, slot, message->outcome);
 		break;
 	case PIPE_RESOLVED:
-		return child_send(slot->child,
-				  &(struct message){ .type = PIPE_GO, .id = message->id });
+		return reuse_resolved(scheduler, slot, &message->resolution);
+	case PIPE_CHECKED:
+		return reuse_checked(scheduler, slot, message->sound, message->text);
 	case PIPE_FAILED:
 		on_failed(scheduler, slot, message);
 		break;
@@ -325,9 +308,10 @@ static void bury(struct scheduler *scheduler, struct slot *slot)
 	if (!is_cancelled(slot))
 		log_warning("worker %" PRId64 ": %s", pid, words.failed ? "died" : words.data);
 	if (is_cancelled(slot))
-		job_over(scheduler, slot);
+		drop_job(scheduler, slot);
 	else if (atomic_load(&slot->job))
-		fail_job(scheduler, slot, words.failed ? "the worker died" : words.data);
+		fail_job(scheduler, slot, words.failed ? "the worker died" : words.data,
+			 ENDING_LOST);
 	child_stop(slot->child);
 	slot->child = NULL;
 	atomic_fetch_add(&scheduler->deaths, 1);
@@ -437,7 +421,7 @@ static int make_job(const struct config *config, struct compose *compose, struct
 	return 0;
 }
 
-static bool no_longer_wanted(struct scheduler *scheduler, int64_t id)
+bool no_longer_wanted(struct scheduler *scheduler, int64_t id)
 {
 	_cleanup_(compose_freep) struct compose *now = NULL;
 	struct error err = { 0 };
@@ -463,9 +447,9 @@ static void give(struct scheduler *scheduler, struct slot *slot, struct compose 
 	if (no_longer_wanted(scheduler, compose->id)) /* cancelled before the slot had its number */
 		job_over(scheduler, slot);
 	else if (spec_check_label(compose->spec, &err) < 0)
-		fail_job(scheduler, slot, err.message);
+		fail_job(scheduler, slot, err.message, ENDING_FAILED);
 	else if (make_job(config, compose, &slot->work) < 0 || send_job(slot) < 0)
-		fail_job(scheduler, slot, "out of memory");
+		fail_job(scheduler, slot, "out of memory", ENDING_LOST);
 }
 
 static void hand_out(struct scheduler *scheduler)
@@ -517,7 +501,8 @@ static int prepare_poll(struct scheduler *scheduler, struct pollfd *polls)
 		if (wait >= 0 && (timeout < 0 || wait < timeout))
 			timeout = wait;
 	}
-	if ((scheduler->owed || scheduler->claim_ms > now) && (timeout < 0 || timeout > OWED_MS))
+	if ((scheduler->owed || scheduler->joined_ms || scheduler->claim_ms > now) &&
+	    (timeout < 0 || timeout > OWED_MS))
 		timeout = OWED_MS;
 	return (int)timeout;
 }
@@ -556,6 +541,7 @@ static void *run(void *data)
 		for (size_t i = 0; i < scheduler->slots; i++)
 			serve_slot(scheduler, i, polls[i + 1].revents);
 		pay_owed(scheduler);
+		reuse_pay(scheduler);
 		hand_out(scheduler);
 	}
 	return NULL;
@@ -620,6 +606,7 @@ void scheduler_free(struct scheduler *scheduler)
 		job_free(slot->work);
 		free(slot->source);
 	}
+	reuse_free(scheduler);
 	while (scheduler->owed) {
 		struct owed *owed = scheduler->owed;
 

@@ -9,7 +9,7 @@ from harness import *
 
 def test_expiry(service):
     """gone within 1 s of its time, with a file open, the row stays"""
-    number = service.compose("short", repo_spec(BASE, packages=["openssl"], seconds_to_live=3))
+    number = service.compose("short", repo_spec(BASE, packages=["openssl"], seconds_to_live=3, flags=["no_reuse"]))
     repomd = service.tree(number) / "x86_64/os/repodata/repomd.xml"
     content = repomd.read_bytes()
     held = open(repomd, "rb")
@@ -32,7 +32,7 @@ def test_expiry(service):
 
 
 def test_renewal(service):
-    number = service.compose("renewed", repo_spec(BASE, packages=["openssl"], seconds_to_live=3))
+    number = service.compose("renewed", repo_spec(BASE, packages=["openssl"], seconds_to_live=3, flags=["no_reuse"]))
     (service.mnt / "requests/renewed/ttl").write_text("60\n")
     left = int((service.mnt / "requests/renewed/ttl").read_text())
     check(55 <= left <= 60, f"ttl after renewal is {left}")
@@ -98,7 +98,7 @@ def test_seed(service):
 
 def test_unmount(service):
     """unmounting by hand leaves API, workers and expiry alive; SIGHUP mounts again"""
-    number = service.compose("stays", repo_spec(BASE, packages=["openssl"], seconds_to_live=4))
+    number = service.compose("stays", repo_spec(BASE, packages=["openssl"], seconds_to_live=4, flags=["no_reuse"]))
     same(run("umount", service.mnt).returncode, 0, "umount")
     check(wait_for(lambda: not os.path.ismount(service.mnt)), "unmounted")
     posted = service.call("POST", "/api/1/composes/", repo_spec(BASE, packages=["nginx"])).json
@@ -112,7 +112,7 @@ def test_unmount(service):
 
 def test_downtime(service):
     """what ended while the service was down is gone at once; inode numbers stay the same"""
-    short = service.compose("down", repo_spec(BASE, packages=["openssl"], seconds_to_live=2))
+    short = service.compose("down", repo_spec(BASE, packages=["openssl"], seconds_to_live=2, flags=["no_reuse"]))
     long = service.compose("long", repo_spec(BASE, packages=["openssl"]))
     paths = ["requests/long", "requests/long/status", f"composes/{long}",
              f"composes/{long}/compose/Temporary/x86_64/os/repodata/repomd.xml"]

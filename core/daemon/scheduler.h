@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/* core/daemon/scheduler.h: what scheduler.c and reuse.c share; the thread of the scheduler owns it all
+ * but what is _Atomic. */
+#pragma once
+
+#include "core/daemon/daemon.h"
+
+#include <stdatomic.h>
+
+#define OWED_MS 1000	/* between tries to write what could not be written */
+#define REFUSED_MAX 8	/* candidates that were looked at in vain; then the compose is made */
+
+/**
+ * enum phase - of a job
+ * resolve ─► (check ─►)* make; each arrow is an answer to the worker */
+enum phase { PHASE_RESOLVE, PHASE_CHECK, PHASE_MAKE };
+
+/** struct slot - one worker and its job */
+struct slot {
+	struct child *child; /* NULL: to be started at respawn_ms */
+	bool ready;
+	_Atomic bool alive;	   /* there is a child: for the metrics */
+	_Atomic int64_t job;	   /* id, 0: idle */
+	_Atomic int64_t cancelled; /* id of a compose that is not wanted any more */
+	bool retried;
+	struct job *work; /* kept for the second try */
+	enum phase phase;
+	struct resolution resolution; /* from PHASE_CHECK on */
+	int64_t candidate;	      /* whose manifest the worker looks at: PHASE_CHECK */
+	int64_t refused[REFUSED_MAX]; /* candidates that will not do */
+	size_t refused_count;
+	char *source;	  /* of the last job: its snapshots are loaded here */
+	int log_fd;
+	int64_t started_ms, deadline_ms, respawn_ms, pause_ms;
+	char reason[256]; /* why we killed it, or "" */
+};
+
+struct joined; /* reuse.c */
+
+/* struct owed - a verdict that could not be written (no room on the disk): tried again until it is
+ */
+struct owed {
+	struct owed *next;
+	int64_t id;
+	char *reason;
+};
+
+struct scheduler {
+	const struct scheduler_options *options;
+	pthread_t thread;
+	bool running;
+	int event_fd;
+	_Atomic bool stop, work;
+	_Atomic int64_t deaths; /* of workers, for the metrics */
+	struct slot *slot;
+	size_t slots;
+	struct owed *owed;
+	int64_t owed_ms;  /* when to try again */
+	int64_t claim_ms; /* not before: the last claim could not be written */
+	struct joined *joined;
+	int64_t joined_ms; /* when to try again to settle them; 0: nothing to try */
+};
+
+/* ---- scheduler.c ----------------------------------------------------------- */
+
+void log_line(struct slot *slot, const char *text);
+/** progressed() - compose @id has a new line of its log, or of its progress */
+void progressed(struct scheduler *scheduler, int64_t id);
+/** is_cancelled() - is the job at hand one that was cancelled? */
+bool is_cancelled(struct slot *slot);
+/** job_over() - the slot has no job any more, whatever came of it */
+void job_over(struct scheduler *scheduler, struct slot *slot);
+/** no_longer_wanted() - is it over although nobody here ended it (cancelled)? */
+bool no_longer_wanted(struct scheduler *scheduler, int64_t id);
+/** fail_compose() - write it down, or owe it */
+void fail_compose(struct scheduler *scheduler, int64_t id, const char *reason);
+
+/* ---- reuse.c: another compose that is the same ----------------------------- */
+
+/** reuse_resolved(), reuse_checked() - what the worker says of the job at hand; it is answered, and the
+ * job may be over then. -EBADMSG: out of turn; -ENOMEM: it could not be answered */
+int reuse_resolved(struct scheduler *scheduler, struct slot *slot,
+		   const struct resolution *resolution);
+int reuse_checked(struct scheduler *scheduler, struct slot *slot, bool sound, const char *words);
+
+enum ending {
+	ENDING_DONE,
+	ENDING_FAILED, /* the question has no answer */
+	ENDING_LOST,   /* cancelled, or its worker died: says nothing about the question */
+};
+/**
+ * reuse_settle() - the compose at hand has ended (its row says so): so have those that waited for it
+ * @reason: of ENDING_FAILED */
+void reuse_settle(struct scheduler *scheduler, struct slot *slot, enum ending ending,
+		  const char *reason);
+/** reuse_pay() - try again what could not be written, when joined_ms has come */
+void reuse_pay(struct scheduler *scheduler);
+void reuse_free(struct scheduler *scheduler);
