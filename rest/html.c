@@ -59,7 +59,7 @@ void html_size(struct text *ret, int64_t bytes)
 		(void)text_addf(ret, "%" PRId64 " %s", bytes, bytes == 1 ? "byte" : "bytes");
 		return;
 	}
-	for (size /= 1024; size >= 1023.95 && unit + 1 < ARRAY_SIZE(units); unit++)
+	for (size /= 1024; size >= 1023.5 && unit + 1 < ARRAY_SIZE(units); unit++)
 		size /= 1024;
 	(void)text_adds(ret, "<span title=\"");
 	html_count(ret, bytes);

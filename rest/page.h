@@ -9,7 +9,7 @@ struct view {
 	struct exchange *ex;
 	const struct compose *compose;
 	json_t *record;		 /* as the API tells it */
-	const struct tree *tree; /* NULL unless done */
+	const struct tree *tree; /* NULL unless it has packages to show */
 	const char *trouble;	 /* why a compose that is done has no @tree; else NULL */
 	int64_t now;
 	struct text *body;

@@ -4,7 +4,7 @@
 (() => {
 	"use strict";
 	const MIN_MS = 400, EVERY_MS = 2000;
-	let events = null, timer = 0, last = 0, busy = false;
+	let events = null, timer = 0, last = 0, busy = false, news = false;
 
 	function dress() {
 		if (!navigator.clipboard) return;
@@ -42,8 +42,10 @@
 		dress();
 	}
 	async function refresh() {
-		if (busy || document.hidden || occupied(document.querySelector("main"))) return again(EVERY_MS);
+		if (busy) return;
+		if (document.hidden || occupied(document.querySelector("main"))) return again(EVERY_MS);
 		busy = true;
+		news = false;
 		last = performance.now();
 		try {
 			const answer = await fetch(location.href, { cache: "no-store" });
@@ -70,10 +72,12 @@
 		}
 		if (!events) {
 			events = new EventSource(path);
-			events.addEventListener("state-changed", () =>
-				again(Math.max(0, last + MIN_MS - performance.now())));
+			events.addEventListener("state-changed", () => {
+				news = true;
+				again(Math.max(0, last + MIN_MS - performance.now()));
+			});
 		}
-		again(EVERY_MS);
+		again(news ? MIN_MS : EVERY_MS);
 	}
 	for (const pre of document.querySelectorAll("pre[id]")) pre.scrollTop = pre.scrollHeight;
 	dress();

@@ -74,8 +74,9 @@ static void removed_print(const struct view *view)
 	const struct compose *compose = view->compose;
 	struct text *ret = view->body;
 
-	(void)text_adds(ret, "<div class=\"card note\"><p>Its files are gone; the record stays. "
-			     "Removed ");
+	(void)text_addf(ret, "<div class=\"card note\"><p>%s Removed ",
+			view->tree ? "Its time is over; its files stay while others show them."
+				   : "Its files are gone; the record stays.");
 	html_time(ret, compose->time_removed, view->now);
 	if (compose->removed_by) {
 		(void)text_adds(ret, " by ");
@@ -148,7 +149,7 @@ static void headline_print(const struct view *view)
 				"<li><a href=\"../composes/odcs-%" PRId64
 				"/compose/Temporary/\">Repositories</a></li>\n",
 				compose->id);
-	if (compose->state != STATE_REMOVED)
+	if (compose->state != STATE_REMOVED || view->tree)
 		(void)text_addf(
 			ret, "<li><a href=\"../composes/odcs-%" PRId64 "/\">All files</a></li>\n",
 			compose->id);
@@ -165,7 +166,7 @@ static int view_print(const struct view *view)
 	headline_print(view);
 	(void)text_adds(view->body, "<div class=\"columns\"><div class=\"left\">\n");
 	standing_print(view);
-	if (view->tree)
+	if (view->tree && view->compose->state == STATE_DONE)
 		use_print(view);
 	if (view->tree)
 		r = packages_print(view);
@@ -212,6 +213,25 @@ static int compose_answer(struct exchange *ex, const struct compose *compose,
 	return page_answer(ex, MHD_HTTP_OK, &body);
 }
 
+/* The tree of a compose that is done, or removed while others still show it; -ENOENT: there is
+ * none. */
+static int tree_of(struct exchange *ex, const struct compose *compose, struct rest_tree **ret,
+		   struct error *err)
+{
+	int r;
+
+	if (compose->state != STATE_DONE && compose->state != STATE_REMOVED)
+		return 0;
+	r = rest_tree_open(ex->rest, compose->id, ret, err);
+	for (int i = 0; i < 2 && r >= 0 && !tree_manifest_digest(rest_tree_of(*ret)); i++) {
+		/* kept from before it was done; the word that it is has not come through yet */
+		rest_tree_unref(steal(*ret));
+		cache_drop(ex->rest->trees, compose->id);
+		r = i ? -ENOENT : rest_tree_open(ex->rest, compose->id, ret, err);
+	}
+	return r == -ENOENT && compose->state == STATE_REMOVED ? 0 : r;
+}
+
 int page_compose_get(struct exchange *ex)
 {
 	_cleanup_(compose_freep) struct compose *compose = NULL;
@@ -227,14 +247,15 @@ int page_compose_get(struct exchange *ex)
 	if (r == -ENOENT || r == -EINVAL || r == -ERANGE)
 		return answer_error(ex, MHD_HTTP_NOT_FOUND, "There is no compose %s.",
 				    ex->rest_path);
-	if (r >= 0 && compose->state == STATE_DONE)
-		r = rest_tree_open(ex->rest, id, &shown, &err);
+	if (r < 0)
+		return answer_failure(ex, &err);
+	r = tree_of(ex, compose, &shown, &err);
 	if (r == -ENOENT) { /* it was done when we looked, and is over now */
 		compose_free(steal(compose));
 		r = catalogue_get(ex->rest->options.catalogue, id, &compose, &err);
+		if (r < 0)
+			return answer_failure(ex, &err);
 	}
-	if (!compose)
-		return answer_failure(ex, &err);
 	if (r < 0)
 		log_error("http: compose %" PRId64 ": %s", id, err.message);
 	return compose_answer(ex, compose, shown ? rest_tree_of(shown) : NULL,

@@ -39,6 +39,28 @@ static int log_read(const struct view *view, struct text *ret, int64_t *ret_size
 	return 0;
 }
 
+/* A compose that shows another's files shows that one's log among them. */
+static void whole_print(const struct view *view, int64_t size)
+{
+	const struct compose *compose = view->compose;
+	struct text *ret = view->body;
+
+	if (compose->state == STATE_REMOVED && !view->tree)
+		return;
+	(void)text_addf(ret,
+			"<p class=\"small\"><a href=\"../composes/odcs-%" PRId64
+			"/pungi-stderr.log\">",
+			compose->id);
+	if (compose->reused_id) {
+		(void)text_addf(ret, "The log of odcs-%" PRId64 "</a>", compose->reused_id);
+	} else {
+		(void)text_adds(ret, "The whole log</a> <span class=\"quiet\">(");
+		html_size(ret, size);
+		(void)text_adds(ret, ")</span>");
+	}
+	(void)text_adds(ret, "</p>\n");
+}
+
 void log_print(const struct view *view)
 {
 	_cleanup_(text_done) struct text log = { 0 };
@@ -63,14 +85,7 @@ void log_print(const struct view *view)
 			     "aria-labelledby=\"log-title\">");
 	html_escape_n(ret, from, log.length - (size_t)(from - log.data));
 	(void)text_adds(ret, "</pre>\n");
-	if (view->compose->state != STATE_REMOVED) {
-		(void)text_addf(ret,
-				"<p class=\"small\"><a href=\"../composes/odcs-%" PRId64
-				"/pungi-stderr.log\">The whole log</a> <span class=\"quiet\">(",
-				view->compose->id);
-		html_size(ret, size);
-		(void)text_adds(ret, ")</span></p>\n");
-	}
+	whole_print(view, size);
 	(void)text_adds(ret, "</section>\n");
 }
 

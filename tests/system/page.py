@@ -226,7 +226,7 @@ def human(size):
         return f"{size} bytes"
     size /= 1024
     for unit in ("KiB", "MiB", "GiB"):
-        if size < 1023.95:
+        if size < 1023.5:
             return f"{size:.{1 if size < 99.95 else 0}f} {unit}"
         size /= 1024
     return None
