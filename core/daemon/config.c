@@ -84,6 +84,20 @@ static const struct key keys[] = {
 	{ "repo.allowed", KEY_PATHS, FIELD(repo_allowed), "", 0, 0,
 	  "path prefixes that repo sources may lie below, read with the service's rights; empty: "
 	  "only what the asking local user may read himself" },
+	{ "koji.hub", KEY_STRING, FIELD(koji_hub), "", 0, 0,
+	  "URL of a Koji hub; workers may open network connections only when it is set" },
+	{ "koji.topdir", KEY_PATH, FIELD(koji_topdir), "/mnt/koji", 0, 0,
+	  "where the files of that Koji are mounted" },
+	{ "koji.topurl", KEY_STRING, FIELD(koji_topurl), "", 0, 0,
+	  "URL of the same files, where they are not mounted" },
+	{ "koji.sigkeys", KEY_WORDS, FIELD(koji_sigkeys), "", 0, 0,
+	  "signing keys of a request that names none, the preferred first; '' is unsigned" },
+	{ "koji.ca", KEY_PATH, FIELD(koji_ca), "", 0, 0,
+	  "file of the certificates to trust; empty: those of the system" },
+	{ "koji.proxy", KEY_STRING, FIELD(koji_proxy), "", 0, 0,
+	  "URL of an HTTP proxy; empty: none, whatever the environment says" },
+	{ "koji.timeout", KEY_SECONDS, FIELD(koji_timeout), "300", 1, 86400,
+	  "a call of the hub that takes longer, with its repetitions, fails" },
 	{ "cache.size", KEY_SIZE, FIELD(cache_size), "20G", 0, INT64_MAX,
 	  "limit of the package cache" },
 	{ "auth.backend", KEY_STRING, FIELD(auth_backend), "noauth", 0, 0,
@@ -455,6 +469,40 @@ static int check_access(const struct config *config, struct error *err)
 	return rest_proxies_check(&config->auth_proxies, err);
 }
 
+static int check_url(const char *key, const char *value, struct error *err)
+{
+	const char *host = strstr(value, "://");
+
+	if (!*value)
+		return 0;
+	if ((strncmp(value, "http://", 7) != 0 && strncmp(value, "https://", 8) != 0) || !host[3] ||
+	    strpbrk(value, " \t?#"))
+		/* not shown: there may be a password in it */
+		return error_set(err, -EINVAL, BLAME_REQUEST, key,
+				 "%s must be an http:// or https:// URL without ? and #", key);
+	return 0;
+}
+
+static int check_koji(const struct config *config, struct error *err)
+{
+	int r = check_url("koji.hub", config->koji_hub, err);
+
+	if (r == 0)
+		r = check_url("koji.topurl", config->koji_topurl, err);
+	if (r == 0)
+		r = check_url("koji.proxy", config->koji_proxy, err);
+	for (size_t i = 0; i < config->koji_sigkeys.count && r == 0; i++) {
+		const char *key = config->koji_sigkeys.item[i];
+
+		if (strcmp(key, "''") != 0 &&
+		    (strlen(key) != 8 || key[strspn(key, "0123456789abcdefABCDEF")]))
+			r = error_set(err, -EINVAL, BLAME_REQUEST, "koji.sigkeys",
+				      "koji.sigkeys: \"%s\" is neither 8 hexadecimal digits nor ''",
+				      key);
+	}
+	return r;
+}
+
 int config_check(const struct config *config, struct error *err)
 {
 	static const char *const levels[] = { "error", "warning", "info", "debug", NULL };
@@ -476,6 +524,8 @@ int config_check(const struct config *config, struct error *err)
 	r = check_word("auth.backend", config->auth_backend, backends, err);
 	if (r == 0)
 		r = check_access(config, err);
+	if (r == 0)
+		r = check_koji(config, err);
 	if (r == 0)
 		r = check_word("fs.read_mode", config->read_mode, modes, err);
 	if (r == 0)

@@ -29,6 +29,11 @@ struct config {
 	struct strings allowed_groups; /* who may make requests in the tree; empty: everybody */
 	/* [repo] */
 	struct strings repo_allowed; /* path prefixes, no trailing slash */
+	/* [koji] */
+	char *koji_hub; /* "": none, and no worker may use the network */
+	char *koji_topdir, *koji_topurl, *koji_ca, *koji_proxy;
+	struct strings koji_sigkeys; /* eight hexadecimal digits, or '' for unsigned */
+	int64_t koji_timeout;	     /* seconds of one call */
 	/* [cache] bytes */
 	int64_t cache_size;
 	/* [auth] */

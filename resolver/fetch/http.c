@@ -9,6 +9,7 @@
 #include <curl/curl.h>
 #include <stdarg.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #define CONNECT_MS 30000
 #define STALL_MS 60000
@@ -31,12 +32,13 @@ struct exchange {
 	struct transfer *transfer;
 	uint64_t headers; /* bytes */
 	bool judged, refused;
-	bool enough;	/* everything that was asked for has come: the rest is cut off */
-	int64_t skip;	/* bytes to drop first: the server does not know ranges */
-	int64_t wanted; /* bytes that the sink still wants; -1: all */
-	int64_t got;	/* bytes of the body so far, inflated */
-	int64_t part;	/* bytes that the server said the range has; -1: not said */
-	int64_t whole;	/* size of the file; -1: not said */
+	bool enough;	  /* everything that was asked for has come: the rest is cut off */
+	int64_t skip;	  /* bytes to drop first: the server does not know ranges */
+	int64_t wanted;	  /* bytes that the sink still wants; -1: all */
+	int64_t got;	  /* bytes of the body so far, inflated */
+	int64_t part;	  /* bytes that the server said the range has; -1: not said */
+	int64_t whole;	  /* size of the file; -1: not said */
+	int socket_errno; /* why there is no socket, which libcurl does not tell */
 	char words[CURL_ERROR_SIZE];
 	int r;
 	struct error *err;
@@ -159,6 +161,16 @@ static int judge(struct exchange *exchange)
 
 /* ---- bytes come ---- */
 
+static curl_socket_t on_socket(void *data, curlsocktype purpose, struct curl_sockaddr *address)
+{
+	struct exchange *exchange = data;
+	int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+
+	(void)purpose;
+	exchange->socket_errno = fd < 0 ? errno : 0;
+	return fd;
+}
+
 static size_t on_header(char *bytes, size_t size, size_t count, void *data)
 {
 	struct exchange *exchange = data;
@@ -233,6 +245,8 @@ static int fail_connect(struct exchange *exchange)
 	long number = 0;
 
 	(void)curl_easy_getinfo(exchange->curl, CURLINFO_OS_ERRNO, &number);
+	if (exchange->socket_errno)
+		number = exchange->socket_errno;
 	if (number == EPERM || number == EACCES) {
 		(void)fail(exchange, -EPERM, "this process may not use the network");
 		if (exchange->err)
@@ -363,6 +377,8 @@ static void set_connection(const struct http *http, struct exchange *exchange)
 	(void)curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, 64L * 1024);
 	(void)curl_easy_setopt(curl, CURLOPT_USERAGENT, USER_AGENT);
 	(void)curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, exchange->words);
+	(void)curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, on_socket);
+	(void)curl_easy_setopt(curl, CURLOPT_OPENSOCKETDATA, exchange);
 	(void)curl_easy_setopt(curl, CURLOPT_HEADERFUNCTION, on_header);
 	(void)curl_easy_setopt(curl, CURLOPT_HEADERDATA, exchange);
 	(void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);

@@ -27,6 +27,7 @@ struct worker {
 	int state_dirfd, work_dirfd, pipe_fd, snapshots_dirfd;
 	int64_t memory_limit, pools_limit;
 	int64_t cpu_limit; /* seconds of processor time for one job; 0: none */
+	bool network;	   /* may connections be made? */
 	struct pools *pools;
 	struct text in; /* what came from the server; the first @done bytes are used up */
 	size_t done;
@@ -350,6 +351,10 @@ static int read_option(struct worker *worker, const char *argument, struct error
 		{ "--cpu-limit=", NULL, &worker->cpu_limit },
 	};
 
+	if (strcmp(argument, "--network") == 0) {
+		worker->network = true;
+		return 0;
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
 		size_t length = strlen(options[i].name);
 		int64_t value;
@@ -378,7 +383,8 @@ static int start(struct worker *worker, struct error *err)
 		return error_errno(err, worker->snapshots_dirfd, "snapshots");
 	writable[0] = worker->snapshots_dirfd;
 	writable[1] = worker->work_dirfd;
-	r = sandbox_enter(writable, ARRAY_SIZE(writable), (uint64_t)worker->memory_limit, err);
+	r = sandbox_enter(writable, ARRAY_SIZE(writable), (uint64_t)worker->memory_limit,
+			  worker->network, err);
 	if (r < 0)
 		return r;
 	if (worker->pools_limit < 0)

@@ -13,10 +13,12 @@
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
 #define FILE_BYTES_MAX (UINT64_C(16) << 30)
+#define SOCKET_TYPE_MASK 0xf /* what remains of a socket's type without its flags */
 
 /* younger than the headers of some systems */
 #define ACCESS_REFER (UINT64_C(1) << 13)    /* Landlock 2 */
@@ -142,7 +144,7 @@ static const int denied[] = {
 	SYS_pidfd_open,
 	SYS_pidfd_send_signal,
 	SYS_pidfd_getfd,
-	/* the network; the pipe is open already */
+	/* the network, less what @network allows; the pipe is open already */
 	SYS_socket,
 	SYS_socketpair,
 	SYS_connect,
@@ -182,10 +184,30 @@ static const int denied[] = {
 	SYS_sethostname,
 };
 
-static int restrict_calls(struct error *err)
+/* With the network: connections that go out, TCP and what asks name servers. socketpair(2) is how
+ * libcurl wakes its own threads. The first instruction has the number of the call loaded. */
+static const struct sock_filter network_calls[] = {
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_connect, 0, 1),
+	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socketpair, 0, 1),
+	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 9), /* else behind the last one */
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[0])),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET, 1, 0),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 0, 5),
+	BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[1])),
+	BPF_STMT(BPF_ALU | BPF_AND | BPF_K, SOCKET_TYPE_MASK),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SOCK_STREAM, 1, 0),
+	BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SOCK_DGRAM, 0, 1),
+	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | EPERM),
+};
+
+static int restrict_calls(bool network, struct error *err)
 {
-	struct sock_filter filter[ARRAY_SIZE(denied) + 8];
+	struct sock_filter filter[ARRAY_SIZE(denied) + ARRAY_SIZE(network_calls) + 8];
 	struct sock_fprog program = { .filter = filter };
+	size_t allowed = network ? ARRAY_SIZE(network_calls) : 0;
 	size_t n = 0;
 
 	filter[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
@@ -195,7 +217,9 @@ static int restrict_calls(struct error *err)
 	filter[n++] = (struct sock_filter)BPF_STMT(BPF_LD | BPF_W | BPF_ABS,
 						   offsetof(struct seccomp_data, nr));
 	filter[n++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JGT | BPF_K, FILTER_NUMBER_MAX,
-						   ARRAY_SIZE(denied) + 1, 0);
+						   (uint8_t)(allowed + ARRAY_SIZE(denied) + 1), 0);
+	memcpy(filter + n, network_calls, allowed * sizeof(*filter));
+	n += allowed;
 	for (size_t i = 0; i < ARRAY_SIZE(denied); i++)
 		filter[n++] =
 			(struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, (uint32_t)denied[i],
@@ -208,14 +232,16 @@ static int restrict_calls(struct error *err)
 	return 0;
 }
 #else
-static int restrict_calls(struct error *err)
+static int restrict_calls(bool network, struct error *err)
 {
+	(void)network;
 	(void)err;
 	return 0;
 }
 #endif
 
-int sandbox_enter(const int *writable, size_t count, uint64_t memory_bytes, struct error *err)
+int sandbox_enter(const int *writable, size_t count, uint64_t memory_bytes, bool network,
+		  struct error *err)
 {
 	_cleanup_(closep) int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	int r;
@@ -231,6 +257,6 @@ int sandbox_enter(const int *writable, size_t count, uint64_t memory_bytes, stru
 	if (r == 0)
 		r = restrict_paths(writable, count, err);
 	if (r == 0 && !SANITIZED)
-		r = restrict_calls(err);
+		r = restrict_calls(network, err);
 	return r;
 }

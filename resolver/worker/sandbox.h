@@ -8,11 +8,13 @@
  * sandbox_enter() - give up what a worker does not need, for good
  * @writable: directories below which files may be made and written
  * @memory_bytes: 0: no limit of its own
+ * @network: may it connect to others, over IPv4 and IPv6? It listens in no case
  *
- * Dies with its parent, leaves no core, runs no program, opens no socket, writes nowhere else. What
- * the kernel is too old for (Landlock before 5.13) is left out. BLAME_US when the kernel refuses
- * the rest. */
-int sandbox_enter(const int *writable, size_t count, uint64_t memory_bytes, struct error *err);
+ * Dies with its parent, leaves no core, runs no program, opens no other socket, writes nowhere
+ * else. What the kernel is too old for (Landlock before 5.13) is left out. BLAME_US when the kernel
+ * refuses the rest. */
+int sandbox_enter(const int *writable, size_t count, uint64_t memory_bytes, bool network,
+		  struct error *err);
 
 /**
  * sandbox_limit_cpu() - let this process use @seconds of processor time from now on, then die of

@@ -4,7 +4,7 @@
 
 /**
  * worker_main() - `odcsfs worker`, started by the server only
- * @argv: options after the verb, all required but the last two:
+ * @argv: options after the verb, all required but the last three:
  *        --pipe-fd=N         socket to the server, lines of core/model
  *        --state-dir-fd=N    state directory: snapshots/ is written, blobs/ and manifests/ are
  * looked into
@@ -14,6 +14,7 @@
  * memory-limit)
  *        --cpu-limit=SECONDS   of processor time for one job, all threads together; a job that
  * takes more dies of SIGXCPU, at most a second later (default: 0, no limit)
+ *        --network           connections to other machines may be made (default: none)
  *
  * Says "ready", then answers each job with one "result" or "failed". Returns the exit code: 0 when
  * the server closed the pipe, 1 when it spoke no sense or the worker cannot go on, 2 for wrong

@@ -428,7 +428,7 @@ static int try_escapes(const char *inside)
 	int dirfd = open(inside, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int good;
 
-	if (dirfd < 0 || sandbox_enter(&dirfd, 1, UINT64_C(1) << 30, &err) < 0) {
+	if (dirfd < 0 || sandbox_enter(&dirfd, 1, UINT64_C(1) << 30, false, &err) < 0) {
 		fprintf(stderr, "%s\n", err.message);
 		return 1;
 	}
