@@ -66,6 +66,8 @@ class Page(html.parser.HTMLParser):
                 self.wrong.append("a refresh for those with script")
         if tag in ("input", "select") and values.get("type") != "hidden" and "label" not in self.stack:
             self.wrong.append(f"without a label: {self.get_starttag_text()}")
+        if tag in ("p", "li", "dt", "dd", "td", "th", "h1", "h2", "h3", "option", "div"):
+            self.words.append(" ")
         if tag == "html" and not values.get("lang"):
             self.wrong.append("no language")
         if tag == "table":
@@ -301,6 +303,29 @@ def test_over(service, failed, removed):
         check("There is no compose" in page.text and "./" not in page.links, f"{path}: {page.text}")
 
 
+def test_reuse(service):
+    """who shows whose files, also when the one that made them is over"""
+    spec = repo_spec(BASE, packages=["debconf"])
+    first, second = service.compose("first-of-two", spec), service.compose("second-of-two", spec)
+    same(os.getxattr(service.mnt / "requests/second-of-two", "user.odcs.reused_id"), str(first).encode(), "it is reused")
+    one, two = look(service, f"/compose/{first}"), look(service, f"/compose/{second}")
+    check(f"Reused by odcs-{second}" in one.text and str(second) in one.links,
+          f"who reuses it {one.text[-900:]}")
+    check(f"the files of odcs-{first}" in two.text and str(first) in two.links, f"what it reuses {two.text[-900:]}")
+    same(two.rows(), one.rows(), "packages of both")
+    os.rmdir(service.mnt / "requests/first-of-two")
+    check(wait_for(lambda: service.record(first)["state_name"] == "removed", 10), "the first is over")
+    page = look(service, f"/compose/{first}")
+    check("its files stay" in page.text and "Use it" not in page.text, "its files stay")
+    same(page.rows(), one.rows(), "its packages")
+    same(look(service, f"/compose/{second}").rows(), one.rows(), "packages of the second")
+    for number in (first, second):
+        crawl(service, f"/compose/{number}", 60)
+    os.rmdir(service.mnt / "requests/second-of-two")
+    check(wait_for(lambda: "Its files are gone" in look(service, f"/compose/{first}").text, 10), "both are over")
+    check("Its files are gone" in look(service, f"/compose/{second}").text, "the second too")
+
+
 def test_live(service):
     """only what still changes loads itself again, and follows the events that belong to it"""
     for worker in service.workers():
@@ -467,7 +492,7 @@ def main():
             os.rmdir(service.mnt / "requests/removed")
             check(wait_for(lambda: service.record(removed)["state_name"] == "removed", 10), "one is removed")
             for test, arguments in ((test_list, (removed,)), (test_done, (done, everything)), (test_why_links, (1,)),
-                                    (test_over, (failed, removed)), (test_live, ()), (test_hostile, (folder,)),
+                                    (test_over, (failed, removed)), (test_reuse, ()), (test_live, ()), (test_hostile, (folder,)),
                                     (test_private, ()), (test_http, (done,))):
                 test(service, *arguments)
                 print("ok", test.__name__, flush=True)
