@@ -19,9 +19,10 @@
 #define STUCK_MS 2000	    /* between tries when expiry cannot be written */
 #define SWEEP_DELAY_MS 3000 /* after the last expiry: many that end together are swept once */
 #define AGED_MS ((SWEEP_MIN_AGE + 5) * 1000)
-#define SWEEP_MIN_AGE 60 /* seconds: files of a result that is being published are young */
-#define SWEEP_MS 3600000 /* between sweeps when nothing has expired: snapshots age */
-#define TIDY_MS 60000	 /* between looks for old drafts and history */
+#define SWEEP_MIN_AGE 60      /* seconds: files of a result that is being published are young */
+#define SWEEP_MS 3600000      /* between sweeps when nothing has expired: snapshots age */
+#define TIDY_MS 60000	      /* between looks for old drafts and history */
+#define LEFTOVER_SECONDS 3600 /* a record of a header is written in no time */
 
 struct expiry {
 	const struct config *config;
@@ -72,10 +73,21 @@ static bool is_being_built(const char *name)
 	       (kill((pid_t)pid, 0) == 0 || errno != ESRCH);
 }
 
-/* snapshots that a killed worker left half built, and those that nobody has used for long */
-static int sweep_snapshots(struct store *store, int64_t *ret_files)
+static bool is_left_snapshot(const char *name, const struct stat *st)
 {
-	int fd = directory_open(store->state_dirfd, "snapshots");
+	return !is_being_built(name);
+}
+
+static bool is_left_record(const char *name, const struct stat *st)
+{
+	return st->st_mtime < time_now() - LEFTOVER_SECONDS;
+}
+
+/* What a killed worker left half made (its name begins with a dot), and what nobody has used for long */
+static int sweep_used(struct store *store, const char *directory,
+		      bool (*is_left)(const char *name, const struct stat *st), int64_t *ret_files)
+{
+	int fd = directory_open(store->state_dirfd, directory);
 	int64_t used_before = time_now() - store->snapshot_seconds;
 	struct dirent *entry;
 	struct stat st;
@@ -91,7 +103,7 @@ static int sweep_snapshots(struct store *store, int64_t *ret_files)
 		if (!strcmp(name, ".") || !strcmp(name, "..") ||
 		    fstatat(fd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 			continue;
-		over = name[0] == '.' ? !is_being_built(name) : st.st_mtime < used_before;
+		over = name[0] == '.' ? is_left(name, &st) : st.st_mtime < used_before;
 		if (over && directory_remove(fd, name) == 0)
 			++*ret_files;
 	}
@@ -118,8 +130,9 @@ int expiry_sweep(struct store *store, int64_t min_age_seconds, int64_t *ret_file
 	}
 	(void)pthread_mutex_unlock(&store->lock);
 	strings_done(&live);
-	if (r >= 0 && sweep_snapshots(store, ret_files) < 0)
-		log_warning("clean-up: cannot look through the snapshots");
+	if (r >= 0 && (sweep_used(store, "snapshots", is_left_snapshot, ret_files) < 0 ||
+		       sweep_used(store, "headers", is_left_record, ret_files) < 0))
+		log_warning("clean-up: cannot look through snapshots and headers");
 	return r;
 }
 

@@ -24,7 +24,7 @@
 #define LINE_STEP (64 * 1024)
 
 struct worker {
-	int state_dirfd, work_dirfd, pipe_fd, snapshots_dirfd;
+	int state_dirfd, work_dirfd, pipe_fd, snapshots_dirfd, headers_dirfd;
 	int64_t memory_limit, pools_limit;
 	int64_t cpu_limit; /* seconds of processor time for one job; 0: none */
 	bool network;	   /* may connections be made? */
@@ -376,13 +376,17 @@ static int read_option(struct worker *worker, const char *argument, struct error
 
 static int start(struct worker *worker, struct error *err)
 {
-	int writable[2], r;
+	int writable[3], r;
 
 	worker->snapshots_dirfd = directory_open(worker->state_dirfd, "snapshots");
 	if (worker->snapshots_dirfd < 0)
 		return error_errno(err, worker->snapshots_dirfd, "snapshots");
+	worker->headers_dirfd = directory_open(worker->state_dirfd, "headers");
+	if (worker->headers_dirfd < 0)
+		return error_errno(err, worker->headers_dirfd, "headers");
 	writable[0] = worker->snapshots_dirfd;
-	writable[1] = worker->work_dirfd;
+	writable[1] = worker->headers_dirfd;
+	writable[2] = worker->work_dirfd;
 	r = sandbox_enter(writable, ARRAY_SIZE(writable), (uint64_t)worker->memory_limit,
 			  worker->network, err);
 	if (r < 0)
@@ -397,6 +401,7 @@ static void worker_done(struct worker *worker)
 	pools_free(worker->pools);
 	text_done(&worker->in);
 	closep(&worker->snapshots_dirfd);
+	closep(&worker->headers_dirfd);
 }
 
 int worker_main(int argc, char **argv)
@@ -405,6 +410,7 @@ int worker_main(int argc, char **argv)
 							.work_dirfd = -1,
 							.pipe_fd = -1,
 							.snapshots_dirfd = -1,
+							.headers_dirfd = -1,
 							.memory_limit = -1,
 							.pools_limit = -1 };
 	struct error err = { 0 };

@@ -6,8 +6,8 @@
  * worker_main() - `odcsfs worker`, started by the server only
  * @argv: options after the verb, all required but the last three:
  *        --pipe-fd=N         socket to the server, lines of core/model
- *        --state-dir-fd=N    state directory: snapshots/ is written, blobs/ and manifests/ are
- * looked into
+ *        --state-dir-fd=N    state directory: snapshots/ and headers/ are written, blobs/ and
+ * manifests/ are looked into
  *        --work-dir-fd=N     directory for new files, emptied before each job
  *        --memory-limit=BYTES  of private memory; beyond it allocations fail
  *        --pools-limit=BYTES   of solver pools kept between jobs (default: a quarter of

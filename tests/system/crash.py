@@ -98,6 +98,10 @@ def check_orphans(service):
             os.utime(path, (old, old))
     (service.state / "blobs" / ("0" * 64)).write_bytes(b"nobody's")
     os.utime(service.state / "blobs" / ("0" * 64), (old, old))
+    headers, used, left = service.state / "headers", "1" * 64, ".tmp-1-1"
+    for name, age in ((used, 86400), (left, 60), ("2" * 64, 8 * 86400), (".tmp-1-2", 7200)):
+        (headers / name).write_bytes(b"record")
+        os.utime(headers / name, (time.time() - age,) * 2)
     with contextlib.closing(sqlite3.connect(service.state / "catalogue.sqlite")) as database:
         live = {row[0] for row in database.execute(
             "SELECT DISTINCT manifest FROM composes WHERE state = 2 AND manifest IS NOT NULL")}
@@ -109,6 +113,8 @@ def check_orphans(service):
     same({p.name for p in (service.state / "blobs").iterdir()}, wanted, "blobs after the clean-up")
     same([p.name for p in (service.state / "snapshots").iterdir() if p.name.startswith(".")], [],
          "half-built snapshots after the clean-up")
+    wait_for(lambda: not (headers / ".tmp-1-2").exists(), 10)
+    same({p.name for p in headers.iterdir()}, {used, left}, "records of headers after the clean-up")
 
 
 def test_memory(folder):
