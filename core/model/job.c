@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* core/model/job.c: the lines of the pipe between server and worker.
  *
- *   {"type":"compose","id":7,"uid":0,"gid":0,"trusted":true,"allowed":[…],"spec":{normal form}}
+ *   {"type":"compose","id":7,"uid":0,"gid":0,"trusted":true,"allowed":[…],"known_event":536,
+ *    "koji":{"hub":"URL","topdir":"/mnt/koji","topurl":"URL","ca":"PATH","proxy":"URL","sigkeys":[…],
+ *    "call_seconds":300},"spec":{normal form}}
  *   {"type":"check","id":7,"manifest":"HEX"}
  *   {"type":"go","id":7}
  *   {"type":"stop","id":7}
@@ -35,6 +37,12 @@ void job_free(struct job *job)
 	if (!job)
 		return;
 	strings_done(&job->allowed);
+	free(job->koji.hub);
+	free(job->koji.topdir);
+	free(job->koji.topurl);
+	free(job->koji.ca);
+	free(job->koji.proxy);
+	strings_done(&job->koji.sigkeys);
 	spec_free(job->spec);
 	free(job);
 }
@@ -68,6 +76,20 @@ static int set_text(json_t *json, const char *key, const char *text)
 	return text ? json_object_set_new(json, key, json_any_text(text)) : 0;
 }
 
+static int add_koji(json_t *json, const struct job_koji *koji)
+{
+	json_t *member = json_object();
+	int r = json_object_set_new(json, "koji", member); /* refuses NULL */
+
+	r |= set_text(member, "hub", koji->hub);
+	r |= set_text(member, "topdir", koji->topdir);
+	r |= set_text(member, "topurl", koji->topurl);
+	r |= set_text(member, "ca", koji->ca);
+	r |= set_text(member, "proxy", koji->proxy);
+	r |= json_object_set_new(member, "sigkeys", words_to_json(&koji->sigkeys));
+	return r | json_object_set_new(member, "call_seconds", json_integer(koji->call_seconds));
+}
+
 static int add_job(json_t *json, const struct job *job)
 {
 	int r = json_object_set_new(json, "uid", json_integer(job->uid));
@@ -75,6 +97,10 @@ static int add_job(json_t *json, const struct job *job)
 	r |= json_object_set_new(json, "gid", json_integer(job->gid));
 	r |= json_object_set_new(json, "trusted", json_boolean(job->trusted));
 	r |= json_object_set_new(json, "allowed", words_to_json(&job->allowed));
+	if (job->known_event >= 0)
+		r |= json_object_set_new(json, "known_event", json_integer(job->known_event));
+	if (job->koji.hub)
+		r |= add_koji(json, &job->koji);
 	r |= json_object_set_new(json, "spec", spec_to_json(job->spec));
 	return r;
 }
@@ -236,6 +262,20 @@ static int get_words(const json_t *json, const char *key, struct strings *ret, s
 	return 0;
 }
 
+static int get_koji(const json_t *json, struct job_koji *koji, struct error *err)
+{
+	int r;
+
+	if ((r = get_text(json, "hub", true, &koji->hub, err)) < 0 ||
+	    (r = get_text(json, "topdir", false, &koji->topdir, err)) < 0 ||
+	    (r = get_text(json, "topurl", false, &koji->topurl, err)) < 0 ||
+	    (r = get_text(json, "ca", false, &koji->ca, err)) < 0 ||
+	    (r = get_text(json, "proxy", false, &koji->proxy, err)) < 0 ||
+	    (r = get_words(json, "sigkeys", &koji->sigkeys, err)) < 0)
+		return r;
+	return get_number(json, "call_seconds", 0, INT32_MAX, &koji->call_seconds, err);
+}
+
 static int get_job(const json_t *json, struct message *message, struct error *err)
 {
 	struct job *job = calloc(1, sizeof(*job));
@@ -253,6 +293,13 @@ static int get_job(const json_t *json, struct message *message, struct error *er
 		return r;
 	job->uid = (uint32_t)uid;
 	job->gid = (uint32_t)gid;
+	job->known_event = -1;
+	if (json_object_get(json, "known_event"))
+		r = get_number(json, "known_event", 0, INT64_MAX, &job->known_event, err);
+	if (r == 0 && json_object_get(json, "koji"))
+		r = get_koji(json_object_get(json, "koji"), &job->koji, err);
+	if (r < 0)
+		return r;
 	return spec_from_json(json_object_get(json, "spec"), &job->spec, err);
 }
 

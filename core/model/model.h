@@ -351,18 +351,31 @@ int location_check(const char *location, const char *field, struct error *err);
  * The worker puts new files into its own work directory; the server checks and publishes. */
 #define PIPE_LINE_MAX (4 * 1024 * 1024)
 
+/**
+ * struct job_koji - the site's Koji, as configured
+ * @hub, @topdir, @topurl, @ca, @proxy: NULL: none
+ * @sigkeys: of a request that names none; "" is unsigned
+ * @call_seconds: for one call of the hub with its repetitions; 0: the hub's own default */
+struct job_koji {
+	char *hub, *topdir, *topurl, *ca, *proxy;
+	struct strings sigkeys;
+	int64_t call_seconds;
+};
+
 /** struct job - what a worker needs to make one compose */
 struct job {
 	int64_t id;
 	uint32_t uid, gid;   /* whose rights apply to local sources outside @allowed */
 	bool trusted;	     /* true: the service's own rights (source is below an allowed prefix) */
 	struct strings allowed; /* [repo] allowed; a real path must stay below one of them when trusted */
+	int64_t known_event; /* Koji event of the newest live compose of the same question; -1: none */
+	struct job_koji koji; /* only for sources that ask a hub */
 	struct spec *spec;
 };
 
 /**
  * struct resolution - what a request means at the moment, as far as it is known before any work
- * @koji_event: -1 none; repo: revision
+ * @koji_event: -1 none; repo: revision; tag: the hub's
  * @inputs: SHA-256 in hex over the identity of everything that was read; same question and same
  *          inputs give the same compose */
 struct resolution {
@@ -380,7 +393,7 @@ struct outcome {
 	char *manifest;
 	bool manifest_new;
 	struct strings blobs;
-	int64_t koji_event;	/* -1 none; repo: revision */
+	int64_t koji_event;	/* -1 none; repo: revision; tag: the hub's */
 	char *source;		/* NULL: unchanged */
 	char *arches, *sigkeys; /* NULL: unchanged */
 	int64_t packages_count, size_bytes;

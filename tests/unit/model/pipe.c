@@ -33,6 +33,16 @@ static const char *const good[] = {
 	"{\"type\":\"checked\",\"id\":7,\"sound\":false,\"text\":\"gone\"}",
 	"{\"type\":\"go\",\"id\":7}",
 	"{\"type\":\"stop\",\"id\":7}",
+	"{\"type\":\"compose\",\"id\":8,\"uid\":1,\"gid\":1,\"trusted\":true,\"allowed\":[],"
+	"\"known_event\":536,\"koji\":{\"hub\":\"http://h/kojihub\",\"topdir\":\"/mnt/koji\","
+	"\"topurl\":\"http://h/kojifiles\",\"ca\":\"/etc/ca\",\"proxy\":\"http://p:3128\","
+	"\"sigkeys\":[\"7ec1b334\",\"\"],\"call_seconds\":300},\"spec\":{\"source_type\":1,"
+	"\"source\":["
+	"\"f26\"],\"sigkeys\":[],\"arches\":[\"x86_64\"],\"multilib_arches\":[],\"lookaside_"
+	"repos\":[],"
+	"\"compose_type\":\"test\",\"target_dir\":\"default\",\"seconds_to_live\":86400,\"flags\":"
+	"0,"
+	"\"results\":1,\"multilib_method\":0}}",
 	"{\"type\":\"compose\",\"id\":7,\"uid\":4294967295,\"gid\":0,\"trusted\":true,\"allowed\":["
 	"\"/"
 	"srv\"],\"spec\":{\"source_type\":3,\"source\":[\"/srv/r\"],\"packages\":[\"bash\"],"
@@ -97,6 +107,15 @@ static void test_members(void)
 	CHECK_STR(message.job->allowed.item[0], "/srv");
 	CHECK_STR(message.job->spec->packages.item[0], "bash");
 	CHECK_INT(message.job->id, 7);
+	CHECK_INT(message.job->known_event, -1);
+	CHECK(!message.job->koji.hub);
+	message_done(&message);
+	CHECK_INT(parse(good[ARRAY_SIZE(good) - 2], &message, &err), 0);
+	CHECK_INT(message.job->known_event, 536);
+	CHECK_STR(message.job->koji.hub, "http://h/kojihub");
+	CHECK_INT(message.job->koji.sigkeys.count, 2);
+	CHECK_STR(message.job->koji.sigkeys.item[1], "");
+	CHECK_INT(message.job->koji.call_seconds, 300);
 	message_done(&message);
 	CHECK_INT(parse(good[3], &message, &err), 0);
 	CHECK_INT(message.blame, BLAME_SOURCE);

@@ -83,6 +83,7 @@ int drive_send(struct drive *drive, int64_t id, const char *request, bool truste
 	job->id = id;
 	job->uid = getuid();
 	job->gid = getgid();
+	job->known_event = -1;
 	job->trusted = trusted;
 	r = spec_parse(request, strlen(request), &rules, &job->spec, NULL, NULL, &err);
 	if (r < 0) {

@@ -81,7 +81,7 @@ static struct package_set *load(struct fixture *fixture, const char *from, const
 				    .target_dirs = &none,
 				    .raw_configs = &none,
 				    .maximum_packages = SPEC_MAX_PACKAGES };
-	struct job job = { .id = 1, .trusted = true };
+	struct job job = { .id = 1, .trusted = true, .known_event = -1 };
 	struct package_set *set = NULL;
 	struct source_context context = {
 		.job = &job, .pools = fixture->pools, .log = on_log, .data = fixture
