@@ -127,7 +127,7 @@ def check_build(builder):
 
 def check_keys(builder):
     """another key for a compose that is over: a new one with the same packages, whatever the repository has now"""
-    record = builder.start(BASE, sigkeys=[""], seconds_to_live=2)
+    record = builder.start(BASE, sigkeys=[""], flags=["no_reuse"], seconds_to_live=2)
     builder.wait(record["id"])
     before = primary(f"{record['result_repo']}/x86_64/os")
     over = builder.gone(record["id"])
