@@ -4,8 +4,7 @@
  * One row per value of options.auth_backend; a further backend is a function and a row. A client of
  * the unix socket is a user of this machine with every backend. Asked before a body is read, for
  * those that write; who only reads may be anybody. */
-#include "rest/exchange.h"
-#include "rest/peer.h"
+#include "rest/client.h"
 #include "rest/proxies.h"
 #include "rest/tls.h"
 
@@ -46,7 +45,6 @@ static bool good_name(const char *name)
 /* struct peer - @address or, over the unix socket, @uid and @gid */
 struct peer {
 	const struct sockaddr *address;
-	struct sockaddr_storage server;
 	bool local;
 	uint32_t uid, gid;
 };
@@ -59,12 +57,13 @@ static void peer_find(const struct exchange *ex, struct peer *ret)
 	const union MHD_ConnectionInfo *fd =
 		MHD_get_connection_info(ex->connection, MHD_CONNECTION_INFO_CONNECTION_FD);
 	struct ucred credentials;
-	socklen_t length = sizeof(ret->server);
+	socklen_t length = sizeof(int);
+	int family;
 
 	*ret = (struct peer){ 0 };
-	if (!fd || getsockname(fd->connect_fd, (struct sockaddr *)&ret->server, &length) < 0)
+	if (!fd || getsockopt(fd->connect_fd, SOL_SOCKET, SO_DOMAIN, &family, &length) < 0)
 		return;
-	if (ret->server.ss_family != AF_UNIX) {
+	if (family != AF_UNIX) {
 		ret->address = client ? client->client_addr : NULL;
 		return;
 	}
@@ -110,16 +109,12 @@ static bool speaks_for_himself(const struct exchange *ex)
 void account_locate(const struct exchange *ex, struct account *account)
 {
 	struct passwd entry, *found = NULL;
-	struct peer peer;
 	char buffer[4096];
 	uint32_t uid;
 
 	if (account->asker.local || account->proxied || !speaks_for_himself(ex) ||
-	    !host_is_local(exchange_header(ex, MHD_HTTP_HEADER_HOST)))
-		return;
-	peer_find(ex, &peer);
-	if (!peer.address ||
-	    peer_uid(peer.address, (const struct sockaddr *)&peer.server, &uid) < 0)
+	    !host_is_local(exchange_header(ex, MHD_HTTP_HEADER_HOST)) ||
+	    !client_uid(ex->link->client, &uid))
 		return;
 	account->asker.local = true;
 	account->asker.uid = uid;

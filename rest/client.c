@@ -109,8 +109,17 @@ static struct client_key key_of(struct MHD_Connection *connection, int fd)
 		return key;
 	if (local_uid(fd, info->client_addr, &uid) < 0)
 		return address_key(info->client_addr);
+	key.kind = AF_UNIX;
 	memcpy(key.bytes, &uid, sizeof(uid));
 	return key;
+}
+
+bool client_uid(const struct client *client, uint32_t *ret)
+{
+	if (client->key.kind != AF_UNIX)
+		return false;
+	memcpy(ret, client->key.bytes, sizeof(*ret));
+	return true;
 }
 
 static struct client **bucket_of(struct clients *clients, const struct client_key *key)

@@ -23,7 +23,7 @@ enum phase {
 struct client {
 	struct client *next; /* in its bucket; under clients->lock */
 	struct client_key {
-		uint8_t kind; /* address family; 0: a uid of this machine */
+		uint8_t kind; /* address family; AF_UNIX: a uid of this machine; 0: unknown */
 		uint8_t bytes[16];
 	} key;
 	unsigned int connections; /* under clients->lock */
@@ -61,6 +61,8 @@ void link_phase(struct link *link, enum phase phase);
 void clients_tick(struct rest *rest, int64_t now_ms);
 unsigned int clients_connections(struct clients *clients); /* now */
 
+/** client_uid() - of a user of this machine; false: he is elsewhere, or it is not known */
+bool client_uid(const struct client *client, uint32_t *ret);
 /** client_request() - one more under way; false: too many. client_request_done() in either case */
 bool client_request(struct rest *rest, struct client *client);
 void client_request_done(struct client *client);
