@@ -144,6 +144,10 @@ int catalogue_candidates(struct catalogue *catalogue, int64_t id, const struct s
 			 const struct resolution *resolution,
 			 bool (*visit)(void *data, const struct compose *candidate), void *data,
 			 struct error *err);
+/** catalogue_known_event() - latest Koji event of the composes of the same question that are done, or being
+ * made and resolved, not after that of @spec; -1: none. Its content may be that of today: a worker asks */
+int catalogue_known_event(struct catalogue *catalogue, const struct spec *spec, int64_t *ret,
+			  struct error *err);
 /** catalogue_reuse() - generating → done, showing the tree of @reused_id (done, not expired or deleted, a
  * lower id, none that shows another's): its pungi_compose_id, koji_event, source, arches, sigkeys, manifest
  * and sizes; both live until the later of their times (odcs-api.md 5, 3.2). *durable*. -ESTALE: one of

@@ -142,6 +142,36 @@ int catalogue_candidates(struct catalogue *catalogue, int64_t id, const struct s
 	return r < 0 ? r : 0;
 }
 
+int catalogue_known_event(struct catalogue *catalogue, const struct spec *spec, int64_t *ret,
+			  struct error *err)
+{
+	char question[DIGEST_HEX_SIZE];
+	struct connection *reader;
+	int64_t event = -1;
+	int r;
+
+	*ret = -1;
+	if (!spec_reusable(spec))
+		return 0;
+	if (spec_question(spec, question) < 0)
+		return error_oom(err);
+	r = reader_get(catalogue, &reader, err);
+	if (r < 0)
+		return r;
+	r = sql_number(
+		reader,
+		"SELECT max(koji_event) FROM composes INDEXED BY composes_question "
+		"WHERE question IS NOT NULL AND reused_id = 0 AND state IN (1, 2) "
+		"AND question = ?1 AND inputs IS NOT NULL AND (?3 < 0 OR koji_event <= ?3) "
+		"AND (state = 1 OR (removed_by IS NULL AND time_to_expire > ?2))",
+		VALUES(TEXT(question), INTEGER(now_of(catalogue)), INTEGER(spec->koji_event)),
+		&event, err);
+	reader_put(catalogue, reader);
+	if (r >= 0)
+		*ret = event;
+	return r < 0 ? r : 0;
+}
+
 /* ---- reuse ------------------------------------------------------------- */
 
 struct reuse {

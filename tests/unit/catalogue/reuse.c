@@ -265,6 +265,41 @@ static void test_inputs_and_events(void)
 	}
 }
 
+static int64_t known(struct catalogue *catalogue, const char *text)
+{
+	int64_t id = claimed(catalogue, text), event = -2;
+	_cleanup_(compose_freep) struct compose *compose = test_get(catalogue, id);
+
+	CHECK_INT(catalogue_known_event(catalogue, compose->spec, &event, NULL), 0);
+	CHECK_INT(catalogue_fail(catalogue, id, "end of case", NULL), 0);
+	return event;
+}
+
+#define TAG(more) "{\"source\":{\"type\":\"tag\",\"source\":\"f26\"" more "}}"
+
+static void test_known_event(void)
+{
+	_cleanup_(catalogue_closep) struct catalogue *catalogue = test_open(test_path("known"));
+	static const int64_t events[] = { 536, 354, 540 };
+	int64_t id[ARRAY_SIZE(events)];
+
+	CHECK_INT(known(catalogue, TAG("")), -1);
+	for (size_t i = 0; i < ARRAY_SIZE(events); i++) {
+		id[i] = claimed(catalogue, TAG(""));
+		CHECK_INT(known(catalogue, TAG("")), i ? 536 : -1); /* not resolved yet */
+		CHECK_INT(resolved_as(catalogue, id[i], INPUTS, events[i]), 0);
+		CHECK_INT(known(catalogue, TAG("")), i == 2 ? 540 : 536);
+		CHECK_INT(test_finish_compose(catalogue, id[i], NULL), 0);
+	}
+	CHECK_INT(known(catalogue, TAG("")), 540);
+	CHECK_INT(known(catalogue, TAG(",\"koji_event\":539")), 536);
+	CHECK_INT(known(catalogue, TAG(",\"koji_event\":354")), 354);
+	CHECK_INT(known(catalogue, TAG(",\"koji_event\":353")), -1);
+	CHECK_INT(known(catalogue, TAG(",\"packages\":[\"a\"]")), -1);
+	CHECK_INT(catalogue_delete(catalogue, id[2], "who", NULL), 0);
+	CHECK_INT(known(catalogue, TAG("")), 536);
+}
+
 static void test_order(void)
 {
 	_cleanup_(catalogue_closep) struct catalogue *catalogue = test_open(test_path("order"));
@@ -568,6 +603,7 @@ int main(void)
 	test_questions();
 	test_never();
 	test_inputs_and_events();
+	test_known_event();
 	test_order();
 	test_many_at_once();
 	test_kept();
