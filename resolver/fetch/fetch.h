@@ -3,7 +3,8 @@
  * answers of servers by URL.
  *
  * Sources get their bytes through a struct transport handed in by the worker, so tests can hand in
- * others. A transport is used by one thread at a time; several threads make one each. */
+ * others. A transport is used by one thread at a time; several threads make one each. Only a
+ * trusted transport_local() may be used by any number of them. */
 #pragma once
 
 #include "core/model/model.h"
@@ -43,6 +44,33 @@ struct transport_file {
 };
 int transport_stat(struct transport *transport, const char *base, const char *path,
 		   struct transport_file *ret, struct error *err);
+
+/** transport_names() - append the names in directory @path below @base, sorted; one that is not
+ * there has none. More than TRANSPORT_NAMES_MAX: -EFBIG */
+#define TRANSPORT_NAMES_MAX 10000
+int transport_names(struct transport *transport, const char *base, const char *path,
+		    struct strings *ret, struct error *err);
+
+/* ---- in several threads ------------------------------------------------ */
+
+#define TOGETHER_THREADS_MAX 8u
+
+/**
+ * struct together - many small things to wait for, several at a time
+ * @threads: 0: TOGETHER_THREADS_MAX; what waits for servers and disks is worth more threads than
+ *           there are processors
+ * @one: does number @index, in thread number @thread; a negative answer (with words) ends
+ * everything
+ * @progress: may be NULL; called by the caller's thread now and then, with how many are done */
+struct together {
+	size_t count;
+	unsigned int threads;
+	int (*one)(void *data, unsigned int thread, size_t index, struct error *err);
+	void (*progress)(void *data, size_t done);
+	void *data;
+};
+/** together() - all of them; the failure of the lowest number that failed is the answer */
+int together(const struct together *work, struct error *err);
 
 /* ---- over the network -------------------------------------------------- */
 
@@ -88,7 +116,7 @@ struct transport_options {
  * Errors of the three calls below, BLAME_SOURCE, with words that name server and path:
  *   -EHOSTUNREACH -ECONNREFUSED -ECONNRESET   no such host, no connection, one that broke
  *   -ETIMEDOUT                    connecting, stalled or beyond the deadline; 408
- *   -ENOENT 404 and 410, -EACCES 401, 403 and 407, -EBUSY 429, -EIO 5xx
+ *   -ENOENT 404 and 410, -EACCES 401, 403 and 407 (also a proxy's), -EBUSY 429, -EIO 5xx
  *   -ERANGE                       the range begins behind the end; 416
  *   -EMSGSIZE                     larger than @size_max, or headers above 256 KiB
  *   -ELOOP -EPROTO                more than 5 redirects; TLS or certificate

@@ -260,6 +260,18 @@ static int fail_connect(struct exchange *exchange)
 		    "no connection: %s", number ? strerror((int)number) : "refused");
 }
 
+/* The connection ended early, or the proxy did not let us have one. */
+static int fail_broken(struct exchange *exchange)
+{
+	long status = 0;
+
+	(void)curl_easy_getinfo(exchange->curl, CURLINFO_HTTP_CONNECTCODE, &status);
+	if (status >= 300)
+		return fail(exchange, status == 403 || status == 407 ? -EACCES : -ECONNREFUSED,
+			    "the proxy answered %ld", status);
+	return fail(exchange, -ECONNRESET, "the connection broke before the answer was complete");
+}
+
 /* libcurl will not go where it was sent, or what it found there is no HTTP. */
 static int fail_protocol(struct exchange *exchange)
 {
@@ -307,8 +319,7 @@ static int fail_curl(struct exchange *exchange, CURLcode code)
 	case CURLE_GOT_NOTHING:
 	case CURLE_RECV_ERROR:
 	case CURLE_SEND_ERROR:
-		return fail(exchange, -ECONNRESET,
-			    "the connection broke before the answer was complete");
+		return fail_broken(exchange);
 	case CURLE_FILESIZE_EXCEEDED:
 		return fail(exchange, -EMSGSIZE, "the answer is larger than %" PRId64 " bytes",
 			    exchange->transfer->options.size_max);

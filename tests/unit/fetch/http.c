@@ -398,6 +398,8 @@ static void test_proxy(void)
 	transport = make(&network);
 	CHECK_INT(get(transport, "http://nowhere.invalid/x", &got, &err), 0);
 	CHECK_STR(got.text.data, "proxied nowhere.invalid");
+	CHECK_INT(get(transport, "https://nowhere.invalid/x", &got, &err), -EACCES);
+	CHECK_STR(err.message, "https://nowhere.invalid/x: the proxy answered 407");
 	transport_free(transport);
 	network.proxy = "http://us3r:s3cret@127.0.0.1:1";
 	transport = make(&network);

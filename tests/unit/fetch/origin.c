@@ -223,7 +223,9 @@ static bool answer_one(const struct request *request)
 	const char *path = request->path;
 	char place[64];
 
-	if (*path != '/') {
+	if (!strncmp(request->all.data, "CONNECT ", 8)) {
+		answer(request, "407 Proxy Authentication Required", "", 0);
+	} else if (*path != '/') {
 		(void)snprintf(place, sizeof(place), "proxied %.40s", path + strlen("http://"));
 		answer(request, "200 OK", place, strcspn(place, "/"));
 	} else if (!strcmp(path, "/ok") || !strcmp(path, "/hop/0")) {

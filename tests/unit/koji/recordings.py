@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """tests/unit/koji/recordings.py SPEAK: every recorded answer decoded by us and by Python's xmlrpc.client, and our calls
-decoded by the latter: the same values with the same types."""
-import io, json, pathlib, subprocess, sys, xmlrpc.client
+decoded by the latter: the same values with the same types. Then the files they speak of."""
+import io, json, pathlib, shutil, subprocess, sys, tempfile, urllib.request, xmlrpc.client
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[2] / "system"))
-from harness import check, end, same
+from harness import check, end, same, skip
 import replayhub
 
 SPEAK = sys.argv[1]
@@ -63,6 +63,32 @@ def calls():
     same(got, [(method, typed(params)) for method, params in want], "calls")
 
 
+def files():
+    """the files that the recordings speak of: there, or not, as is said; and over HTTP, whole and in part"""
+    if not shutil.which("zstd"):
+        skip("the files of the recorded hub are packed with zstd, which is not there")
+    with tempfile.TemporaryDirectory(prefix="odcsfs-koji-") as folder:
+        replayhub.unpack_topdir(folder)
+        top = pathlib.Path(folder)
+        rows = [line.split("\t") for line in
+                (RECORDINGS / "EXPECTED_paths.f26-candidate.tsv").read_text().splitlines()[2:]]
+        same(len(rows), 135, "27 RPMs under 5 lists of keys")
+        for _, rpm, path in rows:
+            check(path == "MISSING" or (top / path).is_file(), path)
+            unsigned = [p for _, name, p in rows if name == rpm and p != "MISSING" and "/signed/" not in p]
+            check(unsigned or path != "MISSING", f"{rpm} has a file")
+        path = next(path for _, _, path in rows if path != "MISSING")
+        content = (top / path).read_bytes()
+        with replayhub.ReplayHub(topdir=top) as hub:
+            for asked, want in (({}, content), ({"Range": "bytes=0-95"}, content[:96]),
+                                ({"Range": "bytes=96-"}, content[96:])):
+                request = urllib.request.Request(f"{hub.topurl}/{path}", headers=asked)
+                with urllib.request.urlopen(request) as answer:
+                    same(answer.read(), want, f"{path} {asked}")
+            same(hub.counts["GET"], 3, "requests counted")
+
+
 answers()
 calls()
+files()
 end()
