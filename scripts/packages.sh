@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # scripts/packages.sh: what the distribution must supply, and installing what is missing of it.
-# Sourced by scripts/run and scripts/test. need_packages build|demo|test
+# Sourced by scripts/run and scripts/test. need_packages build|demo|test|bench
 
 # gnutls: certificates of clients, which libmicrohttpd does not judge; librpm: headers of RPMs that no
 # repository describes
