@@ -37,15 +37,14 @@ static json_t *text_schema(void)
 
 		if (letter || (code && strchr(body_signs, code)))
 			continue;
-		if (code < 0x20 || code == 0x7f) /* the first of a row stands for it */
-			length += (size_t)snprintf(pattern + length, sizeof(pattern) - length,
-						   code == 0x1f || code == 0x7f ? "\\x%02x"
-						   : !code			? "\\x00-"
-										: "",
-						   (unsigned int)code);
-		else
-			length += (size_t)snprintf(pattern + length, sizeof(pattern) - length,
-						   strchr("[]\\^-", code) ? "\\%c" : "%c", code);
+		if (code > 0 && code < 0x1f) /* the first of a row stands for it */
+			continue;
+		length += (size_t)snprintf(pattern + length, sizeof(pattern) - length,
+					   !code			  ? "\\x%02x-"
+					   : code == 0x1f || code == 0x7f ? "\\x%02x"
+					   : strchr("[]\\^-", code)	  ? "\\%c"
+									  : "%c",
+					   (unsigned int)code);
 	}
 	(void)snprintf(pattern + length, sizeof(pattern) - length, "]*$");
 	return json_pack("{s:s, s:i, s:s}", "type", "string", "maxLength", SPEC_MAX_STRING,
