@@ -14,7 +14,7 @@
 #define LINGERS_MAX 64
 #define LINGER_MS 3000
 #define PIECE_BYTES ((size_t)64 * 1024)
-#define TICK_PIECES 32 /* of one connection at a time: it must not keep the others waiting */
+#define TICK_BYTES ((size_t)16 << 20) /* of all at a time: the tick has other work as well */
 
 struct lingers {
 	pthread_mutex_t lock;
@@ -62,29 +62,36 @@ void linger_add(struct lingers *lingers, struct MHD_Connection *connection)
 	(void)pthread_mutex_unlock(&lingers->lock);
 }
 
-/* Throw away what came; false: the other side has closed, or broke off. */
-static bool drain(int fd)
+/* Throw away what came, at most @limit bytes; false: the other side has closed, or broke off. */
+static bool drain(int fd, size_t limit)
 {
 	char piece[PIECE_BYTES];
 	ssize_t n = 1;
 
-	for (int i = 0; i < TICK_PIECES && n > 0; i++)
+	for (size_t got = 0; got < limit && n > 0; got += (size_t)n)
 		n = recv(fd, piece, sizeof(piece), MSG_DONTWAIT);
 	return n > 0 || (n < 0 && (errno == EAGAIN || errno == EINTR));
 }
 
+/* All are taken off the list meanwhile: whoever answers must not wait for us. */
 void lingers_tick(struct lingers *lingers, int64_t now_ms)
 {
-	(void)pthread_mutex_lock(&lingers->lock);
-	for (size_t i = 0; i < lingers->count;) {
-		struct linger_one *one = &lingers->item[i];
+	struct linger_one item[LINGERS_MAX];
+	size_t count;
 
-		if (drain(one->fd) && now_ms < one->until_ms) {
-			i++;
-			continue;
-		}
-		(void)close(one->fd);
-		*one = lingers->item[--lingers->count];
-	}
+	(void)pthread_mutex_lock(&lingers->lock);
+	count = lingers->count;
+	memcpy(item, lingers->item, count * sizeof(*item));
+	lingers->count = 0;
 	(void)pthread_mutex_unlock(&lingers->lock);
+	for (size_t i = 0; i < count; i++) {
+		bool open = drain(item[i].fd, TICK_BYTES / count) && now_ms < item[i].until_ms;
+
+		(void)pthread_mutex_lock(&lingers->lock);
+		if (open && lingers->count < LINGERS_MAX)
+			lingers->item[lingers->count++] = item[i];
+		else
+			(void)close(item[i].fd);
+		(void)pthread_mutex_unlock(&lingers->lock);
+	}
 }
