@@ -25,10 +25,12 @@ struct failure {
 	struct error error;
 };
 
+struct self;
+
 struct run {
 	const struct header_batch *batch;
 	int headers_dirfd;
-	int (*work)(struct run *run, size_t index, struct header_totals *totals, struct error *err);
+	int (*work)(struct self *self, size_t index, struct error *err);
 	char (*sha256)[DIGEST_HEX_SIZE];
 	pthread_mutex_t lock;
 	pthread_cond_t news; /* for the caller */
@@ -41,6 +43,13 @@ struct run {
 	struct failure *failures; /* the last one first */
 	uint64_t memory;	  /* free */
 	bool out_of_memory;	  /* a failure could not be kept */
+};
+
+/* struct self - a thread, and what it counts for the file at hand */
+struct self {
+	struct run *run;
+	struct header_totals totals;
+	struct ZSTD_CCtx_s *packer;
 };
 
 /* ---- one file --------------------------------------------------------------- */
@@ -100,46 +109,48 @@ static void give_memory(struct run *run, uint64_t bytes)
 }
 
 /* With the header's size known: make the record. */
-static int make_record(struct run *run, struct input *input, struct header_totals *totals,
-		       struct error *err)
+static int make_record(struct self *self, struct input *input, struct error *err)
 {
 	_cleanup_(header_done) struct header header = { 0 };
 	uint64_t memory = (input->end - input->start) * MEMORY_GROWTH, bytes = 0;
 	int r;
 
 	memory = memory < HEADER_MEMORY ? memory : HEADER_MEMORY;
-	if (!take_memory(run, memory))
+	if (!take_memory(self->run, memory))
 		return -ECANCELED;
 	r = header_make(input, &header, err);
 	if (r == 0)
-		r = header_store_put(run->headers_dirfd, input->file->key, &header, &bytes, err);
-	totals->bytes_written += bytes;
-	give_memory(run, memory);
+		r = record_put(self->run->headers_dirfd, input->file->key, &header, self->packer,
+			       &bytes, err);
+	self->totals.bytes_written += bytes;
+	give_memory(self->run, memory);
 	return r;
 }
 
-static int read_one(struct run *run, size_t index, struct header_totals *totals, struct error *err)
+static int read_one(struct self *self, size_t index, struct error *err)
 {
-	const struct header_file *file = &run->batch->file[index];
+	const struct header_batch *batch = self->run->batch;
+	const struct header_file *file = &batch->file[index];
+	int headers_dirfd = self->run->headers_dirfd;
 	_cleanup_(header_done) struct header known = { 0 };
 	_cleanup_(input_done) struct input input = { .file = file };
 	struct header_reader reader;
-	int r = header_store_get(run->headers_dirfd, file->key, 0, &known, err);
+	int r = header_store_get(headers_dirfd, file->key, 0, &known, err);
 
 	if (r != 0) {
-		totals->present += r == 1;
+		self->totals.present += r == 1;
 		return r < 0 ? r : 0;
 	}
-	r = open_reader(run->batch, index, &reader, err);
+	r = open_reader(batch, index, &reader, err);
 	if (r < 0)
 		return error_prefix(err, "%s", file->path);
 	input.reader = &reader;
 	r = input_front(&input, err);
 	if (r == 0)
-		r = make_record(run, &input, totals, err);
-	totals->bytes_read += input.bytes_read;
-	totals->read += r == 0;
-	close_reader(run->batch, index, &reader);
+		r = make_record(self, &input, err);
+	self->totals.bytes_read += input.bytes_read;
+	self->totals.read += r == 0;
+	close_reader(batch, index, &reader);
 	return err->code ? error_prefix(err, "%s", file->path) : r;
 }
 
@@ -153,8 +164,8 @@ static bool is_stopped(struct run *run)
 	return stop;
 }
 
-static int hash(struct run *run, const struct header_reader *reader, const struct header_file *file,
-		struct header_totals *totals, char ret[DIGEST_MAX_HEX_SIZE], struct error *err)
+static int hash(struct self *self, const struct header_reader *reader,
+		const struct header_file *file, char ret[DIGEST_MAX_HEX_SIZE], struct error *err)
 {
 	_cleanup_(digest_freep) struct digest *digest = digest_new("sha256");
 	_cleanup_(freep) char *buffer = malloc(HASH_BYTES);
@@ -164,14 +175,14 @@ static int hash(struct run *run, const struct header_reader *reader, const struc
 	if (!digest || !buffer)
 		return error_oom(err);
 	do {
-		if (is_stopped(run))
+		if (is_stopped(self->run))
 			return -ECANCELED;
 		n = reader->read(reader->data, buffer, HASH_BYTES, offset, err);
 		if (n < 0)
 			return (int)n;
 		digest_add(digest, buffer, (size_t)n);
 		offset += (uint64_t)n;
-		totals->bytes_read += (uint64_t)n;
+		self->totals.bytes_read += (uint64_t)n;
 	} while (n == HASH_BYTES);
 	if (file->size != HEADER_SIZE_UNKNOWN && offset != file->size)
 		return error_set(err, -EBADMSG, BLAME_SOURCE, "size",
@@ -180,33 +191,36 @@ static int hash(struct run *run, const struct header_reader *reader, const struc
 	return 0;
 }
 
-static int hash_one(struct run *run, size_t index, struct header_totals *totals, struct error *err)
+static int hash_one(struct self *self, size_t index, struct error *err)
 {
-	const struct header_file *file = &run->batch->file[index];
+	const struct header_batch *batch = self->run->batch;
+	const struct header_file *file = &batch->file[index];
+	int headers_dirfd = self->run->headers_dirfd;
+	char *sha256 = self->run->sha256[index];
 	_cleanup_(header_done) struct header known = { 0 };
 	char hex[DIGEST_MAX_HEX_SIZE];
 	struct header_reader reader;
-	int r = header_store_get(run->headers_dirfd, file->key, 0, &known, err);
+	int r = header_store_get(headers_dirfd, file->key, 0, &known, err);
 
 	if (r < 0)
 		return r;
 	if (r == 1 && known.sha256[0]) {
-		memcpy(run->sha256[index], known.sha256, DIGEST_HEX_SIZE);
-		totals->present++;
+		memcpy(sha256, known.sha256, DIGEST_HEX_SIZE);
+		self->totals.present++;
 		return 0;
 	}
-	r = open_reader(run->batch, index, &reader, err);
+	r = open_reader(batch, index, &reader, err);
 	if (r == 0) {
-		r = hash(run, &reader, file, totals, hex, err);
-		close_reader(run->batch, index, &reader);
+		r = hash(self, &reader, file, hex, err);
+		close_reader(batch, index, &reader);
 	}
 	if (r < 0)
 		return err->code ? error_prefix(err, "%s", file->path) : r;
-	r = header_store_digest(run->headers_dirfd, file->key, hex, err);
+	r = header_store_digest(headers_dirfd, file->key, hex, err);
 	if (r < 0)
 		return r;
-	memcpy(run->sha256[index], hex, DIGEST_HEX_SIZE);
-	totals->read++;
+	memcpy(sha256, hex, DIGEST_HEX_SIZE);
+	self->totals.read++;
 	return 0;
 }
 
@@ -244,27 +258,31 @@ static void report(struct run *run, size_t index, const struct error *error)
 static void *thread_main(void *data)
 {
 	struct run *run = data;
+	struct self self = { .run = run, .packer = record_packer() };
 
 	(void)pthread_mutex_lock(&run->lock);
+	run->out_of_memory |= !self.packer;
+	run->stop |= !self.packer;
 	while (!run->stop && run->next < run->batch->count) {
-		struct header_totals totals = { 0 };
 		struct error error = { 0 };
 		size_t index = run->next++;
 		int r;
 
 		(void)pthread_mutex_unlock(&run->lock);
-		r = run->work(run, index, &totals, &error);
+		self.totals = (struct header_totals){ 0 };
+		r = run->work(&self, index, &error);
 		(void)pthread_mutex_lock(&run->lock);
 		if (r < 0 && !error.code)
 			break; /* stopped on the way */
-		totals.failed += r < 0;
-		add_totals(&run->totals, &totals);
+		self.totals.failed += r < 0;
+		add_totals(&run->totals, &self.totals);
 		if (r < 0)
 			report(run, index, &error);
 	}
 	run->running--;
 	(void)pthread_cond_signal(&run->news);
 	(void)pthread_mutex_unlock(&run->lock);
+	record_packer_free(self.packer);
 	return NULL;
 }
 

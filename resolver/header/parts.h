@@ -147,5 +147,13 @@ int elements_write(const struct tags *tags, const struct input *input, size_t li
 
 /* ---- read.c, store.c: for batch.c ---------------------------------------- */
 
+struct ZSTD_CCtx_s; /* zstd's ZSTD_CCtx */
+
 /** header_make() - what remains to be done once input_front() has said how large the header is */
 int header_make(struct input *input, struct header *ret, struct error *err);
+/** record_packer() - what a thread packs its records with; freed by record_packer_free() */
+struct ZSTD_CCtx_s *record_packer(void);
+void record_packer_free(struct ZSTD_CCtx_s *packer);
+/** record_put() - header_store_put() for many */
+int record_put(int headers_dirfd, const char *key, const struct header *header,
+	       struct ZSTD_CCtx_s *packer, uint64_t *ret_bytes, struct error *err);

@@ -140,8 +140,8 @@ static int read_front(int fd, const char *key, bool whole, struct text *front, s
 }
 
 /* 1, or 0 when a frame is damaged */
-static int unpack(const struct record *record, const char *frames, unsigned int elements,
-		  struct header *ret)
+static int unpack_frames(const struct record *record, const char *frames, unsigned int elements,
+			 ZSTD_DCtx *unpacker, struct header *ret)
 {
 	for (size_t i = 0; i < HEADER_ELEMENTS; frames += record->packed[i], i++) {
 		struct text *text = &ret->element[i];
@@ -153,13 +153,24 @@ static int unpack(const struct record *record, const char *frames, unsigned int 
 			return 0;
 		if (text_reserve(text, record->raw[i]) < 0)
 			return -ENOMEM;
-		n = ZSTD_decompress(text->data, record->raw[i], frames, record->packed[i]);
+		n = ZSTD_decompressDCtx(unpacker, text->data, record->raw[i], frames,
+					record->packed[i]);
 		if (ZSTD_isError(n) || n != record->raw[i])
 			return 0;
 		text->length = n;
 		text->data[n] = '\0';
 	}
 	return 1;
+}
+
+static int unpack(const struct record *record, const char *frames, unsigned int elements,
+		  struct header *ret)
+{
+	ZSTD_DCtx *unpacker = ZSTD_createDCtx();
+	int r = unpacker ? unpack_frames(record, frames, elements, unpacker, ret) : -ENOMEM;
+
+	(void)ZSTD_freeDCtx(unpacker);
+	return r;
 }
 
 static int fill(const struct record *record, const char *words, struct header *ret)
@@ -212,35 +223,41 @@ int header_store_get(int headers_dirfd, const char *key, unsigned int elements, 
 
 /* ---- writing -------------------------------------------------------------- */
 
-static int pack(const struct header *header, struct record *record, struct text *file,
-		struct error *err)
+struct ZSTD_CCtx_s *record_packer(void)
 {
-	ZSTD_CCtx *context = ZSTD_createCCtx();
-	int r = 0;
+	ZSTD_CCtx *packer = ZSTD_createCCtx();
 
-	if (!context)
-		return error_oom(err);
-	(void)ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, RECORD_LEVEL);
-	(void)ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1);
-	for (size_t i = 0; r == 0 && i < HEADER_ELEMENTS; i++) {
+	if (!packer)
+		return NULL;
+	(void)ZSTD_CCtx_setParameter(packer, ZSTD_c_compressionLevel, RECORD_LEVEL);
+	(void)ZSTD_CCtx_setParameter(packer, ZSTD_c_checksumFlag, 1);
+	return packer;
+}
+
+void record_packer_free(struct ZSTD_CCtx_s *packer)
+{
+	(void)ZSTD_freeCCtx(packer);
+}
+
+static int pack(const struct header *header, ZSTD_CCtx *packer, struct record *record,
+		struct text *file, struct error *err)
+{
+	for (size_t i = 0; i < HEADER_ELEMENTS; i++) {
 		const struct text *text = &header->element[i];
 		size_t room = ZSTD_compressBound(text->length), n;
 
-		if (text_reserve(file, room) < 0) {
-			r = error_oom(err);
-			break;
-		}
-		n = ZSTD_compress2(context, file->data + file->length, room, text->data,
+		if (text_reserve(file, room) < 0)
+			return error_oom(err);
+		n = ZSTD_compress2(packer, file->data + file->length, room, text->data,
 				   text->length);
 		if (ZSTD_isError(n))
-			r = error_set(err, -EIO, BLAME_US, NULL, "zstd: %s", ZSTD_getErrorName(n));
-		else
-			file->length += n;
+			return error_set(err, -EIO, BLAME_US, NULL, "zstd: %s",
+					 ZSTD_getErrorName(n));
+		file->length += n;
 		record->raw[i] = (uint32_t)text->length;
 		record->packed[i] = (uint32_t)n;
 	}
-	(void)ZSTD_freeCCtx(context);
-	return r;
+	return 0;
 }
 
 static void put_front(struct record *record, struct text *file)
@@ -258,8 +275,8 @@ static int publish(int headers_dirfd, const char *key, const struct text *file, 
 	return r < 0 ? error_errno(err, r, "headers/%s", key) : 0;
 }
 
-int header_store_put(int headers_dirfd, const char *key, const struct header *header,
-		     uint64_t *ret_bytes, struct error *err)
+int record_put(int headers_dirfd, const char *key, const struct header *header,
+	       struct ZSTD_CCtx_s *packer, uint64_t *ret_bytes, struct error *err)
 {
 	const char *const word[WORDS] = { header->name, header->version, header->release,
 					  header->arch, header->sourcerpm };
@@ -283,13 +300,24 @@ int header_store_put(int headers_dirfd, const char *key, const struct header *he
 	if (file.failed)
 		return error_oom(err);
 	record.words_bytes = (uint32_t)(file.length - sizeof(record));
-	r = pack(header, &record, &file, err);
+	r = pack(header, packer, &record, &file, err);
 	if (r < 0)
 		return r;
 	put_front(&record, &file);
 	r = publish(headers_dirfd, key, &file, err);
 	if (r == 0 && ret_bytes)
 		*ret_bytes = file.length;
+	return r;
+}
+
+int header_store_put(int headers_dirfd, const char *key, const struct header *header,
+		     uint64_t *ret_bytes, struct error *err)
+{
+	ZSTD_CCtx *packer = record_packer();
+	int r = packer ? record_put(headers_dirfd, key, header, packer, ret_bytes, err)
+		       : error_oom(err);
+
+	record_packer_free(packer);
 	return r;
 }
 
