@@ -17,6 +17,11 @@ void response_header(struct MHD_Response *response, const char *name, const char
 
 static int queue(struct exchange *ex, unsigned int status, struct MHD_Response *response)
 {
+	const char *type = MHD_get_response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE);
+
+	if (!route_foresees(ex, status, type))
+		log_error("http: the table of paths does not foresee %u %s for %s", status,
+			  type ? type : "without a body", ex->path);
 	figure_add(&ex->rest->figures.answers[status / 100 % 6]);
 	link_phase(ex->link, PHASE_ANSWER);
 	return MHD_queue_response(ex->connection, status, response) == MHD_YES ? 0 : -EIO;
@@ -102,7 +107,7 @@ static int answer_json(struct exchange *ex, unsigned int status, json_t *json)
 	char *line = owned ? json_line(owned) : NULL;
 	struct MHD_Response *response;
 
-	response = answer_bytes(line, line ? strlen(line) : 0, "application/json");
+	response = answer_bytes(line, line ? strlen(line) : 0, TYPE_JSON);
 	error_headers(ex, status, response);
 	return answer_queue(ex, status, response);
 }
@@ -192,7 +197,7 @@ int answer_redirect(struct exchange *ex, unsigned int status, const char *locati
 	html_escape(&body, location);
 	(void)text_adds(&body, "</a></p>\n</body>\n</html>\n");
 	length = body.length;
-	response = answer_bytes(text_steal(&body), length, "text/html; charset=utf-8");
+	response = answer_bytes(text_steal(&body), length, TYPE_HTML);
 	response_header(response, MHD_HTTP_HEADER_LOCATION, location);
 	return answer_queue(ex, status, response);
 }

@@ -32,9 +32,16 @@ static int show(struct exchange *ex, int64_t id, struct record **ret_record,
 	return record_of(ex->rest, id, ex->waited, ret_record, err);
 }
 
+const struct parameter wait_parameters[] = {
+	{ "wait", PARAMETER_NUMBER, .most = REST_WAIT_MAX,
+	  .meaning = "Answer when it is done, failed or removed, at the latest after so many "
+		     "seconds." },
+	{ NULL },
+};
+
 int compose_get(struct exchange *ex)
 {
-	const char *wait = exchange_argument(ex, "wait", false);
+	const char *wait = exchange_argument(ex, wait_parameters[0].name, false);
 	_cleanup_(compose_freep) struct compose *compose = NULL;
 	_cleanup_(record_unrefp) struct record *record = NULL;
 	struct error err = { 0 };
@@ -317,7 +324,7 @@ static int accepted(struct exchange *ex, const char *what, int64_t id, const cha
 	(void)text_addf(&body, "{\"message\":\"%s (id=%" PRId64 ") has been %s\",\"status\":202}\n",
 			what, id, how);
 	length = body.length;
-	response = answer_bytes(text_steal(&body), length, "application/json");
+	response = answer_bytes(text_steal(&body), length, TYPE_JSON);
 	return answer_queue(ex, MHD_HTTP_ACCEPTED, response);
 }
 

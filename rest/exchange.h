@@ -9,6 +9,7 @@
 
 #include "rest/listen.h"
 #include "rest/rest.h"
+#include "rest/routes.h"
 
 #include <microhttpd.h>
 #include <stdatomic.h>
@@ -31,24 +32,6 @@ enum method {
 	METHOD_DELETE = 8,
 	METHOD_OPTIONS = 16,
 	METHOD_OTHER = 32,
-};
-
-struct exchange;
-typedef int exchange_handler(struct exchange *ex);
-
-/** struct route - one row of the table in routes.c */
-struct route {
-	const char *path; /* with its trailing slash */
-	enum route_form {
-		ROUTE_PLAIN,  /* the path itself; GET without the slash: 308 */
-		ROUTE_EITHER, /* the path itself, with and without the slash */
-		ROUTE_EXACT,  /* the path itself, nothing else */
-		ROUTE_ID,     /* path + digits */
-		ROUTE_TREE,   /* path + anything; without the slash: 301 */
-	} form;
-	bool seed; /* answers in JSON_SEED, {"id": N} renews */
-	bool html; /* a page: GET is answered with HTML, also when something is wrong */
-	exchange_handler *get, *post, *patch, *remove;
 };
 
 /** struct account - who is asking; account_done() */
@@ -141,6 +124,7 @@ struct rest {
 	struct tls *tls;	 /* NULL: none */
 	struct proxies *proxies; /* NULL: nobody's headers about users count */
 	struct local_socket local;
+	struct openapi *openapi;
 };
 
 /* ---- request.c: reading what was asked --------------------------------- */
@@ -199,6 +183,10 @@ int64_t account_live_limit(const struct exchange *ex); /* 0: none */
 void route_find(struct exchange *ex);
 int route_run(struct exchange *ex); /* queue the answer of a complete request */
 void route_allow(const struct exchange *ex, char *ret, size_t size); /* text of Allow: */
+/** route_operation() - of the path and the method; NULL: there is none */
+const struct operation *route_operation(const struct exchange *ex);
+/** route_foresees() - does the row of this request name that answer? @type: NULL without a body */
+bool route_foresees(const struct exchange *ex, unsigned int status, const char *type);
 
 /* ---- answer.c: sending ------------------------------------------------- */
 
@@ -243,7 +231,7 @@ int record_answer(struct exchange *ex, struct record *record); /* takes the refe
 void record_unref(struct record *record);
 DEFINE_FREEP(struct record, record_unref)
 
-/* ---- composes.c, list.c, files.c, pages.c, page_….c: handlers ---------- */
+/* ---- composes.c, list.c, files.c, pages.c, page_….c, reference.c: handlers */
 
 int compose_get(struct exchange *ex);
 int compose_post(struct exchange *ex);
@@ -253,12 +241,19 @@ int list_get(struct exchange *ex);
 int files_get(struct exchange *ex);
 int home_get(struct exchange *ex);
 int page_compose_get(struct exchange *ex);
-int api_get(struct exchange *ex);
+int reference_get(struct exchange *ex);
+int openapi_get(struct exchange *ex);
 int icon_get(struct exchange *ex);
 int about_get(struct exchange *ex);
 int metrics_get(struct exchange *ex);
 int file_send(struct exchange *ex, const struct tree *tree,
 	      const struct tree_node *node); /* send.c */
+
+/* ---- openapi.c: the document at /static/openapispec.json --------------- */
+
+struct openapi;
+int openapi_new(const struct rest *rest, struct openapi **ret);
+void openapi_free(struct openapi *openapi);
 
 /* ---- cache.c: rendered answers, kept until something changes ----------- */
 

@@ -27,31 +27,64 @@ static int argument_number(const char *text, int64_t *ret)
 	return parse_int64(word, ret);
 }
 
-/* A filter on a number: other words match no row, as in upstream's SQLite. */
-static void number_filter(const struct exchange *ex, const char *name, int64_t *ret, bool *nothing)
-{
-	const char *value = exchange_argument(ex, name, false);
+#define PLACE(member) offsetof(struct compose_query, member)
 
-	if (value && (parse_int64(value, ret) < 0 || *ret < 0))
-		*nothing = true;
+const struct parameter filter_parameters[] = {
+	{ "owner", PARAMETER_TEXT, .place = PLACE(owner) },
+	{ "source", PARAMETER_TEXT, .place = PLACE(source) },
+	{ "pungi_compose_id", PARAMETER_TEXT, .place = PLACE(pungi_compose_id) },
+	{ "compose_type", PARAMETER_TEXT, .place = PLACE(compose_type) },
+	{ "label", PARAMETER_TEXT, .place = PLACE(label) },
+	{ "state", PARAMETER_STATE, .place = PLACE(state) },
+	{ "source_type", PARAMETER_SOURCE_TYPE, .place = PLACE(source_type) },
+	{ "koji_task_id", PARAMETER_NUMBER, .most = INT64_MAX, .place = PLACE(koji_task_id) },
+	{ NULL },
+};
+
+enum { PAGE, PER_PAGE, ORDER_BY };
+const struct parameter page_parameters[] = {
+	[PAGE] = { "page", PARAMETER_NUMBER, .most = INT64_MAX, .meaning = "From 1." },
+	[PER_PAGE] = { "per_page", PARAMETER_NUMBER, .most = REST_PAGE_MAX },
+	[ORDER_BY] = { "order_by", PARAMETER_ORDER,
+		       .meaning = "With a dash in front descending; -id when absent." },
+	{ NULL },
+};
+
+/* All that are given must be equal. Of a number other words match no row, as in upstream's SQLite.
+ */
+static void filter_equal(const struct exchange *ex, const struct parameter *parameter,
+			 struct filter *ret)
+{
+	const char *value = exchange_argument(ex, parameter->name, false);
+	void *place = (char *)&ret->query + parameter->place;
+
+	if (parameter->kind == PARAMETER_TEXT)
+		*(const char **)place = value;
+	else if (value && (parse_int64(value, place) < 0 || *(int64_t *)place < 0))
+		ret->nothing = true;
+}
+
+static const struct {
+	const char *word;
+	enum compose_order order;
+} orders[] = {
+	{ "id", ORDER_ID },
+	{ "owner", ORDER_OWNER },
+	{ "koji_event", ORDER_KOJI_EVENT },
+	{ "state", ORDER_STATE },
+	{ "time_to_expire", ORDER_TIME_TO_EXPIRE },
+	{ "time_submitted", ORDER_TIME_SUBMITTED },
+	{ "time_done", ORDER_TIME_DONE },
+	{ "time_removed", ORDER_TIME_REMOVED },
+};
+
+const char *order_word(size_t i)
+{
+	return i < ARRAY_SIZE(orders) ? orders[i].word : NULL;
 }
 
 static int order_parse(const char *text, struct compose_query *query)
 {
-	static const struct {
-		const char *word;
-		enum compose_order order;
-	} orders[] = {
-		{ "id", ORDER_ID },
-		{ "owner", ORDER_OWNER },
-		{ "koji_event", ORDER_KOJI_EVENT },
-		{ "state", ORDER_STATE },
-		{ "time_to_expire", ORDER_TIME_TO_EXPIRE },
-		{ "time_submitted", ORDER_TIME_SUBMITTED },
-		{ "time_done", ORDER_TIME_DONE },
-		{ "time_removed", ORDER_TIME_REMOVED },
-	};
-
 	query->descending = text[0] == '-';
 	text += query->descending;
 	for (size_t i = 0; i < ARRAY_SIZE(orders); i++)
@@ -64,8 +97,8 @@ static int order_parse(const char *text, struct compose_query *query)
 
 void filter_page(const struct exchange *ex, int64_t usual, int64_t *ret_page, int64_t *ret_per_page)
 {
-	const char *page = exchange_argument(ex, "page", true);
-	const char *per_page = exchange_argument(ex, "per_page", true);
+	const char *page = exchange_argument(ex, page_parameters[PAGE].name, true);
+	const char *per_page = exchange_argument(ex, page_parameters[PER_PAGE].name, true);
 
 	if (!page || argument_number(page, ret_page) < 0 || *ret_page < 1)
 		*ret_page = 1;
@@ -79,19 +112,12 @@ void filter_page(const struct exchange *ex, int64_t usual, int64_t *ret_page, in
 
 int filter_read(const struct exchange *ex, struct filter *ret)
 {
-	const char *order = exchange_argument(ex, "order_by", true);
+	const char *order = exchange_argument(ex, page_parameters[ORDER_BY].name, true);
 	struct compose_query *query = &ret->query;
 
 	*ret = (struct filter){ .query = COMPOSE_QUERY_ALL };
-	query->owner = exchange_argument(ex, "owner", false);
-	query->source = exchange_argument(ex, "source", false);
-	query->pungi_compose_id = exchange_argument(ex, "pungi_compose_id", false);
-	query->compose_type = exchange_argument(ex, "compose_type", false);
-	query->label = exchange_argument(ex, "label", false);
-	number_filter(ex, "state", &query->state, &ret->nothing);
-	number_filter(ex, "source_type", &query->source_type, &ret->nothing);
-	number_filter(ex, "koji_task_id", &query->koji_task_id, &ret->nothing);
-
+	for (size_t i = 0; filter_parameters[i].name; i++)
+		filter_equal(ex, &filter_parameters[i], ret);
 	filter_page(ex, REST_PAGE_DEFAULT, &ret->page, &ret->per_page);
 	query->limit = ret->per_page;
 	if (__builtin_mul_overflow(ret->page - 1, ret->per_page, &query->offset))

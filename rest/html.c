@@ -253,7 +253,7 @@ void page_open(const struct exchange *ex, struct text *ret, const struct page *p
 
 int page_answer(struct exchange *ex, unsigned int status, struct text *body)
 {
-	static const char type[] = "text/html; charset=utf-8";
+	static const char type[] = TYPE_HTML;
 	struct MHD_Response *response;
 	char iso[TIME_ISO_SIZE];
 	size_t length;

@@ -209,8 +209,8 @@ static int list_make(struct exchange *ex, const struct text *name)
 		return answer_failure(ex, &err);
 	length = text.length;
 	response = length > PAGE_KEPT_MAX
-			   ? answer_charged(ex, text_steal(&text), length, "application/json")
-			   : answer_bytes(text_steal(&text), length, "application/json");
+			   ? answer_charged(ex, text_steal(&text), length, TYPE_JSON)
+			   : answer_bytes(text_steal(&text), length, TYPE_JSON);
 	response_header(response, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_ORIGIN, "*");
 	if (!response || length > PAGE_KEPT_MAX)
 		return answer_queue(ex, MHD_HTTP_OK, response);

@@ -266,6 +266,12 @@ static void section_print(struct walk *walk)
 	(void)text_adds(ret, "</section>\n");
 }
 
+const struct parameter package_parameters[] = {
+	{ "name", PARAMETER_TEXT, .meaning = "Packages with this in their name." },
+	{ "repository", PARAMETER_TEXT, .meaning = "Packages of one repository of the compose." },
+	{ NULL },
+};
+
 int packages_print(const struct view *view)
 {
 	_cleanup_(walk_done) struct walk walk = { .view = view, .per_page = PER_PAGE };
@@ -274,8 +280,8 @@ int packages_print(const struct view *view)
 
 	if (r < 0)
 		return r;
-	walk.name = exchange_argument(view->ex, "name", false);
-	walk.repository = exchange_argument(view->ex, "repository", false);
+	walk.name = exchange_argument(view->ex, package_parameters[0].name, false);
+	walk.repository = exchange_argument(view->ex, package_parameters[1].name, false);
 	filter_page(view->ex, PER_PAGE, &walk.page, &walk.per_page);
 	if (!walk.per_page)
 		walk.per_page = PER_PAGE;

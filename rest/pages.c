@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* rest/pages.c: the small answers: about, metrics, what there is below /api/1/, the icon. */
-#include "rest/html.h"
+/* rest/pages.c: the small answers: about, metrics, the icon. */
+#include "rest/exchange.h"
 
 int about_get(struct exchange *ex)
 {
@@ -27,7 +27,7 @@ int about_get(struct exchange *ex)
 	if (!line)
 		return -ENOMEM;
 	body = (struct text){ .data = line, .length = strlen(line), .room = strlen(line) + 1 };
-	return answer_text(ex, "application/json", &body, CORS_ANY);
+	return answer_text(ex, TYPE_JSON, &body, CORS_ANY);
 }
 
 int metrics_get(struct exchange *ex)
@@ -40,7 +40,7 @@ int metrics_get(struct exchange *ex)
 		return answer_error(ex, MHD_HTTP_INTERNAL_SERVER_ERROR,
 				    "The metrics cannot be told at the moment.");
 	}
-	return answer_text(ex, "text/plain; version=0.0.4; charset=utf-8", &body, CORS_ANY);
+	return answer_text(ex, TYPE_METRICS, &body, CORS_ANY);
 }
 
 int icon_get(struct exchange *ex)
@@ -51,28 +51,5 @@ int icon_get(struct exchange *ex)
 			"<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 16 16\">"
 			"<path d=\"M1 4l7-3 7 3v8l-7 3-7-3z\" fill=\"#3c6eb4\"/>"
 			"<path d=\"M1 4l7 3 7-3M8 7v8\" stroke=\"#fff\" fill=\"none\"/></svg>\n");
-	return answer_text(ex, "image/svg+xml", &body, CORS_NO);
-}
-
-int api_get(struct exchange *ex)
-{
-	static const struct {
-		const char *path, *what;
-	} places[] = {
-		{ "composes/", "the records, newest first; POST makes a compose" },
-		{ "about/", "how this service is set up" },
-		{ "metrics/", "figures for Prometheus" },
-		{ "events", "a stream of state changes (server-sent events)" },
-	};
-	struct text body = { 0 };
-
-	page_open(ex, &body, &(struct page){ .title = "API" });
-	(void)text_adds(&body, "<div class=\"headline\"><h1>API</h1></div>\n<p>Version 1 of the "
-			       "API of the On Demand Compose "
-			       "Service.</p>\n<div class=\"card\"><ul>\n");
-	for (size_t i = 0; i < ARRAY_SIZE(places); i++)
-		(void)text_addf(&body, "<li><a href=\"%s\">/api/1/%s</a>: %s</li>\n",
-				places[i].path, places[i].path, places[i].what);
-	(void)text_adds(&body, "</ul></div>\n");
-	return page_answer(ex, MHD_HTTP_OK, &body);
+	return answer_text(ex, TYPE_ICON, &body, CORS_NO);
 }

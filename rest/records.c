@@ -58,7 +58,7 @@ static struct record *record_render(struct rest *rest, const struct compose *com
 	kept_init(&record->kept, compose->id, sizeof(*record) + record->length, record_free);
 	if (one) {
 		record->text = text;
-		record->response = answer_bytes(steal(text), record->length, "application/json");
+		record->response = answer_bytes(steal(text), record->length, TYPE_JSON);
 		if (!record->response) {
 			free(record);
 			return NULL;

@@ -1,25 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* rest/routes.c: table of routes, and what is answered when nothing in it fits. */
-#include "rest/exchange.h"
+/* rest/routes.c: the row of the table that a request means, and what is answered when none fits. */
+#include "rest/html.h"
 #include "rest/wait.h"
 #include "rest/work.h"
-
-static const struct route routes[] = {
-	{ "/", ROUTE_EXACT, .html = true, .get = home_get },
-	{ "/compose/", ROUTE_ID, .html = true, .get = page_compose_get },
-	{ "/favicon.ico", ROUTE_EXACT, .get = icon_get },
-	{ "/api/1/", ROUTE_PLAIN, .get = api_get },
-	{ "/api/1/composes/", ROUTE_PLAIN, .get = list_get, .post = compose_post },
-	{ "/api/1/composes/", ROUTE_ID, .get = compose_get, .patch = compose_patch,
-	  .remove = compose_delete },
-	{ "/api/1/about/", ROUTE_PLAIN, .get = about_get },
-	{ "/api/1/metrics/", ROUTE_PLAIN, .get = metrics_get },
-	{ "/api/1/events/", ROUTE_EITHER, .get = events_get },
-	{ "/odcs/1/composes/", ROUTE_EITHER, .seed = true, .get = list_get, .post = compose_post },
-	{ "/odcs/1/composes/", ROUTE_ID, .seed = true, .get = compose_get, .patch = compose_patch,
-	  .remove = compose_delete },
-	{ "/composes/", ROUTE_TREE, .get = files_get },
-};
 
 static bool route_fits(const struct route *route, struct exchange *ex)
 {
@@ -53,9 +36,71 @@ static bool route_fits(const struct route *route, struct exchange *ex)
 
 void route_find(struct exchange *ex)
 {
-	for (size_t i = 0; i < ARRAY_SIZE(routes) && !ex->route; i++)
-		if (route_fits(&routes[i], ex))
-			ex->route = &routes[i];
+	const struct route *route;
+
+	for (size_t i = 0; !ex->route && (route = route_at(i)); i++)
+		if (route_fits(route, ex))
+			ex->route = route;
+}
+
+const struct operation *route_operation(const struct exchange *ex)
+{
+	const struct route *route = ex->route;
+
+	if (!route)
+		return NULL;
+	switch (ex->method) {
+	case METHOD_GET:
+		return route->get;
+	case METHOD_POST:
+		return route->post;
+	case METHOD_PATCH:
+		return route->patch;
+	case METHOD_DELETE:
+		return route->remove;
+	default:
+		return NULL;
+	}
+}
+
+static bool same_type(const char *a, const char *b)
+{
+	return a && b ? !strcmp(a, b) : a == b;
+}
+
+static bool reply_fits(const struct reply *reply, unsigned int status, const char *type)
+{
+	const char *file_type;
+
+	if (reply->status != status)
+		return false;
+	if (!reply->files)
+		return same_type(reply->type, type);
+	for (size_t i = 0; (file_type = file_types(i)); i++)
+		if (same_type(file_type, type))
+			return true;
+	return false;
+}
+
+bool route_foresees(const struct exchange *ex, unsigned int status, const char *type)
+{
+	const struct operation *operation = route_operation(ex);
+	const unsigned int *error = route_errors();
+	const char *page = page_wanted(ex) ? TYPE_HTML : TYPE_JSON;
+
+	if (!operation) /* there is no such path or method */
+		return true;
+	if (status == MHD_HTTP_PERMANENT_REDIRECT)
+		return ex->route->form == ROUTE_PLAIN && same_type(type, TYPE_HTML);
+	for (const struct reply *reply = operation->replies; reply->status; reply++)
+		if (reply_fits(reply, status, type))
+			return true;
+	while (*error && *error != status)
+		error++;
+	for (size_t i = 0; !*error && i < ERRORS_MAX; i++)
+		if (operation->errors[i] == status)
+			error = &operation->errors[i];
+	return *error && same_type(type, page);
 }
 
 void route_allow(const struct exchange *ex, char *ret, size_t size)
@@ -96,38 +141,27 @@ static int slash_answer(struct exchange *ex)
 
 int route_run(struct exchange *ex)
 {
-	const struct route *route = ex->route;
-	exchange_handler *handler = NULL;
+	const struct operation *operation = route_operation(ex);
 
 	if (ex->worked)
 		return work_answer(ex);
 	if (ex->refused)
 		return answer_error(ex, ex->refused, "%s", ex->refused_message);
-	if (!route && !(ex->method == METHOD_OPTIONS && !strcmp(ex->path, "*")))
+	if (!ex->route && !(ex->method == METHOD_OPTIONS && !strcmp(ex->path, "*")))
 		return answer_error(ex, MHD_HTTP_NOT_FOUND,
 				    "The requested URL was not found on the server. If you entered "
 				    "the URL manually please check your spelling and try again.");
 	if (ex->method == METHOD_OPTIONS)
 		return options_answer(ex);
-	if (ex->method == METHOD_GET)
-		handler = route->get;
-	else if (ex->method == METHOD_POST)
-		handler = route->post;
-	else if (ex->method == METHOD_PATCH)
-		handler = route->patch;
-	else if (ex->method == METHOD_DELETE)
-		handler = route->remove;
-	if (!handler)
+	if (!operation)
 		return answer_error(ex, MHD_HTTP_METHOD_NOT_ALLOWED,
 				    "The method is not allowed for the requested URL.");
-	if (ex->bare && ex->method == METHOD_GET && route->form == ROUTE_PLAIN)
+	if (ex->bare && ex->method == METHOD_GET && ex->route->form == ROUTE_PLAIN)
 		return slash_answer(ex);
 	if (exchange_arguments(ex) < 0)
 		return answer_error(ex, MHD_HTTP_BAD_REQUEST,
 				    "The query of the requested URL is malformed or has more than "
 				    "%d members.",
 				    REST_ARGUMENTS_MAX);
-	if (ex->method != METHOD_GET && work_park(ex, handler))
-		return 0;
-	return handler(ex);
+	return operation->lent && work_park(ex, operation->run) ? 0 : operation->run(ex);
 }

@@ -11,29 +11,45 @@
 
 /* ---- types --------------------------------------------------- */
 
+static const struct {
+	const char *ending, *type;
+} types[] = {
+	{ ".repo", "text/plain" },     { ".xml", "application/xml" },
+	{ ".json", TYPE_JSON },	       { ".rpm", "application/x-rpm" },
+	{ ".log", "text/plain" },      { ".txt", "text/plain" },
+	{ ".gz", "application/gzip" }, { ".zst", "application/zstd" },
+	{ ".xz", "application/x-xz" }, { ".bz2", "application/x-bzip2" },
+	{ ".yaml", "text/plain" },     { "", "application/octet-stream" },
+};
+
+const char *file_types(size_t i)
+{
+	return i < ARRAY_SIZE(types) ? types[i].type : NULL;
+}
+
 static const char *content_type(const struct tree_node *node)
 {
-	static const struct {
-		const char *ending, *type;
-	} types[] = {
-		{ ".repo", "text/plain" },	 { ".xml", "application/xml" },
-		{ ".json", "application/json" }, { ".rpm", "application/x-rpm" },
-		{ ".log", "text/plain" },	 { ".txt", "text/plain" },
-		{ ".gz", "application/gzip" },	 { ".zst", "application/zstd" },
-		{ ".xz", "application/x-xz" },	 { ".bz2", "application/x-bzip2" },
-		{ ".yaml", "text/plain" },
-	};
 	const char *dot = strrchr(node->name, '.');
 
 	for (size_t i = 0; dot && i < ARRAY_SIZE(types); i++)
 		if (!strcmp(dot, types[i].ending))
 			return types[i].type;
-	return node->package ? "application/octet-stream"
-	       : dot	     ? "application/octet-stream"
-			     : "text/plain";
+	return node->package || dot ? "application/octet-stream" : "text/plain";
 }
 
 /* ---- conditions -------------------------------------------------------- */
+
+const struct parameter file_parameters[] = {
+	{ MHD_HTTP_HEADER_RANGE, PARAMETER_HEADER, .meaning = "One range of bytes." },
+	{ MHD_HTTP_HEADER_IF_RANGE, PARAMETER_HEADER,
+	  .meaning = "The range only if the file is this one (ETag or date), else all of it." },
+	{ MHD_HTTP_HEADER_IF_NONE_MATCH, PARAMETER_HEADER,
+	  .meaning = "304 if it is one of these." },
+	{ MHD_HTTP_HEADER_IF_MODIFIED_SINCE, PARAMETER_HEADER, .meaning = "304 if it is not." },
+	{ MHD_HTTP_HEADER_IF_MATCH, PARAMETER_HEADER, .meaning = "412 if it is none of these." },
+	{ MHD_HTTP_HEADER_IF_UNMODIFIED_SINCE, PARAMETER_HEADER, .meaning = "412 if it is newer." },
+	{ NULL },
+};
 
 /* 0: send it; else 304 or 412. */
 static unsigned int conditions(const struct exchange *ex, const struct tree_node *node,

@@ -80,11 +80,7 @@ static enum method method_parse(const char *word, bool *ret_head)
 
 static bool writes(const struct exchange *ex)
 {
-	const struct route *route = ex->route;
-
-	return route && ((ex->method == METHOD_POST && route->post) ||
-			 (ex->method == METHOD_PATCH && route->patch) ||
-			 (ex->method == METHOD_DELETE && route->remove));
+	return (ex->method & (METHOD_POST | METHOD_PATCH | METHOD_DELETE)) && route_operation(ex);
 }
 
 /* Who is it, and may he write at all (odcs-api.md 2.6 row 1, 2.9)? false: he may not */
@@ -339,6 +335,8 @@ int rest_start(const struct rest_options *options, struct rest **ret, struct err
 	if (r < 0)
 		return r;
 	r = public_url(rest, err);
+	if (r >= 0 && openapi_new(rest, &rest->openapi) < 0)
+		r = error_oom(err);
 	for (unsigned int i = 0; i < listeners.count && r >= 0; i++) {
 		r = daemon_start(rest, listeners.fd[i], true, err);
 		if (r >= 0)
@@ -409,6 +407,7 @@ void rest_stop(struct rest *rest)
 	cache_free(rest->items);
 	cache_free(rest->pages);
 	cache_free(rest->trees);
+	openapi_free(rest->openapi);
 	clients_free(rest->clients);
 	waits_free(rest->waits);
 	lingers_free(rest->lingers);

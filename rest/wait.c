@@ -290,7 +290,7 @@ static int follower_answer(struct exchange *ex, struct waiter *waiter)
 		follower_free(waiter);
 		return -ENOMEM;
 	}
-	response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, "text/event-stream");
+	response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, TYPE_EVENTS);
 	response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache");
 	response_header(response, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_ORIGIN, "*");
 	response_header(response, "X-Accel-Buffering", "no");
@@ -300,9 +300,17 @@ static int follower_answer(struct exchange *ex, struct waiter *waiter)
 	return r;
 }
 
+const struct parameter event_parameters[] = {
+	{ "id", PARAMETER_NUMBER, .most = INT64_MAX, .meaning = "Of one compose only." },
+	{ "Last-Event-ID", PARAMETER_HEADER,
+	  .meaning = "The last one that was seen: what came after it is sent first." },
+	{ NULL },
+};
+
 int events_get(struct exchange *ex)
 {
-	const char *id = exchange_argument(ex, "id", false);
+	const char *last = exchange_header(ex, event_parameters[1].name);
+	const char *id = exchange_argument(ex, event_parameters[0].name, false);
 	struct client *client = ex->link->client;
 	struct waiter *waiter;
 	int64_t number = 0;
@@ -322,7 +330,7 @@ int events_get(struct exchange *ex)
 	waiter->follower = true;
 	if (id && parse_int64(id, &number) >= 0)
 		waiter->id = number;
-	if (follower_link(ex->rest->waits, waiter, exchange_header(ex, "Last-Event-ID")))
+	if (follower_link(ex->rest->waits, waiter, last))
 		return follower_answer(ex, waiter);
 	client_wait_done(client);
 	free(waiter);

@@ -325,7 +325,7 @@ def main():
     if not mount:
         print("   no /dev/fuse: without the mount")
     with Service(f"repo.allowed={UNIVERSE}", mount=mount) as service:
-        number = service.call("POST", "/api/1/composes/", repo_spec(BASE, packages=["ed"])).json["id"]
+        number = service.call("POST", "/api/1/composes/", repo_spec(BASE, packages=["apache2"])).json["id"]
         service.wait_rest(number)
         bound = float(os.environ.get("ODCSFS_BOUND", "2" if is_sanitized(service) else "0.5"))
         for test in (test_bad_json, test_waits, test_crowd):

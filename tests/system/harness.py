@@ -121,6 +121,8 @@ class Service:
         if self.owned and self.dir.exists():
             report = REPORT.search(self.log_text())
             check(not report, f"sanitizer report in the service's log:\n{self.log_text()[-6000:]}")
+            unforeseen = re.findall("the table of paths does not foresee.*", self.log_text())
+            check(not unforeseen, f"answers that are not in the OpenAPI document: {unforeseen[:5]}")
             shutil.rmtree(self.dir, ignore_errors=True)
         atexit.unregister(self.close)
 

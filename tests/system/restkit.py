@@ -154,7 +154,8 @@ def started(driver, *arguments):
             process.wait(15)
         reader.join()
         case(f"driver {' '.join(arguments)}: exit", 0, process.returncode)
-        bad = [line for line in noise if "Sanitizer" in line or "runtime error" in line]
-        case(f"driver {' '.join(arguments)}: sanitizers", [], bad)
+        bad = [line for line in noise if "Sanitizer" in line or "runtime error" in line or
+               "does not foresee" in line]
+        case(f"driver {' '.join(arguments)}: sanitizers, answers that the table does not name", [], bad)
         if bad:
             print("".join(noise))
