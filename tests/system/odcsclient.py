@@ -11,30 +11,18 @@ import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import *
+import pypi
 
 VERSION = "0.9.2"
-NO_WAY_OUT = ("Failed to establish a new connection", "Temporary failure in name resolution", "ProxyError",
-              "Network is unreachable", "Connection refused", "ConnectTimeoutError", "ReadTimeoutError",
-              "No matching distribution found for odcs")
 
 
 def environment():
     """The folder of a virtual environment that has the client."""
-    cache = os.environ.get("ODCSFS_CACHE") or tempfile.mkdtemp(prefix="odcsfs-venv-")
-    venv = pathlib.Path(cache) / f"odcs-{VERSION}"
-    python = venv / "bin/python"
-    if python.exists() and run(python, "-c", f"import odcs.client.odcs, odcs.client as c; assert c.version == '{VERSION}'"
-                               ).returncode == 0:
-        return venv
-    made = run(sys.executable, "-m", "venv", "--clear", "--system-site-packages", venv)
-    if made.returncode:
-        skip(f"python3 -m venv: {(made.stderr or made.stdout).strip().splitlines()[-1]}")
-    pip = run(python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--retries", "1", "--timeout",
-              "30", f"odcs[client]=={VERSION}")
-    if pip.returncode and any(words in pip.stderr for words in NO_WAY_OUT):
-        skip("pip finds no way to the package index: " + pip.stderr.strip().splitlines()[-1])
-    if not same(pip.returncode, 0, f"pip install odcs: {pip.stderr[-2000:]}"):
-        end()
+    venv, reason = pypi.environment(
+        f"odcs-{VERSION}", f"odcs[client]=={VERSION}",
+        f"import odcs.client.odcs, odcs.client as c; assert c.version == '{VERSION}'", "--system-site-packages")
+    if not venv:
+        skip(reason)
     return venv
 
 

@@ -4,6 +4,7 @@ import json, os, pathlib, sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import *
+import pypi
 
 READ = """
 import sys, json, productmd
@@ -22,18 +23,6 @@ print(json.dumps({
     "paths": sorted(r["path"] for arch in rpms.values() for s in arch.values() for r in s.values()),
     "images": len(images)}))
 """
-
-
-def venv(folder):
-    """a Python with productmd; skips when the package index cannot be reached"""
-    place = folder / "venv"
-    made = run(sys.executable, "-m", "venv", place)
-    if made.returncode:
-        skip(f"no virtual environment: {made.stderr.strip()[-200:]}")
-    got = run(place / "bin/pip", "install", "-q", "productmd==1.51")
-    if got.returncode:
-        skip(f"productmd cannot be fetched from PyPI: {got.stderr.strip()[-200:]}")
-    return place / "bin/python"
 
 
 def check_compose(service, python, number, arches):
@@ -57,8 +46,11 @@ def check_compose(service, python, number, arches):
 
 def main():
     need_fuse()
+    venv, reason = pypi.environment("productmd-1.51", "productmd==1.51", "import productmd")
+    if not venv:
+        skip(reason)
     with Service(f"repo.allowed={UNIVERSE}") as service:
-        python = venv(service.dir)
+        python = venv / "bin/python"
         check_compose(service, python, service.compose("one", repo_spec(BASE, packages=["apache2"])), ["x86_64"])
         check_compose(service, python, service.compose("two", repo_spec(
             BASE, UPDATES, packages=["nginx"], arches=["x86_64", "aarch64"])), ["x86_64", "aarch64"])
