@@ -62,7 +62,7 @@ seccomp            | resolver/worker
 
 # function | rooms that may call it
 calls='
-pthread_create     | core/daemon resolver/snapshot resolver/header
+pthread_create     | core/daemon resolver/snapshot resolver/fetch resolver/header
 thrd_create        | core/daemon resolver/snapshot resolver/header
 system             |
 popen              |

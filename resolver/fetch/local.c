@@ -9,6 +9,7 @@
 #include "resolver/fetch/transport.h"
 
 #include <ctype.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <linux/openat2.h>
@@ -153,7 +154,8 @@ static int open_base(const char *base)
 }
 
 /* A path that leads out of @base through a link: opened where it really is, when that may be. */
-static int open_outside(const struct local *local, const char *base, const char *path)
+static int open_outside(const struct local *local, const char *base, const char *path,
+			uint64_t flags)
 {
 	_cleanup_(text_done) struct text full = { 0 };
 	_cleanup_(freep) char *real = NULL;
@@ -165,28 +167,24 @@ static int open_outside(const struct local *local, const char *base, const char 
 		return -errno;
 	if (!may_use(local, real))
 		return -EACCES;
-	return open_how(AT_FDCWD, real, O_RDONLY | O_NONBLOCK | O_NOCTTY,
-			RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
+	return open_how(AT_FDCWD, real, flags, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
 }
 
-/* O_NONBLOCK: a FIFO in place of a file must not hold us up; it is found out by fstat() then. */
-static int open_path(const struct local *local, const char *base, const char *path)
+static int open_path(const struct local *local, const char *base, const char *path, uint64_t flags)
 {
 	_cleanup_(closep) int dirfd = open_base(base);
 	int fd;
 
 	if (dirfd < 0)
 		return dirfd;
-	fd = open_how(dirfd, path, O_RDONLY | O_NONBLOCK | O_NOCTTY,
-		      RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
-	return fd == -EXDEV ? open_outside(local, base, path) : fd;
+	fd = open_how(dirfd, path, flags, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
+	return fd == -EXDEV ? open_outside(local, base, path, flags) : fd;
 }
 
-/* Regular files only; ENXIO is what a socket in place of one says. */
-static int open_regular(const struct local *local, const char *base, const char *path,
-			struct stat *ret_st, struct error *err)
+/* With the rights that count; @ret_fd: a descriptor or what stood in its way */
+static int open_rightly(const struct local *local, const char *base, const char *path,
+			uint64_t flags, int *ret_fd, struct error *err)
 {
-	_cleanup_(closep) int fd = -1;
 	int r = location_check(path, NULL, err);
 
 	if (r < 0)
@@ -195,8 +193,21 @@ static int open_regular(const struct local *local, const char *base, const char 
 	if (r < 0)
 		return error_errno(err, r, "taking the file rights of user %" PRIu32,
 				   local->rights.uid);
-	fd = open_path(local, base, path);
+	*ret_fd = open_path(local, base, path, flags);
 	rights_leave(&local->rights);
+	return 0;
+}
+
+/* Regular files only; ENXIO is what a socket in place of one says. O_NONBLOCK: a FIFO in place of a
+ * file must not hold us up; it is found out by fstat() then. */
+static int open_regular(const struct local *local, const char *base, const char *path,
+			struct stat *ret_st, struct error *err)
+{
+	_cleanup_(closep) int fd = -1;
+	int r = open_rightly(local, base, path, O_RDONLY | O_NONBLOCK | O_NOCTTY, &fd, err);
+
+	if (r < 0)
+		return r;
 	if (fd < 0 && fd != -ENXIO)
 		return error_set(err, fd, fd == -ENOMEM || fd == -EMFILE ? BLAME_US : BLAME_SOURCE,
 				 NULL, "%s/%s: %s", base, path,
@@ -239,6 +250,42 @@ static int local_stat(struct transport *transport, const char *base, const char 
 		.mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec,
 	};
 	return 0;
+}
+
+static int local_names(struct transport *transport, const char *base, const char *path,
+		       struct strings *ret, struct error *err)
+{
+	int fd = -1, r = open_rightly(local_of(transport), base, path, O_RDONLY | O_DIRECTORY, &fd,
+				      err);
+	struct dirent *entry;
+	DIR *list;
+
+	if (r < 0)
+		return r;
+	if (fd == -ENOENT || fd == -ENOTDIR)
+		return 0;
+	list = fd < 0 ? NULL : fdopendir(fd);
+	if (!list) {
+		r = fd < 0 ? fd : -errno;
+		closep(&fd);
+		return error_set(err, r, BLAME_SOURCE, NULL, "%s/%s: %s", base, path, strerror(-r));
+	}
+	while (r == 0 && (errno = 0, entry = readdir(list))) {
+		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
+			continue;
+		if (ret->count >= TRANSPORT_NAMES_MAX)
+			r = error_set(err, -EFBIG, BLAME_SOURCE, NULL,
+				      "%s/%s holds more than %d names", base, path,
+				      TRANSPORT_NAMES_MAX);
+		else if (strings_add(ret, entry->d_name) < 0)
+			r = error_oom(err);
+	}
+	if (r == 0 && errno)
+		r = error_set(err, -errno, BLAME_SOURCE, NULL, "%s/%s: %s", base, path,
+			      strerror(errno));
+	(void)closedir(list);
+	strings_sort(ret);
+	return r;
 }
 
 /* The real path of a directory, or negative errno. */
@@ -303,6 +350,7 @@ static const struct transport_ops local_ops = {
 	.base = local_base,
 	.open = local_open,
 	.stat = local_stat,
+	.names = local_names,
 	.free = local_free,
 };
 

@@ -37,6 +37,14 @@ int transport_stat(struct transport *transport, const char *base, const char *pa
 	return transport->ops->stat(transport, base, path, ret, err);
 }
 
+int transport_names(struct transport *transport, const char *base, const char *path,
+		    struct strings *ret, struct error *err)
+{
+	if (!transport->ops->names)
+		return no_files(err);
+	return transport->ops->names(transport, base, path, ret, err);
+}
+
 void transport_free(struct transport *transport)
 {
 	if (transport)

@@ -32,6 +32,8 @@ struct transport_ops {
 		    struct error *err);
 	int (*stat)(struct transport *transport, const char *base, const char *path,
 		    struct transport_file *ret, struct error *err);
+	int (*names)(struct transport *transport, const char *base, const char *path,
+		     struct strings *ret, struct error *err);
 	int (*transfer)(struct transport *transport, struct transfer *transfer, struct error *err);
 	void (*free)(struct transport *transport);
 };
