@@ -6,8 +6,8 @@
  *   helper   primary: inflate, check, scan ──pieces──┐                 then filelists, other
  *   caller                                           └─► primary.zst, libsolv ─► solv   then these
  *
- * Each stream is claimed by whoever is free. All callbacks of the reader happen in the caller's
- * thread. */
+ * Each stream is claimed by whoever is free. All callbacks of the reader but read() happen in the
+ * caller's thread. */
 #include "resolver/snapshot/solver.h"
 
 #include <fcntl.h>
@@ -172,17 +172,20 @@ static int open_stream(struct build *build, enum snapshot_stream number, const c
 		say(build, "the repository has no %s", index_stream_field[number]);
 		return 0;
 	}
-	stream->from = reader->open(reader->data, stream->record, &trouble);
+	stream->reader = reader;
+	if (!reader->read)
+		stream->from = reader->open(reader->data, stream->record, &trouble);
 	if (stream->from == -ENOENT && number == SNAPSHOT_OTHER) {
 		say(build, "%s is named by repomd.xml but is not there: changelogs stay empty",
 		    stream->record->href);
 		stream->record = NULL;
 		return 0;
 	}
-	if (stream->from < 0 && err)
-		*err = trouble;
-	if (stream->from < 0)
+	if (stream->from < 0 && !reader->read) {
+		if (err)
+			*err = trouble;
 		return stream->from;
+	}
 	stream->to = openat(build->dirfd, index_stream_file[number],
 			    O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	if (stream->to < 0)

@@ -271,9 +271,13 @@ static int deliver(struct inflating *run, size_t length, struct error *err)
 
 static int fill(struct inflating *run, struct step *step, struct error *err)
 {
-	const struct repomd_record *record = run->source->record;
-	ssize_t n = io_read(run->source->fd, run->in, INFLATE_IN);
+	const struct inflate_source *source = run->source;
+	const struct repomd_record *record = source->record;
+	ssize_t n = source->read ? source->read(source->read_data, run->in, INFLATE_IN, err)
+				 : io_read(source->fd, run->in, INFLATE_IN);
 
+	if (n < 0 && source->read)
+		return (int)n;
 	if (n < 0)
 		return error_errno(err, (int)n, "reading %s", record ? record->href : "a file");
 	run->read += (size_t)n;

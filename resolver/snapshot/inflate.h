@@ -8,6 +8,7 @@
 /**
  * struct inflate_source - where the bytes come from and what they must be
  * @fd:     read from its offset to its end; borrowed
+ * @read:   NULL, or in place of @fd: the next bytes, 0 at the end, negative errno with words
  * @record: size, checksum, open-size and open-checksum that repomd.xml states; NULL: nothing is
  * known
  * @field:  what messages are about, "primary.xml"
@@ -16,6 +17,8 @@
  * as the checksum shows, and dnf(8) takes them, too. NULL: then that is an error */
 struct inflate_source {
 	int fd;
+	ssize_t (*read)(void *data, void *buffer, size_t length, struct error *err);
+	void *read_data;
 	const struct repomd_record *record;
 	const char *field;
 	uint64_t limit;

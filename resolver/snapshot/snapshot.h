@@ -48,9 +48,14 @@ DEFINE_FREEP(struct repomd, repomd_free)
 /**
  * struct snapshot_reader - how the builder gets a file of the repository
  * @open: descriptor at offset 0 of the file named by a repomd record, the caller's to close; sizes
- * and checksums are checked by the builder */
+ * and checksums are checked by the builder
+ * @read: NULL, or in place of @open for the three streams: the next bytes of one, 0 at its end. Called
+ * by two threads, but each stream by one of them alone
+ * All but @read are called in the caller's thread. */
 struct snapshot_reader {
 	int (*open)(void *data, const struct repomd_record *record, struct error *err);
+	ssize_t (*read)(void *data, enum snapshot_stream stream, void *buffer, size_t length,
+			struct error *err);
 	void (*progress)(void *data, const char *text); /* may be NULL */
 	void (*log)(void *data, const char *text);	/* may be NULL: duplicates, dangling … */
 	void *data;

@@ -88,6 +88,14 @@ static int finish(struct stream *stream, struct error *err)
 	return r;
 }
 
+static ssize_t read_more(void *data, void *buffer, size_t length, struct error *err)
+{
+	const struct stream *stream = data;
+	const struct snapshot_reader *reader = stream->reader;
+
+	return reader->read(reader->data, stream->number, buffer, length, err);
+}
+
 int stream_read(struct stream *stream, struct error *err)
 {
 	const struct scan_sink sink = {
@@ -99,6 +107,8 @@ int stream_read(struct stream *stream, struct error *err)
 	struct repomd_record told = *stream->record;
 	const struct inflate_source source = {
 		.fd = stream->from,
+		.read = stream->from < 0 ? read_more : NULL,
+		.read_data = stream,
 		.record = &told,
 		.field = index_stream_field[stream->number],
 		.limit = SNAPSHOT_MAX_OPEN_BYTES,

@@ -9,7 +9,7 @@
 /**
  * struct stream - one document on its way into the snapshot
  * @record: NULL: the repository has none
- * @from:   the repository's file; @to: ours, for frames
+ * @from:   the repository's file, or -1: @reader reads it; @to: ours, for frames
  * @pieces: primary: its bytes go there, and whoever takes them makes the frames; the others make
  *          their own
  * @plain, @open_differs: known when it was read */
@@ -17,6 +17,7 @@ struct stream {
 	enum snapshot_stream number;
 	const struct repomd_record *record;
 	int from, to;
+	const struct snapshot_reader *reader;
 	struct index_build *index;
 	struct pieces *pieces;
 	struct frames_writer frames;

@@ -398,8 +398,94 @@ static void test_createrepo(void)
 	}
 }
 
+/* ---- streams instead of files ------------------------------------------- */
+
+/** struct fed - documents handed out by read(), a few bytes at a time */
+struct fed {
+	char *bytes[SNAPSHOT_STREAMS];
+	size_t length[SNAPSHOT_STREAMS], at[SNAPSHOT_STREAMS], step;
+	enum snapshot_stream fail;
+	size_t fail_at; /* SIZE_MAX: nowhere */
+};
+
+static ssize_t feed(void *data, enum snapshot_stream stream, void *buffer, size_t length,
+		    struct error *err)
+{
+	struct fed *fed = data;
+	size_t left = fed->length[stream] - fed->at[stream];
+	size_t n = length < fed->step ? length : fed->step;
+
+	if (stream == fed->fail && fed->at[stream] >= fed->fail_at)
+		return error_set(err, -ESTALE, BLAME_SOURCE, NULL, "a file changes");
+	n = n < left ? n : left;
+	memcpy(buffer, fed->bytes[stream] + fed->at[stream], n);
+	fed->at[stream] += n;
+	return (ssize_t)n;
+}
+
+static int build_fed(struct repository *repository, struct fed *fed, struct snapshot **ret,
+		     struct error *err)
+{
+	static const char *const types[] = { "primary", "filelists", "other" };
+	struct snapshot_reader reader = { .read = feed, .data = fed };
+	struct repomd_record record[SNAPSHOT_STREAMS];
+	struct repomd repomd = { .revision = -1, .record = record, .count = SNAPSHOT_STREAMS };
+	int r;
+
+	memset(repomd.digest, 'a', DIGEST_HEX_SIZE - 1);
+	for (int i = 0; i < SNAPSHOT_STREAMS; i++) {
+		record[i] = (struct repomd_record){ .type = (char *)(uintptr_t)types[i],
+						    .href = (char *)(uintptr_t)types[i],
+						    .timestamp = -1,
+						    .size = -1,
+						    .open_size = -1 };
+		fed->at[i] = 0;
+	}
+	r = snapshot_build(repository->snapshots, &repomd, &reader, NULL, err);
+	return r < 0 ? r : snapshot_open(repository->snapshots, repomd.digest, ret, err);
+}
+
+static void test_fed(void)
+{
+	static const char *const types[] = { "primary", "filelists", "other" };
+	struct fed fed = { .step = 4000, .fail_at = SIZE_MAX };
+	struct snapshot *snapshot = NULL;
+	struct repository repository;
+	struct error err = { 0 };
+
+	repository_start(&repository, NULL);
+	for (int i = 0; i < SNAPSHOT_STREAMS; i++)
+		fed.bytes[i] = repository_inflated(SOURCE_ROOT "/tests/data/universe-small/updates",
+						   types[i], &fed.length[i]);
+	CHECK_INT(build_fed(&repository, &fed, &snapshot, &err), 0);
+	CHECK_STR(err.message, "");
+	if (snapshot) {
+		CHECK(snapshot_count(snapshot) > 0);
+		CHECK_INT(snapshot_revision(snapshot), -1);
+		compare_primary(snapshot, fed.bytes[SNAPSHOT_PRIMARY]);
+		for (int i = 0; i < SNAPSHOT_STREAMS; i++)
+			CHECK_INT(fed.at[i], fed.length[i]);
+	}
+	snapshot_free(snapshot);
+	for (int i = 0; i < SNAPSHOT_STREAMS; i++) {
+		char digest[DIGEST_HEX_SIZE] = "";
+
+		memset(digest, 'a', DIGEST_HEX_SIZE - 1);
+		CHECK_INT(directory_remove(repository.snapshots, digest), 0);
+		fed.fail = (enum snapshot_stream)i;
+		fed.fail_at = 4000;
+		CHECK_INT(build_fed(&repository, &fed, &snapshot, &err), -ESTALE);
+		CHECK_STR(err.message, "a file changes");
+		repository_check_empty(&repository);
+	}
+	for (int i = 0; i < SNAPSHOT_STREAMS; i++)
+		free(fed.bytes[i]);
+	repository_done(&repository);
+}
+
 int main(void)
 {
+	test_fed();
 	test_universe();
 	test_every_path();
 	test_ed();
