@@ -35,12 +35,18 @@ static const char *const families[][7] = {
 	{ "x86_64_v4", "x86_64_v4", "x86_64_v3", "x86_64_v2", "x86_64" },
 };
 
-static bool is_known(const char *arch)
+/* Arches that run the programs of another one */
+static const char *const multilib[][2] = {
+	{ "x86_64", "i686" },	 { "x86_64_v2", "i686" }, { "x86_64_v3", "i686" },
+	{ "x86_64_v4", "i686" }, { "ppc64", "ppc" },	  { "s390x", "s390" },
+};
+
+static int check_known(const char *arch, struct error *err)
 {
 	for (size_t i = 0; i < ARRAY_SIZE(arches); i++)
 		if (!strcmp(arches[i], arch))
-			return true;
-	return false;
+			return 0;
+	return error_set(err, -EINVAL, BLAME_REQUEST, "arches", "Unknown arch \"%.64s\"", arch);
 }
 
 /* the row of @arch, or NULL when it stands for itself */
@@ -64,15 +70,41 @@ bool solve_arch_takes(const char *arch, const char *package_arch)
 	return !family_of(arch) && !strcmp(arch, package_arch);
 }
 
+static int add_once(struct strings *list, const char *word)
+{
+	return strings_has(list, word) ? 0 : strings_add(list, word);
+}
+
+int solve_arch_list(const char *arch, struct strings *ret, struct error *err)
+{
+	const char *const alone[] = { arch, NULL }, *const *member = family_of(arch);
+	int r = check_known(arch, err);
+
+	if (r < 0)
+		return r;
+	for (member = member ? member : alone; *member; member++)
+		if (add_once(ret, *member) < 0)
+			return error_oom(err);
+	return add_once(ret, "noarch") < 0 ? error_oom(err) : 0;
+}
+
+const char *solve_arch_multilib(const char *arch)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(multilib); i++)
+		if (!strcmp(multilib[i][0], arch))
+			return multilib[i][1];
+	return NULL;
+}
+
 static int set_arch(struct solve_pool *pool, const char *arch, struct error *err)
 {
 	const char *const alone[] = { arch, NULL }, *const *member = family_of(arch);
 	char policy[64] = "";
 	size_t n = 0;
+	int r = check_known(arch, err);
 
-	if (!is_known(arch))
-		return error_set(err, -EINVAL, BLAME_REQUEST, "arches", "Unknown arch \"%s\"",
-				 arch);
+	if (r < 0)
+		return r;
 	pool->accepted = calloc(ARRAY_SIZE(families[0]) + 1, sizeof(*pool->accepted));
 	if (!pool->accepted)
 		return error_oom(err);

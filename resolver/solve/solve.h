@@ -25,6 +25,12 @@ int solve_index(FILE *primary, const struct solve_path *paths, size_t path_count
 
 /** solve_arch_takes() - are packages of @package_arch candidates for a compose of @arch? */
 bool solve_arch_takes(const char *arch, const char *package_arch);
+/** solve_arch_list() - append the arches that solve_arch_takes() takes for @arch, each once, noarch
+ * too; -EINVAL, BLAME_REQUEST when libsolv does not know @arch */
+int solve_arch_list(const char *arch, struct strings *ret, struct error *err);
+/** solve_arch_multilib() - the arch whose packages may stand beside those of @arch ("i686" for
+ * "x86_64"); NULL: there is none */
+const char *solve_arch_multilib(const char *arch);
 
 struct solve_pool; /* loaded repositories for one arch; kept between composes ("hot pool") */
 

@@ -585,6 +585,26 @@ static void test_large_boolean(void)
 	}
 }
 
+static void test_arch_lists(void)
+{
+	_cleanup_(strings_done) struct strings list = { 0 };
+	_cleanup_(freep) char *words = NULL;
+	struct error err = { 0 };
+
+	CHECK_INT(solve_arch_list("s390x", &list, &err), 0);
+	CHECK_INT(solve_arch_list("i386", &list, &err), 0);
+	CHECK_INT(solve_arch_list("i686", &list, &err), 0);
+	words = strings_join(&list, " ");
+	CHECK_STR(words, "s390x noarch athlon i686 i586 i486 i386");
+	CHECK_INT(solve_arch_list("x86-64", &list, &err), -EINVAL);
+	CHECK_STR(err.message, "Unknown arch \"x86-64\"");
+	CHECK_INT(err.blame, BLAME_REQUEST);
+	CHECK_INT(list.count, 7);
+	CHECK_STR(solve_arch_multilib("x86_64"), "i686");
+	CHECK_STR(solve_arch_multilib("s390x"), "s390");
+	CHECK_STR(solve_arch_multilib("aarch64"), NULL);
+}
+
 /* Arches whose packages come under several names */
 static void test_arches(void)
 {
@@ -597,6 +617,7 @@ static void test_arches(void)
 	CHECK(solve_arch_takes("i386", "i686") && solve_arch_takes("s390x", "noarch"));
 	CHECK(solve_arch_takes("s390x", "s390x") && !solve_arch_takes("s390x", "s390"));
 	CHECK(!solve_arch_takes("x86_64", "i686") && !solve_arch_takes("x86_64", "src"));
+	test_arch_lists();
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		_cleanup_(solve_pool_freep) struct solve_pool *pool = NULL;
 		struct error err = { 0 };
