@@ -343,6 +343,10 @@ def test_rights(service, big):
         held.go()
         same((held.request / "wait").read_text(), "failed\n", "nobody's compose of a private package")
         same(ends(joined), ["done"], "root's")
+        _, request = as_nobody() # and is not given root's, either
+        same((request / "wait").read_text(), "failed\n", "nobody's compose, when root's is done")
+        check("Permission denied" in (request / "error").read_text(), (request / "error").read_text())
+        check("cannot be reused" in (request / "log").read_text(), (request / "log").read_text())
     finally:
         os.chmod(rpm, 0o644)
 
@@ -560,7 +564,7 @@ def main():
         folder = pathlib.Path(name)
         os.chmod(folder, 0o755)
         repository, lookaside = Repository(folder / "r"), Repository(folder / "l", version="2")
-        big = Repository(folder / "big", count=40000)
+        big = Repository(folder / "big", count=12000)
         with Service(f"repo.allowed={folder}") as service:
             test_equal(service, repository)
             print("ok equal", flush=True)
