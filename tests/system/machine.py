@@ -71,6 +71,11 @@ def some_lifetime(rng, dashed):
     return rng.choice(("", "600", " 77 ", "1_000", 12.9)) if dashed else rng.randint(5000, 200000)
 
 
+def some_resolution(rng):
+    """(event, a word for what was read)"""
+    return rng.choice((7, 7, 7, 8, None)), rng.choice(("a", "a", "a", "b"))
+
+
 WRONG = (None, 1, -1, 1.5, "", "x", "a@b", "a\nb", "a=b", [], ["x", None], [{"a": 1}], {}, {"a": 1}, [["a"]], True, "é", [1])
 
 
@@ -139,9 +144,9 @@ def list_query(rng):
 
 # what happens, and how often
 STEPS = {
-    "post": 20, "post-wrong": 8, "post-text": 2, "post-seed": 4, "post-again": 14, "renew-seed": 3, "patch": 20, "patch-text": 1,
-    "delete": 11, "get": 4, "list": 5, "claim": 45, "finish": 32, "fail": 4, "reuse": 10, "requeue": 0.6, "expire": 4,
-    "clock": 8,
+    "post": 12, "post-wrong": 8, "post-text": 2, "post-seed": 4, "post-again": 28, "renew-seed": 3, "patch": 20,
+    "patch-text": 1, "delete": 8, "get": 4, "list": 5, "claim": 45, "resolve": 34, "reuse": 26, "finish": 26, "fail": 4,
+    "unclaim": 1.5, "requeue": 0.6, "expire": 4, "clock": 8,
 }
 
 
@@ -149,13 +154,16 @@ def make_step(rng):
     """(what, where, words): nothing of it depends on the steps before"""
     what = rng.choices(tuple(STEPS), tuple(STEPS.values()))[0]
     states = {"patch": ("done", "done", "failed", "removed", None), "finish": ("generating",) * 15 + (None,),
-              "fail": ("generating",) * 3 + ("wait", None), "post-again": ("generating", "done", "done", None)}
+              "fail": ("generating",) * 3 + ("wait", None),
+              "resolve": ("generating",) * 15 + (None,), "reuse": ("generating",) * 15 + (None,),
+              "unclaim": ("generating",) * 3 + (None,), "post-again": ("generating", "done", "done", None)}
     where = (rng.choice(states.get(what, (None,))), rng.randrange(1 << 30), rng.randrange(1 << 30))
     words = {
         "post": sound_request, "post-wrong": wrong_request, "post-text": wrong_text, "post-seed": seed_request,
         "patch": patch_request, "patch-text": wrong_text, "list": list_query,
         "renew-seed": lambda r: some_lifetime(r, True), "post-again": lambda r: r.randint(1, 5000), "fail": lambda r: r.choice(("some words", "other: words", "é")),
         "finish": lambda r: r.choice((None, None, (7,), (1600000000, "words that were found"))),
+        "resolve": some_resolution, "reuse": some_resolution,
         "clock": lambda r: r.choice((0, 1, 1, r.randint(1, 600), r.randint(1, 600), r.randint(600, 3000))),
     }.get(what, lambda r: None)(rng)
     return what, where, words, rng.random() < 0.15 # by way of the seed's paths
@@ -278,21 +286,39 @@ class Machine:
         return self.worked(compose, compose.state in ("wait", "generating"), f"fail {compose.id} {words}",
                            self.model.fail, words)
 
-    def reuse(self, where):
-        """The scheduler's part is to find a pair that asks the same; whether it may still be, the catalogue says."""
-        for compose in self.model.in_state("generating"):
-            pairs = [old for old in self.model.composes.values() if old.state != "wait" and
-                     self.model.same_question(compose, old) and not old.removed_by]
-            fitting = [old for old in pairs if self.model.may_reuse(compose, old)]
-            if fitting and where[2] % 6:
-                pairs = fitting
-            if pairs:
-                old = pairs[where[2] % len(pairs)]
-                self.worked(compose, self.model.may_reuse(compose, old), f"reuse {compose.id} {old.id}",
-                            self.model.reuse, old)
-                self.look(old.id)
-                return compose.id
-        return None
+    # ---- reuse: what was found out is an event, and a word for all that was read ----
+
+    def resolve(self, where, found):
+        compose = self.pick(where)
+        if not compose:
+            return None
+        event, inputs = found
+        return self.worked(compose, compose.state == "generating",
+                           f"resolve {compose.id} {-1 if event is None else event} {inputs}", self.model.resolve, event, inputs)
+
+    def reuse(self, where, found):
+        """Ask for a candidate, and show its tree if it may still be; or any other's, which must be refused or taken
+        like this one's."""
+        compose = self.pick(where)
+        if not compose:
+            return None
+        event, inputs = found
+        want = self.model.candidate(compose, event, inputs)
+        self.differ(f"candidate for {compose.id}", (0, want.id if want else 0),
+                    self.tell(f"candidate {compose.id} {-1 if event is None else event} {inputs}"))
+        self.counts["candidate"] += want is not None
+        others = list(self.model.composes.values())
+        old = want if want and where[2] % 8 else others[where[2] % len(others)] if where[2] % 8 == 0 else None
+        if not old or (old.asked["target_dir"], old.asked["source_type"]) != (compose.asked["target_dir"],
+                                                                              compose.asked["source_type"]):
+            return None
+        self.worked(compose, self.model.may_reuse(compose, old), f"reuse {compose.id} {old.id}", self.model.reuse, old)
+        self.look(old.id)
+        return compose.id
+
+    def unclaim(self, where):
+        compose = self.pick(where)
+        return compose and self.worked(compose, compose.state == "generating", f"unclaim {compose.id}", self.model.unclaim)
 
     def post_again(self, where, seconds, seed):
         """what an older compose was asked for"""
@@ -334,10 +360,10 @@ class Machine:
             self.look_list(words, seed)
         elif what == "claim":
             touched = self.claim()
-        elif what in ("finish", "fail"):
+        elif what in ("resolve", "reuse", "finish", "fail"):
             touched = getattr(self, what)(where, words)
-        elif what == "reuse":
-            touched = self.reuse(where)
+        elif what == "unclaim":
+            touched = self.unclaim(where)
         elif what == "requeue":
             count = len(self.model.in_state("generating"))
             self.model.requeue()
@@ -376,7 +402,7 @@ class Machine:
 # what a run of some length must have met, or it shows nothing
 MUST = ("submit 200", "submit 400", "submit 403", "submit 404", "renew 200", "renew 400", "renew 404", "regenerate 200",
         "delete 202", "delete 400", "delete 404", "look 404", "list 200", "list 400", "finish done", "finish refused",
-        "fail done", "fail refused", "reuse done", "reuse refused", "expired")
+        "fail done", "fail refused", "candidate", "resolve done", "resolve refused", "unclaim done", "reuse done", "reuse refused", "expired")
 
 
 def run(driver, steps):

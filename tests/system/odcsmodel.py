@@ -248,10 +248,11 @@ def read_request(body):
 
 class Compose:
     def __init__(self, number, wishes, seconds, now, respin_of=None, owner="unknown"):
-        self.id, self.wishes, self.respin_of, self.owner = number, wishes, respin_of, owner
+        # asked: the request; wishes: as the record shows it, with what was found out
+        self.id, self.asked, self.wishes, self.respin_of, self.owner = number, wishes, wishes, respin_of, owner
         self.state, self.reason, self.removed_by, self.reused = "wait", None, None, None
         self.submitted, self.expires = now, now + seconds
-        self.started = self.done = self.removed = self.compose_id = self.text = None
+        self.started = self.done = self.removed = self.compose_id = self.text = self.inputs = None
 
     def record(self, url, seed=False, one=False):
         """1.2; 1.1 for the seed's form"""
@@ -393,7 +394,8 @@ class Model:
             if not all(isinstance(word, str) for word in members.get(key, ())):
                 raise Refusal(400, None)
         seconds = lifetime(body)
-        label, wishes = body.get("label"), dict(old.wishes)
+        label = body.get("label")
+        wishes = {**old.asked, "source": old.wishes["source"], "koji_event": old.wishes["koji_event"]}
         new = old.state != "done" or "builds" in source or "modules" in source
         if label and label != old.wishes["label"]: # given and different
             new, wishes["label"] = True, label
@@ -455,38 +457,56 @@ class Model:
             if value is not None:
                 compose.wishes = {**compose.wishes, key: value}
 
+    def reusable(self, compose):
+        return compose.asked["source_type"] not in (4, 5) and "no_reuse" not in compose.asked["flags"]
+
+    def resolve(self, compose, event, inputs):
+        """4, 5: what it means is known; ours: @inputs stands for all that was read to find out"""
+        compose.reason = "Compose is generating"
+        if event is not None:
+            compose.wishes = {**compose.wishes, "koji_event": event}
+        compose.inputs = inputs if self.reusable(compose) else None
+
     def same_question(self, compose, old):
-        """5, for composes whose events are known"""
         def question(one):
-            as_set = [frozenset((one.wishes[key] or "").split()) for key in
+            as_set = [frozenset(one.asked[key].split(" ") if one.asked[key] else ()) for key in
                       ("packages", "builds", "sigkeys", "arches", "lookaside_repos", "multilib_arches",
                        "modular_koji_tags", "scratch_modules", "modules", "scratch_build_tasks")]
-            return as_set + [one.respin_of] + [one.wishes[key] for key in
+            return as_set + [one.respin_of] + [one.asked[key] for key in
                                                ("source_type", "source", "flags", "results", "module_defaults_url",
-                                                "target_dir", "multilib_method", "koji_event")]
+                                                "target_dir", "multilib_method")]
 
-        return (old.id < compose.id and not old.reused and old.wishes["source_type"] not in (4, 5) and
-                "no_reuse" not in compose.wishes["flags"] and question(compose) == question(old))
+        return question(compose) == question(old)
 
-    def candidate(self, compose, event):
-        """5: done ones, newest first; @event: what @compose has been found to mean"""
-        twin = copy.copy(compose)
-        twin.wishes = {**compose.wishes, "koji_event": event}
-        fit = [old for old in self.in_state("done") if self.same_question(twin, old) and not old.removed_by and
-               old.expires > self.now]
-        return max(fit, key=lambda old: old.id, default=None)
+    def candidate(self, compose, event, inputs):
+        """5: done ones, newest first, then generating ones that were resolved, oldest first"""
+        def fits(old):
+            theirs = old.wishes["koji_event"]
+            same_event = theirs == event or (compose.asked["source_type"] == 1 and
+                                             (event is None or theirs is None or theirs < event))
+            return (old.id < compose.id and not old.reused and old.inputs is not None and old.inputs == inputs and
+                    same_event and self.same_question(compose, old))
+
+        if not self.reusable(compose):
+            return None
+        done = [old for old in self.in_state("done") if fits(old) and not old.removed_by and old.expires > self.now]
+        made = [old for old in self.in_state("generating") if fits(old) and old.reason == "Compose is generating"]
+        return max(done, key=lambda old: old.id, default=min(made, key=lambda old: old.id, default=None))
 
     def may_reuse(self, compose, old):
         return (compose.state == "generating" and old.state == "done" and old.id < compose.id and
-                old.expires > self.now)
+                old.expires > self.now and not old.removed_by and not old.reused)
 
     def reuse(self, compose, old):
-        """3.2, 5: both live until the later of their times; the tree is the other's, and (ours) so is the order
-        of words that are compared as sets"""
+        """3.2, 5: both live until the later of their times; the tree is the other's, and (ours) so is what was found
+        out, down to the order of words that are compared as sets"""
         self.finish(compose)
         compose.expires = old.expires = max(compose.expires, old.expires)
-        compose.reused, compose.compose_id = old.id, old.compose_id
-        compose.wishes = {**compose.wishes, **{key: old.wishes[key] for key in ("arches", "sigkeys")}}
+        compose.reused, compose.compose_id, compose.inputs = old.id, old.compose_id, None
+        shown = {key: old.wishes[key] for key in ("arches", "sigkeys", "source", "koji_event")}
+        if shown["koji_event"] is None:
+            shown["koji_event"] = compose.asked["koji_event"]
+        compose.wishes = {**compose.wishes, **shown}
 
     def fail(self, compose, reason):
         compose.state, compose.reason = "failed", reason
@@ -499,10 +519,15 @@ class Model:
         """it goes with the next clean-up"""
         compose.expires, compose.removed_by = self.now, who
 
+    def unclaim(self, compose):
+        """ours: it is taken up anew; the event that was found out is shown until then"""
+        compose.state, compose.reason, compose.started, compose.compose_id = "wait", None, None, None
+        compose.inputs = None
+
     def requeue(self):
         """ours: what a dead service was making is made again"""
         for compose in self.in_state("generating"):
-            compose.state, compose.reason, compose.started, compose.compose_id = "wait", None, None, None
+            self.unclaim(compose)
 
     def expire(self):
         """ours: at its time, not after it"""

@@ -171,6 +171,42 @@ static int finish(struct player *player, int64_t id, const char *rest, struct er
 	return catalogue_finish(player->catalogue, id, &outcome, err);
 }
 
+/* @rest: "EVENT INPUTS" */
+static int resolution_read(const char *rest, struct resolution *ret)
+{
+	char inputs[64];
+
+	if (!rest || sscanf(rest, "%" SCNd64 " %63s", &ret->koji_event, inputs) != 2)
+		return -EINVAL;
+	sha256_hex(inputs, strlen(inputs), ret->inputs);
+	return 0;
+}
+
+static bool take_first(void *data, const struct compose *candidate)
+{
+	*(int64_t *)data = candidate->id;
+	return true;
+}
+
+/* "resolve", and with @ret_candidate "candidate" */
+static int resolve(struct player *player, int64_t id, const char *rest, int64_t *ret_candidate,
+		   struct error *err)
+{
+	_cleanup_(compose_freep) struct compose *compose = NULL;
+	struct resolution resolution = { 0 };
+	int r = resolution_read(rest, &resolution);
+
+	if (r >= 0)
+		r = catalogue_get(player->catalogue, id, &compose, err);
+	if (r < 0)
+		return r;
+	if (!ret_candidate)
+		return catalogue_resolved(player->catalogue, id, compose->spec, &resolution, err);
+	*ret_candidate = 0;
+	return catalogue_candidates(player->catalogue, id, compose->spec, &resolution, take_first,
+				    ret_candidate, err);
+}
+
 static void tell_changed(struct player *player, int64_t id)
 {
 	if (player->changed)
@@ -198,8 +234,8 @@ static int set_progress(struct player *player, int64_t id, const char *rest)
 	return 0;
 }
 
-static int obey_clock(struct player *player, const char *verb, int64_t value, int64_t *ret,
-		      struct error *err)
+static int obey_clock(struct player *player, const char *verb, int64_t value, const char *rest,
+		      int64_t *ret, struct error *err)
 {
 	if (!strcmp(verb, "expire"))
 		return catalogue_expire(player->catalogue, player_now(), ret, err);
@@ -212,10 +248,26 @@ static int obey_clock(struct player *player, const char *verb, int64_t value, in
 	return 0;
 }
 
+static int obey_reuse(struct player *player, const char *verb, int64_t value, const char *rest,
+		      int64_t *ret, struct error *err)
+{
+	if (!strcmp(verb, "resolve"))
+		return resolve(player, value, rest, NULL, err);
+	if (!strcmp(verb, "candidate"))
+		return resolve(player, value, rest, ret, err);
+	if (!strcmp(verb, "reuse"))
+		return catalogue_reuse(player->catalogue, value, rest ? atoll(rest) : 0, err);
+	if (!strcmp(verb, "unclaim"))
+		return catalogue_unclaim(player->catalogue, value, err);
+	return -EINVAL;
+}
+
 static int obey(struct player *player, const char *verb, int64_t value, const char *rest,
 		int64_t *ret, struct error *err)
 {
-	int r;
+	int (*const more[])(struct player *, const char *, int64_t, const char *, int64_t *,
+			    struct error *) = { obey_reuse, obey_clock };
+	int r = -EINVAL;
 
 	*ret = value;
 	if (!strcmp(verb, "claim"))
@@ -224,8 +276,6 @@ static int obey(struct player *player, const char *verb, int64_t value, const ch
 		return finish(player, value, rest, err);
 	if (!strcmp(verb, "fail"))
 		return catalogue_fail(player->catalogue, value, rest ? rest : "", err);
-	if (!strcmp(verb, "reuse"))
-		return catalogue_reuse(player->catalogue, value, rest ? atoll(rest) : 0, err);
 	if (!strcmp(verb, "requeue"))
 		return catalogue_requeue(player->catalogue, ret, err);
 	if (!strcmp(verb, "progress"))
@@ -238,7 +288,8 @@ static int obey(struct player *player, const char *verb, int64_t value, const ch
 		put_source(player, 37);
 		return 0;
 	}
-	r = obey_clock(player, verb, value, ret, err);
+	for (size_t i = 0; i < ARRAY_SIZE(more) && r == -EINVAL; i++)
+		r = more[i](player, verb, value, rest, ret, err);
 	return r == -EINVAL && player->other
 		       ? player->other(player->data, verb, value, rest, ret, err)
 		       : r;

@@ -3,11 +3,13 @@
  * answered by one line, "ok NUMBER" or "error ERRNO WORDS".
  *
  *   row SPEC | rows COUNT | claim | progress ID DONE TOTAL PHASE TEXT | log ID LINE
- *   finish ID [FILES [EVENT [SOURCE]]] | fail ID WORDS | reuse ID OLD | requeue
+ *   resolve ID EVENT INPUTS | candidate ID EVENT INPUTS | reuse ID OLD | unclaim ID | requeue
+ *   finish ID [FILES [EVENT [SOURCE]]] | fail ID WORDS
  *   expire | clock SECONDS | stop SECONDS | spoil | quit
  *
  * The tree of a finished compose is made by hand: FILES packages, which are all the same file.
- * clock moves the time, stop makes it stand still at a second (0: it goes on). Used by
+ * clock moves the time, stop makes it stand still at a second (0: it goes on). INPUTS is any word:
+ * what a worker has read; candidate answers the compose whose tree could be shown, or 0. Used by
  * rest-driver.c and fs-driver.c. */
 #pragma once
 
