@@ -17,7 +17,8 @@
 #define PROGRESS_MS 100
 #define FAILURES_WAITING 16
 #define HASH_BYTES (256 * 1024)
-#define MEMORY_GROWTH 4 /* a header's bytes, what librpm makes of them, the elements */
+/* times a header's size: its bytes, what librpm makes of them, the longest element */
+#define MEMORY_GROWTH (HEADER_GROWTH + 4)
 
 struct failure {
 	struct failure *next;

@@ -19,7 +19,7 @@
 #define HEADER_MAX_COUNT (4u << 20)	/* values of one tag: files, requirements … */
 #define HEADER_MAX_WORD 4096u		/* bytes of a name, version, release, arch, source RPM */
 #define HEADER_MAX_ELEMENT (256u << 20) /* what resolver/snapshot takes */
-#define HEADER_GROWTH 64u /* and beyond 1 MiB, that many times the size of the header */
+#define HEADER_GROWTH 16u /* nor is it longer than 1 MiB and that many times the header */
 
 #define HEADER_CHANGES 10u /* changelog entries that are told of: createrepo_c's default */
 #define HEADER_FIRST_RANGE (96u * 1024)
