@@ -178,7 +178,9 @@ def main():
         check_archive(data / "koji/topdir.tar.zst", scratch)
         for more in sys.argv[3:]:
             check_folder(pathlib.Path(more), scratch)
-        compare(lay_out(scratch / "cases", cases.same()), "cases")
+        lay_out(scratch / "cases", cases.same())
+        compare(scratch / "cases", "cases")
+        compare(scratch / "cases", "cases by range", "-r")
         compare(lay_out(scratch / "random", cases.at_random(random.Random(1), 1000)), "at random", "-t", "3")
         check_repairs(scratch)
         check_refusals(scratch)
