@@ -446,7 +446,7 @@ static void give(struct scheduler *scheduler, struct slot *slot, struct compose 
 	log_line(slot, "Compose thread started");
 	if (no_longer_wanted(scheduler, compose->id)) /* cancelled before the slot had its number */
 		job_over(scheduler, slot);
-	else if (spec_check_label(compose->spec, &err) < 0)
+	else if (spec_check_late(compose->spec, &err) < 0)
 		fail_job(scheduler, slot, err.message, ENDING_FAILED);
 	else if (make_job(config, compose, &slot->work) < 0 || send_job(slot) < 0)
 		fail_job(scheduler, slot, "out of memory", ENDING_LOST);

@@ -152,10 +152,10 @@ bool spec_same_question(const struct spec *a, const struct spec *b);
 int spec_question(const struct spec *spec, char ret[static DIGEST_HEX_SIZE]);
 /** spec_reusable() - may composes of this request show another's tree, or lend theirs (odcs-api.md 5)? */
 bool spec_reusable(const struct spec *spec);
-/** spec_check_label() - compose_type and label are words that productmd knows (odcs-api.md 1.4). REST
- * accepts others and the compose fails later: a worker asks here first. The tree's rules ask at once.
- * -EINVAL, BLAME_REQUEST, "Invalid compose type: X" or "Label in unknown format: X" */
-int spec_check_label(const struct spec *spec, struct error *err);
+/** spec_check_late() - what REST accepts though the compose must fail of it (odcs-api.md 1.4, 2.6): a
+ * compose_type or label that productmd does not know, packages of a module. Asked before a worker is; the
+ * tree's rules ask at once. -EINVAL, BLAME_REQUEST, in upstream's words */
+int spec_check_late(const struct spec *spec, struct error *err);
 void spec_free(struct spec *spec);
 DEFINE_FREEP(struct spec, spec_free)
 

@@ -390,7 +390,7 @@ int spec_question(const struct spec *spec, char ret[static DIGEST_HEX_SIZE])
 	return 0;
 }
 
-/* ---- what productmd refuses later -------------------------------------- */
+/* ---- what upstream refuses later -------------------------------------- */
 
 static bool is_label(const char *label)
 {
@@ -421,8 +421,10 @@ static bool is_label(const char *label)
 	return length && !digits[length];
 }
 
-int spec_check_label(const struct spec *spec, struct error *err)
+int spec_check_late(const struct spec *spec, struct error *err)
 {
+	if (spec->source_type == SOURCE_MODULE && spec->packages.count)
+		return error_set(err, -EINVAL, BLAME_REQUEST, "source.packages", MODULE_PACKAGES);
 	if (!compose_type_suffix(spec->compose_type))
 		return error_set(err, -EINVAL, BLAME_REQUEST, "compose_type",
 				 "Invalid compose type: %s", spec->compose_type);

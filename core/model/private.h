@@ -49,6 +49,8 @@ void python_repr(const json_t *value, locale_t locale, struct text *ret);
 /** python_int() - int() of a JSON value: 0, or -EINVAL; saturates at the ends of 64 bits */
 int python_int(const json_t *value, int64_t *ret);
 
+#define MODULE_PACKAGES "Exact packages cannot be set for MODULE source type."
+
 /* ---- judging ----------------------------------------------------------- */
 
 /**

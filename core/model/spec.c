@@ -6,8 +6,6 @@
  * Looks at nothing outside: whether a tag or a package exists is found out later. */
 #include "core/model/private.h"
 
-#define MODULE_PACKAGES "Exact packages cannot be set for MODULE source type."
-
 /* ---- the source (rules 5 to 9) ----------------------------------------- */
 
 static void read_type(struct reader *reader)
@@ -371,7 +369,7 @@ static void read_body_members(struct reader *reader)
 	if (reader->rules->strict && !reader->judge.code) {
 		struct error late = { 0 };
 
-		if (spec_check_label(spec, &late) < 0)
+		if (spec_check_late(spec, &late) < 0)
 			judge_say(&reader->judge, late.code, late.field, "%s", late.message);
 	}
 }

@@ -63,6 +63,9 @@ def check_paths(server):
          (answer.status, answer["Content-Type"], b'href="./api/1/"' in answer.body))
     case("/api/1/", 200, server.get("/api/1/").status)
     case("favicon", 200, server.get("/favicon.ico").status)
+    for path in ("/", "/favicon.ico", "/api/1/", "/api/1/metrics/", "/odcs/1/composes", "/composes/"):
+        head = server.ask("HEAD", path)
+        case(f"HEAD {path}", (200, b""), (head.status, head.body))
 
 
 # ---- 2.10 ---------------------------------------------------------------------------------------
@@ -233,7 +236,25 @@ def check_refusals(server):
         ("order: values before source", {"label": 1, "source": "x"}, "label should be a string"),
     ]
     rows += [(f"{name} as a word", source(**{name: "x"}), f"{name} should be a list")
-             for name in ("builds", "packages", "sigkeys", "scratch_modules")]
+             for name in ("builds", "packages", "sigkeys", "scratch_modules", "scratch_build_tasks",
+                          "modules")]
+    rows += [("multilib_method as a word", tag(multilib_method="x"),
+              "multilib_method should be a list")]
+    rows += [(f"{name} as a list", source(**{name: ["x"]}), f"{name} should be a string")
+             for name in ("type", "base_module_br_name", "base_module_br_stream")]
+    rows += [(f"{name} as a word", source(**{name: "1"}), f"{name} should be an integer")
+             for name in ("koji_event", "base_module_br_stream_version_lte",
+                          "base_module_br_stream_version_gte")]
+    rows += [("a list in what is no list's place", {"source": {"type": "tag", "source": "f26",
+                                                               "x": [["a@b"]]}}, BAD_CHARACTERS),
+             ("null deep in a list", tag(x=[["a", None]]), "Only dict, list, str, unicode, int, "
+              "float and bool types are allowed in ODCS input variables, but '1' has "
+              "'<class 'NoneType'>' type"),
+             ("an object in a list", tag(x=[{"a": 1}]),
+              "Only 'source' key is allowed to contain dict."),
+             ("raw_config of two hashes", {"source": {"type": "raw_config",
+                                                      "source": "pungi_cfg#a#b"}},
+              'Source must be in "source_name#commit_hash" format for "raw_config" source_type.')]
     rows += [(f"{name} as a number", tag(**{name: 1}), f"{name} should be a string")
              for name in ("label", "compose_type", "target_dir")]
     rows += [(f"{name} as a word", tag(**{name: "1"}), f"{name} should be an integer")
@@ -330,6 +351,9 @@ def check_list(server):
     case("list: CORS", "*", answer["Access-Control-Allow-Origin"])
     case("list: type", "application/json", answer["Content-Type"])
     case("list: again", answer.body, page("").body)
+    head = server.ask("HEAD", "/api/1/composes/")
+    case("list: HEAD", (200, str(len(answer.body)), b""),
+         (head.status, head["Content-Length"], head.body))
     record = server.get(f"/api/1/composes/{total}").json
     record.pop("pungi_config_dump")
     case("list: item as GET", record, body["items"][0])
@@ -372,6 +396,9 @@ def check_list(server):
         items = page(f"?{query}&per_page=500").json["items"]
         case(f"filter {query}", [i["id"] for i in everything if i[key] == want],
              [i["id"] for i in items])
+    for query in ("state=0&state=4", "owner=unknown&owner=x"):
+        case(f"filter {query}: the first counts", page("?" + query.split("&")[0]).json["meta"]["total"],
+             page("?" + query).json["meta"]["total"])
     body = page("?state=0&source_type=1&source=s1&per_page=500").json
     case("filters together", [i["id"] for i in everything if (i["state"], i["source_type"],
                                                              i["source"]) == (0, 1, "s1")],
@@ -602,6 +629,22 @@ def check_hostile(server):
     case("still there", 200, server.get("/api/1/about/").status)
 
 
+def hold(server):
+    """A connection that stays. Those before it may still be on their way out."""
+    limit = time.monotonic() + 10
+    while True:
+        connection = http.client.HTTPConnection(server.host, server.port, timeout=5)
+        try:
+            connection.request("GET", "/api/1/about/")
+            connection.getresponse().read()
+            return connection
+        except (http.client.HTTPException, OSError):
+            connection.close()
+            if time.monotonic() > limit:
+                raise
+            time.sleep(0.05)
+
+
 def check_bodies(driver):
     """A small limit and few connections, in a driver of their own."""
     with started(driver, "127.0.0.1:0", "1000", "8") as server:
@@ -623,10 +666,7 @@ def check_bodies(driver):
                               b"Transfer-Encoding: chunked\r\n\r\n" + chunk * 100)
             case("chunks far over the limit", None, status_of(data))
         case("within the limit", 200, server.post(tag()).status)
-        held = [http.client.HTTPConnection(server.host, server.port, timeout=5) for _ in range(8)]
-        for connection in held:  # answered once, so each is known to be in
-            connection.request("GET", "/api/1/about/")
-            connection.getresponse().read()
+        held = [hold(server) for _ in range(8)]
         extra = socket.create_connection((server.host, server.port), 3)
         with contextlib.suppress(ConnectionError):
             extra.sendall(b"GET / HTTP/1.0\r\n\r\n")
@@ -701,13 +741,22 @@ def check_events(server):
     case("events: states", [(number, "wait"), (number, "generating"), (number, "done")],
          [(r["compose"]["id"], r["compose"]["state_name"]) for r in records])
     case("events: 42 members", 42, len(records[0]["compose"]))
+    resolved = make(server, "generating")
+    server.tell(f"resolve {resolved} 7 a")
+    case("events: resolved, the record", ("generating", "Compose is generating", 7),
+         tuple(server.get(f"/api/1/composes/{resolved}").json[name]
+               for name in ("state_name", "state_reason", "koji_event")))
+    server.tell(f"finish {resolved}")
+    case("events: none for what is no change of state", ["wait", "generating", "done"],
+         [json.loads(event["data"])["compose"]["state_name"] for event in read_events(answer, 3)])
     ids = [int(event["id"]) for event in events]
     case("events: serials", [ids[0], ids[0] + 1, ids[0] + 2], ids)
     connection.close()
     again = http.client.HTTPConnection(server.host, server.port, timeout=10)
     again.request("GET", "/api/1/events/", headers={"Last-Event-ID": str(ids[0])})
     answer = again.getresponse()
-    case("events: taken up again", ids[1:], [int(e["id"]) for e in read_events(answer, 2)])
+    case("events: taken up again", ids[1:] + [ids[2] + 1],
+         [int(e["id"]) for e in read_events(answer, 3)])
     again.close()
     lost = http.client.HTTPConnection(server.host, server.port, timeout=10)
     lost.request("GET", "/api/1/events", headers={"Last-Event-ID": "7"})

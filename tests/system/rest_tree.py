@@ -62,6 +62,14 @@ def check_tree(server):
     case(".repo", (200, "text/plain", True), (answer.status, answer["Content-Type"],
          answer.body.startswith(b"[odcs-%d]\nname=ODCS repository for compose odcs-%d\n"
                                 % (number, number))))
+    other = server.post({"source": {"type": "tag", "source": "f26"}, "target_dir": "private"}).json
+    while server.tell("claim") not in (other["id"], 0):
+        pass
+    server.tell(f"finish {other['id']}")
+    text = server.get(f"/composes/odcs-{other['id']}/compose/Temporary/odcs-{other['id']}.repo").body
+    case(".repo of another target_dir is relative",
+         ["baseurl=$basearch/os", "baseurl=$basearch/debug/tree", "baseurl=source/tree"],
+         [line for line in text.decode().splitlines() if line.startswith("baseurl=")])
     answer = server.get(f"{tree}/compose/metadata/composeinfo.json")
     case("composeinfo.json", (200, "application/json", "productmd.composeinfo"),
          (answer.status, answer["Content-Type"], answer.json["header"]["type"]))
