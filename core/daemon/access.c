@@ -88,6 +88,8 @@ int access_repo(const struct config *config, bool known, const struct spec *spec
 
 bool access_trusted(const struct config *config, const struct spec *spec)
 {
+	if (spec->source_type != SOURCE_REPO && !spec->lookaside_repos.count)
+		return true; /* it names no place of this machine */
 	if (!config->repo_allowed.count)
 		return false;
 	for (size_t i = 0; i < spec->source.count && spec->source_type == SOURCE_REPO; i++)

@@ -117,8 +117,8 @@ bool reserve_give_up(int state_dirfd);
  * @known: he is a user of this machine */
 int access_repo(const struct config *config, bool known, const struct spec *spec,
 		struct error *err);
-/** access_trusted() - are all its repositories below an allowed prefix (then the service's rights
- * apply)? */
+/** access_trusted() - are all its repositories, should it name any, below an allowed prefix (then the
+ * service's rights apply)? */
 bool access_trusted(const struct config *config, const struct spec *spec);
 
 struct access;

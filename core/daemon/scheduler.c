@@ -404,9 +404,40 @@ static struct slot *idle_slot(struct scheduler *scheduler, const char *source)
 	return any;
 }
 
-static int make_job(const struct config *config, struct compose *compose, struct job **ret)
+static int copy_key(char **ret, const char *value)
 {
+	if (!*value)
+		return 0;
+	*ret = strdup(value);
+	return *ret ? 0 : -ENOMEM;
+}
+
+/* '' in the configuration is a word that has no characters */
+static int add_koji(const struct config *config, struct job_koji *koji)
+{
+	const struct strings *sigkeys = &config->koji_sigkeys;
+	int r = copy_key(&koji->hub, config->koji_hub);
+
+	if (r == 0)
+		r = copy_key(&koji->topdir, config->koji_topdir);
+	if (r == 0)
+		r = copy_key(&koji->topurl, config->koji_topurl);
+	if (r == 0)
+		r = copy_key(&koji->ca, config->koji_ca);
+	if (r == 0)
+		r = copy_key(&koji->proxy, config->koji_proxy);
+	for (size_t i = 0; i < sigkeys->count && r == 0; i++)
+		r = strings_add(&koji->sigkeys,
+				strcmp(sigkeys->item[i], "''") ? sigkeys->item[i] : "");
+	koji->call_seconds = config->koji_timeout;
+	return r;
+}
+
+static int make_job(struct scheduler *scheduler, struct compose *compose, struct job **ret)
+{
+	const struct config *config = scheduler->options->config;
 	_cleanup_(job_freep) struct job *job = calloc(1, sizeof(*job));
+	struct error err = { 0 };
 
 	if (!job)
 		return -ENOMEM;
@@ -414,8 +445,15 @@ static int make_job(const struct config *config, struct compose *compose, struct
 	job->uid = compose->uid;
 	job->gid = compose->gid;
 	job->trusted = access_trusted(config, compose->spec);
+	job->known_event = -1;
 	if (strings_copy(&job->allowed, &config->repo_allowed) < 0)
 		return -ENOMEM;
+	if (compose->spec->source_type != SOURCE_REPO && add_koji(config, &job->koji) < 0)
+		return -ENOMEM;
+	if (compose->spec->source_type == SOURCE_TAG &&
+	    catalogue_known_event(scheduler->options->store->catalogue, compose->spec,
+				  &job->known_event, &err) < 0)
+		log_warning("compose %" PRId64 ": %s", compose->id, err.message);
 	job->spec = steal(compose->spec);
 	*ret = steal(job);
 	return 0;
@@ -448,7 +486,7 @@ static void give(struct scheduler *scheduler, struct slot *slot, struct compose 
 		job_over(scheduler, slot);
 	else if (spec_check_late(compose->spec, &err) < 0)
 		fail_job(scheduler, slot, err.message, ENDING_FAILED);
-	else if (make_job(config, compose, &slot->work) < 0 || send_job(slot) < 0)
+	else if (make_job(scheduler, compose, &slot->work) < 0 || send_job(slot) < 0)
 		fail_job(scheduler, slot, "out of memory", ENDING_LOST);
 }
 

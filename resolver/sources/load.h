@@ -4,7 +4,9 @@
 
 #include "resolver/sources/set.h"
 
-/** struct repository - one word of source.source or lookaside_repos */
+struct load;
+
+/** struct repository - one word of source.source or lookaside_repos, or what is tagged */
 struct repository {
 	const char *word;  /* as requested; borrowed */
 	const char *base;  /* its real path; owned by the set */
@@ -12,6 +14,10 @@ struct repository {
 	struct held *held; /* after repository_open(); the set's reference */
 	bool lookaside;
 	uint8_t *taken; /* one bit per package: already in the tree being filled */
+	/** @look: NULL, or what fills where the file of a package is, in place of the transport */
+	int (*look)(struct load *load, const struct repository *repository, uint32_t index,
+		    struct composer_package *row, struct error *err);
+	void *look_data;
 };
 
 /** struct load - a job on its way from repositories to a package set */
@@ -22,11 +28,31 @@ struct load {
 	size_t count, sources;	       /* all of them; those that are not lookaside */
 	struct text log;	       /* becomes the compose's depsolve log: no times in it */
 	int64_t step, steps;	       /* of the progress line */
+	/** @absent: may be NULL; a requested name that no arch has: 0, or a negative errno with better
+	 * words for it */
+	int (*absent)(struct load *load, const char *name, struct error *err);
+	void *data; /* the source type's own */
 };
+void load_done(struct load *load); /* all but the context */
 
 void load_say(const struct load *load, const char *format, ...) _printf_(2, 3);
 void load_progress(const struct load *load, const char *phase, const char *format, ...)
 	_printf_(3, 4);
+
+/** load_find() - find the repositories of @words, or with NULL leave the first one to the source type,
+ * and the lookaside ones */
+int load_find(struct load *load, const struct strings *words, struct error *err);
+/** load_open() - then open those that are not open */
+int load_open(struct load *load, struct error *err);
+/**
+ * load_identify() - add a line for each that was found
+ *
+ * Where a repository really is belongs to it: packages are read from there as long as the compose
+ * lives. Order counts among sources; lookaside ones are a set (odcs-api.md 5). */
+int load_identify(const struct load *load, struct text *ret, struct error *err);
+/** load_arches() - solve for each arch, and take rows (arches.c). -ENOENT, BLAME_REQUEST: a name that no
+ * arch has */
+int load_arches(struct load *load, struct error *err);
 
 /** repository_find() - where it is, and its repomd.xml */
 int repository_find(struct load *load, struct repository *repository, struct error *err);

@@ -9,6 +9,17 @@
 #include <stdarg.h>
 #include <sys/stat.h>
 
+void load_done(struct load *load)
+{
+	for (size_t i = 0; load->repository && i < load->count; i++) {
+		repomd_free(load->repository[i].repomd);
+		free(load->repository[i].taken);
+	}
+	free(load->repository);
+	text_done(&load->log);
+	package_set_free(load->set);
+}
+
 void load_say(const struct load *load, const char *format, ...)
 {
 	_cleanup_(freep) char *text = NULL;
@@ -212,4 +223,74 @@ int repository_open(struct load *load, struct repository *repository, struct err
 		 snapshot_revision(repository->held->snapshot),
 		 repository->lookaside ? ", lookaside" : "");
 	return 0;
+}
+
+/* ---- all of a job ------------------------------------------------------ */
+
+int load_find(struct load *load, const struct strings *words, struct error *err)
+{
+	const struct strings *lookaside = &load->context->job->spec->lookaside_repos;
+	int r = 0;
+
+	load->sources = words ? words->count : 1;
+	load->count = load->sources + lookaside->count;
+	load->repository = calloc(load->count + 1, sizeof(*load->repository));
+	if (!load->repository)
+		return error_oom(err);
+	for (size_t i = words ? 0 : 1; i < load->count && r == 0; i++) {
+		struct repository *repository = &load->repository[i];
+
+		repository->lookaside = i >= load->sources;
+		repository->word =
+			repository->lookaside ? lookaside->item[i - load->sources] : words->item[i];
+		load_progress(load, "metadata", "%s", repository->word);
+		r = repository_find(load, repository, err);
+	}
+	return r;
+}
+
+int load_open(struct load *load, struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < load->count && r == 0; i++) {
+		if (load->repository[i].held)
+			continue;
+		r = repository_open(load, &load->repository[i], err);
+		load->step++;
+	}
+	return r;
+}
+
+/* A path may hold any character, so each goes with its length. */
+static char *identity(const struct repository *repository)
+{
+	_cleanup_(text_done) struct text text = { 0 };
+
+	(void)text_addf(&text, "%s %s %zu:%s\n", repository->lookaside ? "lookaside" : "source",
+			repository->repomd->digest, strlen(repository->base), repository->base);
+	return text_steal(&text);
+}
+
+int load_identify(const struct load *load, struct text *ret, struct error *err)
+{
+	_cleanup_(strings_done) struct strings lookaside = { 0 };
+
+	for (size_t i = 0; i < load->count; i++) {
+		_cleanup_(freep) char *words = NULL;
+
+		if (!load->repository[i].repomd)
+			continue;
+		words = identity(&load->repository[i]);
+		if (!words)
+			return error_oom(err);
+		if (!load->repository[i].lookaside)
+			(void)text_adds(ret, words);
+		else if (strings_add(&lookaside, words) < 0)
+			return error_oom(err);
+	}
+	strings_sort(&lookaside);
+	for (size_t i = 0; i < lookaside.count; i++)
+		(void)text_adds(ret, lookaside.item[i]);
+	return ret->failed ? error_oom(err) : 0;
 }

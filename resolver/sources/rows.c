@@ -50,6 +50,8 @@ static int look(struct load *load, const struct repository *repository, uint32_t
 	struct transport_file file;
 	int r;
 
+	if (repository->look)
+		return repository->look(load, repository, index, row, err);
 	snapshot_package_get(repository->held->snapshot, index, &package);
 	row->path = package.href;
 	if (*package.base) {

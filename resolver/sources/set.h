@@ -39,7 +39,7 @@ struct package_set {
 	struct composition composition;
 	struct strings arches, comps_names;
 	struct strings texts; /* strings that rows point to */
-	char *depsolve_log, *modules;
+	char *depsolve_log, *modules, *sigkeys;
 	int64_t event, bytes_written;
 	size_t room; /* rows allocated */
 	struct held **held;
@@ -57,3 +57,4 @@ const char *package_set_text(struct package_set *set, const char *text); /* NULL
 
 /* ---- one file per source type ---- */
 int repo_load(const struct source_context *context, struct package_set **ret, struct error *err);
+int tag_load(const struct source_context *context, struct package_set **ret, struct error *err);

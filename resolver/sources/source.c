@@ -8,6 +8,8 @@
 /* the numbers are ODCS's */
 static const struct source_type_driver drivers[] = {
 	{ .name = "repo", .number = SOURCE_REPO, .load = repo_load },
+	{ .name = "tag", .number = SOURCE_TAG, .load = tag_load },
+	{ .name = "build", .number = SOURCE_BUILD, .load = tag_load },
 };
 
 int source_load(const struct source_context *context, struct package_set **ret, struct error *err)
@@ -55,6 +57,7 @@ void package_set_free(struct package_set *set)
 	strings_done(&set->texts);
 	free(set->depsolve_log);
 	free(set->modules);
+	free(set->sigkeys);
 	free(set);
 }
 
@@ -122,6 +125,11 @@ int64_t package_set_event(const struct package_set *set)
 const char *package_set_source(const struct package_set *set)
 {
 	return NULL; /* no source type replaces the words of the request yet */
+}
+
+const char *package_set_sigkeys(const struct package_set *set)
+{
+	return set->sigkeys;
 }
 
 int64_t package_set_bytes_written(const struct package_set *set)

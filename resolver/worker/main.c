@@ -33,6 +33,7 @@ struct worker {
 	size_t done;
 	/* of the job at hand */
 	int64_t id;
+	const struct job *job;
 	struct transport *transport;
 	bool stopped;	 /* the server does not want it made */
 	int send_failed; /* negative errno: the server is gone, or does not speak our language */
@@ -124,12 +125,26 @@ static int next_line(struct worker *worker, const char **ret, size_t *ret_length
 
 /* ---- is it to be made? -------------------------------------------------- */
 
+/** struct looking - whose rights count for files of a compose that was made before: below the
+ * site's topdir, the service's */
+struct looking {
+	struct transport *request, *site;
+	char *topdir; /* its real path, or NULL */
+};
+
+static void looking_done(struct looking *looking)
+{
+	transport_free(looking->site);
+	free(looking->topdir);
+}
+
 static int look(void *data, const char *base, const char *path, uint64_t *ret_size,
 		int64_t *ret_mtime_ns, uint64_t *ret_ino, struct error *err)
 {
-	const struct worker *worker = data;
+	const struct looking *looking = data;
+	bool site = looking->topdir && !strcmp(base, looking->topdir);
 	struct transport_file file;
-	int r = transport_stat(worker->transport, base, path, &file, err);
+	int r = transport_stat(site ? looking->site : looking->request, base, path, &file, err);
 
 	if (r < 0)
 		return r;
@@ -141,11 +156,17 @@ static int look(void *data, const char *base, const char *path, uint64_t *ret_si
 
 static void check(struct worker *worker, const char *manifest)
 {
-	const struct composer_look how = { .stat = look, .data = worker };
+	_cleanup_(looking_done) struct looking looking = { .request = worker->transport };
+	const struct composer_look how = { .stat = look, .data = &looking };
+	const char *topdir = worker->job->koji.topdir;
+	struct message message = { .type = PIPE_CHECKED };
 	struct error err = { 0 };
-	int r = composer_check(worker->state_dirfd, manifest, &how, &err);
-	struct message message = { .type = PIPE_CHECKED, .sound = r == 0, .text = err.message };
 
+	if (topdir && transport_local(NULL, true, 0, 0, &looking.site, &err) == 0)
+		(void)transport_base(looking.site, topdir, &looking.topdir, &err);
+	err = (struct error){ 0 };
+	message.sound = composer_check(worker->state_dirfd, manifest, &how, &err) == 0;
+	message.text = err.message;
 	say(worker, &message);
 }
 
@@ -197,6 +218,15 @@ static int ask(void *data, const struct resolution *resolution, struct error *er
 
 /* ---- one job ----------------------------------------------------------- */
 
+static int connect_out(void *data, struct transport **ret, struct error *err)
+{
+	const struct worker *worker = data;
+	struct transport_network network = { .ca = worker->job->koji.ca,
+					     .proxy = worker->job->koji.proxy };
+
+	return transport_http(&network, ret, err);
+}
+
 static bool have_file(struct worker *worker, const char *directory, const char *digest)
 {
 	char path[32 + DIGEST_HEX_SIZE];
@@ -234,12 +264,13 @@ static int empty_work(const struct worker *worker, struct error *err)
 static int fill_outcome(const struct worker *worker, const struct package_set *set,
 			struct composer_result *result, struct outcome *outcome, struct error *err)
 {
-	const char *source = package_set_source(set);
+	const char *source = package_set_source(set), *sigkeys = package_set_sigkeys(set);
 
 	outcome->id = worker->id;
 	outcome->manifest = strdup(result->manifest);
 	outcome->source = source ? strdup(source) : NULL;
-	if (!outcome->manifest || (source && !outcome->source))
+	outcome->sigkeys = sigkeys ? strdup(sigkeys) : NULL;
+	if (!outcome->manifest || (source && !outcome->source) || (sigkeys && !outcome->sigkeys))
 		return error_oom(err);
 	outcome->manifest_new = result->manifest_new;
 	outcome->blobs = result->blobs;
@@ -280,8 +311,10 @@ static int make_compose(struct worker *worker, const struct job *job, struct err
 	_cleanup_(package_set_freep) struct package_set *set = NULL;
 	struct source_context context = {
 		.job = job,
+		.connect = worker->network ? connect_out : NULL,
 		.pools = worker->pools,
 		.snapshots_dirfd = worker->snapshots_dirfd,
+		.headers_dirfd = worker->headers_dirfd,
 		.progress = say_progress,
 		.log = say_log,
 		.resolved = ask,
@@ -290,6 +323,7 @@ static int make_compose(struct worker *worker, const struct job *job, struct err
 	int r = worker->cpu_limit ? sandbox_limit_cpu(worker->cpu_limit, err) : 0;
 
 	worker->id = job->id;
+	worker->job = job;
 	worker->stopped = false;
 	if (r == 0)
 		r = transport_local(&job->allowed, job->trusted, job->uid, job->gid, &transport,
@@ -302,6 +336,7 @@ static int make_compose(struct worker *worker, const struct job *job, struct err
 	if (set && package_set_bytes_written(set))
 		(void)malloc_trim(0); /* indexing took far more than what stays */
 	worker->transport = NULL;
+	worker->job = NULL;
 	return worker->stopped || worker->send_failed ? 0 : r;
 }
 

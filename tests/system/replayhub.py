@@ -226,6 +226,9 @@ class Koji:
 
     def getTag(self, tagInfo, event, strict, **_):
         tag = self.value("getTag", tagInfo=tagInfo)
+        if tag is None: # the list of all tags tells the same of each, but for its extra
+            tag = next(({**row, "extra": {}} for row in self.value("listTags") or []
+                        if tagInfo in (row["name"], row["id"])), None)
         if tag is None and strict:
             raise Fault(1000, f"No such tagInfo: {tagInfo!r}")
         return {**tag, "query_event": event} if tag and event else tag

@@ -129,10 +129,10 @@ static void test_jobs(void)
 		message_done(&message);
 	}
 	CHECK_INT(
-		drive_send(&drive, 11, "{\"source\":{\"type\":\"tag\",\"source\":\"f26\"}}", true),
+		drive_send(&drive, 11, "{\"source\":{\"type\":\"pulp\",\"source\":\"f26\"}}", true),
 		0);
 	CHECK(!finish(&drive, 11, &message));
-	CHECK_STR(message.text, "Source type \"tag\" is not supported by this service");
+	CHECK_STR(message.text, "Source type \"pulp\" is not supported by this service");
 	message_done(&message);
 	status = drive_stop(&drive);
 	CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);

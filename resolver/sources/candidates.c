@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/* resolver/sources/candidates.c: rows of a hub that may end in the compose.
+ *
+ * What counts is judged by the hub (inheritance, blocks, latest); here only what the request does
+ * not want is left out, and builds that it names are put in the place of others. */
+#include "resolver/sources/tagged.h"
+
+#define PATHS_SHOWN 6 /* of those that were looked at in vain */
+
+void tagged_done(struct tagged *tagged)
+{
+	for (size_t i = 0; i < tagged->count; i++)
+		free(tagged->item[i].path);
+	free(tagged->item);
+	for (size_t i = 0; i < ARRAY_SIZE(tagged->listing); i++)
+		koji_listing_free(tagged->listing[i]);
+	strings_done(&tagged->signing.keys);
+	transport_free(tagged->files);
+}
+
+static int add(struct tagged *tagged, const struct koji_listing *listing,
+	       const struct koji_rpm *rpm)
+{
+	if (tagged->count == tagged->room) {
+		size_t room = tagged->room ? tagged->room * 2 : 256;
+		struct candidate *more = reallocarray(tagged->item, room, sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		tagged->item = more;
+		tagged->room = room;
+	}
+	tagged->item[tagged->count++] = (struct candidate){ .listing = listing, .rpm = rpm };
+	return 0;
+}
+
+static bool is_replaced(const struct koji_listing *listing, const struct koji_rpm *rpm,
+			const struct strings *packages)
+{
+	return packages->count &&
+	       strings_has(packages, koji_text(listing, listing->build[rpm->build].package));
+}
+
+int tagged_add(struct tagged *tagged, struct koji_listing *listing, const struct strings *arches,
+	       const struct koji_listing *instead, struct error *err)
+{
+	_cleanup_(strings_done) struct strings packages = { 0 };
+
+	tagged->listing[tagged->listing[0] ? 1 : 0] = listing;
+	for (size_t i = 0; instead && i < instead->build_count; i++)
+		if (strings_add(&packages, koji_text(instead, instead->build[i].package)) < 0)
+			return error_oom(err);
+	for (size_t i = 0; i < listing->rpm_count; i++) {
+		const struct koji_rpm *rpm = &listing->rpm[i];
+
+		if (rpm->metadata_only || !strings_has(arches, koji_text(listing, rpm->arch)) ||
+		    is_replaced(listing, rpm, &packages))
+			continue;
+		if (add(tagged, listing, rpm) < 0)
+			return error_oom(err);
+	}
+	return 0;
+}
+
+/* ---- words ------------------------------------------------------------- */
+
+char *candidate_nevra(const struct candidate *candidate)
+{
+	const struct koji_listing *listing = candidate->listing;
+	const struct koji_rpm *rpm = candidate->rpm;
+	_cleanup_(text_done) struct text text = { 0 };
+
+	(void)text_addf(&text, "%s-", koji_text(listing, rpm->name));
+	if (rpm->epoch > 0)
+		(void)text_addf(&text, "%" PRId32 ":", rpm->epoch);
+	(void)text_addf(&text, "%s-%s.%s", koji_text(listing, rpm->version),
+			koji_text(listing, rpm->release), koji_text(listing, rpm->arch));
+	return text_steal(&text);
+}
+
+static void add_tried(const struct candidate *candidate, const char *key, size_t *shown,
+		      struct text *words)
+{
+	_cleanup_(text_done) struct text path = { 0 };
+
+	if ((*shown)++ >= PATHS_SHOWN ||
+	    koji_rpm_path(candidate->listing, candidate->rpm, key, &path, NULL) < 0)
+		return;
+	(void)text_addf(words, "%s %s", *shown > 1 ? "," : "", path.data);
+}
+
+int tagged_refuse(const struct tagged *tagged, const struct candidate *candidate, struct error *err)
+{
+	const struct signing *signing = &tagged->signing;
+	_cleanup_(freep) char *nevra = candidate_nevra(candidate);
+	_cleanup_(text_done) struct text tried = { 0 };
+	size_t shown = 0;
+
+	for (size_t i = 0; i < signing->keys.count; i++)
+		add_tried(candidate, signing->keys.item[i], &shown, &tried);
+	if (signing->with_unsigned)
+		add_tried(candidate, NULL, &shown, &tried);
+	if (shown > PATHS_SHOWN)
+		(void)text_addf(&tried, " and %zu more", shown - PATHS_SHOWN);
+	if (!nevra || tried.failed)
+		return error_oom(err);
+	return error_set(err, -ENOKEY, BLAME_SOURCE, NULL,
+			 "%.512s: there is no copy that the signing keys permit, below %s:%s",
+			 nevra, tagged->base, tried.data ? tried.data : "");
+}

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: MIT */
+/* resolver/sources/signing.c: which copy of an RPM is taken: the first key of the list whose signed
+ * copy is there, the unsigned file last.
+ *
+ * Only files count: the hub knows signatures whose copies were never written, or are gone again.
+ * One look into data/signed/ of a build says which keys are worth a look at all, so that many keys
+ * cost little; builds are looked at by several threads, since topdir is mostly far away. */
+#include "resolver/sources/tagged.h"
+
+#include <ctype.h>
+
+/* ---- keys -------------------------------------------------------------- */
+
+static int add_key(struct signing *signing, const char *word, struct error *err)
+{
+	_cleanup_(freep) char *key = strdup(word);
+
+	if (!key)
+		return error_oom(err);
+	if (!*key) {
+		signing->with_unsigned = true;
+		return 0;
+	}
+	if (key[strspn(key, "0123456789abcdefABCDEF")])
+		return error_set(err, -EINVAL, BLAME_REQUEST, "sigkeys",
+				 "\"%.64s\" is no signing key: those are hexadecimal digits", word);
+	for (char *c = key; *c; c++)
+		*c = (char)tolower((unsigned char)*c);
+	if (strings_has(&signing->keys, key))
+		return 0;
+	if (signing->keys.count >= SIGNING_MAX_KEYS)
+		return error_set(err, -E2BIG, BLAME_REQUEST, "sigkeys", "more than %d signing keys",
+				 SIGNING_MAX_KEYS);
+	return strings_add(&signing->keys, key) < 0 ? error_oom(err) : 0;
+}
+
+int signing_keys(const struct strings *asked, const struct strings *fallback, struct signing *ret,
+		 struct error *err)
+{
+	const struct strings *words = asked->count ? asked : fallback;
+	struct signing signing = { .with_unsigned = !words->count };
+	int r = 0;
+
+	for (size_t i = 0; i < words->count && r == 0; i++)
+		r = add_key(&signing, words->item[i], err);
+	if (r < 0) {
+		strings_done(&signing.keys);
+		return r;
+	}
+	*ret = signing;
+	return 0;
+}
+
+/* ---- one RPM ----------------------------------------------------------- */
+
+struct choosing {
+	struct load *load;
+	struct tagged *tagged;
+	size_t *first; /* of each build's candidates, and the end */
+	size_t builds;
+};
+
+static bool has_name(const struct strings *sorted, const char *name)
+{
+	size_t low = 0, high = sorted->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		int r = strcmp(name, sorted->item[middle]);
+
+		if (r == 0)
+			return true;
+		if (r < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return false;
+}
+
+/* 1: the copy signed with @key (NULL: the unsigned one) is there; its path stays in @candidate */
+static int try_copy(const struct tagged *tagged, struct candidate *candidate, const char *key,
+		    struct error *err)
+{
+	_cleanup_(text_done) struct text path = { 0 };
+	int r = koji_rpm_path(candidate->listing, candidate->rpm, key, &path, err);
+
+	if (r < 0)
+		return r;
+	free(candidate->path);
+	candidate->path = text_steal(&path);
+	if (!candidate->path)
+		return error_oom(err);
+	r = transport_stat(tagged->files, tagged->base, candidate->path, &candidate->file, err);
+	if (r == -ENOENT || r == -ENOTDIR) {
+		if (err)
+			*err = (struct error){ 0 };
+		return 0;
+	}
+	return r < 0 ? r : 1;
+}
+
+/* The hub tells the size of the file that was imported; a signed copy may have another one. */
+static int check_size(const struct tagged *tagged, const struct candidate *candidate,
+		      struct error *err)
+{
+	if (candidate->rpm->size <= 0 || candidate->file.size == (uint64_t)candidate->rpm->size)
+		return 0;
+	return error_set(err, -EBADMSG, BLAME_SOURCE, NULL,
+			 "%s/%s has %" PRIu64 " bytes, the hub says %" PRId64, tagged->base,
+			 candidate->path, candidate->file.size, candidate->rpm->size);
+}
+
+static int choose_copy(const struct tagged *tagged, struct candidate *candidate,
+		       const struct strings *signed_with, struct error *err)
+{
+	const struct signing *signing = &tagged->signing;
+	int r;
+
+	for (size_t i = 0; i < signing->keys.count; i++) {
+		if (!has_name(signed_with, signing->keys.item[i]))
+			continue;
+		r = try_copy(tagged, candidate, signing->keys.item[i], err);
+		if (r > 0) {
+			candidate->sigkey = signing->keys.item[i];
+			candidate->copy = COPY_PERMITTED;
+		}
+		if (r != 0)
+			return r;
+	}
+	r = try_copy(tagged, candidate, NULL, err);
+	if (r <= 0)
+		return r;
+	candidate->copy = signing->with_unsigned ? COPY_PERMITTED : COPY_REFUSED;
+	return check_size(tagged, candidate, err);
+}
+
+/* Names of data/signed/ of the candidate's build */
+static int list_keys(const struct tagged *tagged, const struct candidate *candidate,
+		     struct strings *ret, struct error *err)
+{
+	_cleanup_(text_done) struct text path = { 0 };
+	int r = koji_rpm_path(candidate->listing, candidate->rpm, NULL, &path, err);
+
+	if (r < 0)
+		return r;
+	for (int i = 0; i < 2; i++) /* without arch and file name */
+		*strrchr(path.data, '/') = '\0';
+	path.length = strlen(path.data);
+	if (text_adds(&path, "/data/signed") < 0)
+		return error_oom(err);
+	return transport_names(tagged->files, tagged->base, path.data, ret, err);
+}
+
+/* What stands for the file from now on. Size and payload are the same for all copies of an RPM,
+ * path and time tell them apart. */
+static int set_key(struct candidate *candidate)
+{
+	_cleanup_(text_done) struct text text = { 0 };
+
+	(void)text_addf(&text, "%s\n%" PRIu64 " %" PRId64 "\n%s\n", candidate->path,
+			candidate->file.size, candidate->file.mtime_ns,
+			koji_text(candidate->listing, candidate->rpm->payloadhash));
+	if (text.failed)
+		return -ENOMEM;
+	sha256_hex(text.data, text.length, candidate->key);
+	return 0;
+}
+
+/* ---- one build --------------------------------------------------------- */
+
+static int choose_build(void *data, unsigned int thread, size_t index, struct error *err)
+{
+	const struct choosing *choosing = data;
+	const struct tagged *tagged = choosing->tagged;
+	struct candidate *candidate = &tagged->item[choosing->first[index]];
+	size_t count = choosing->first[index + 1] - choosing->first[index];
+	_cleanup_(strings_done) struct strings names = { 0 };
+	int r = 0;
+
+	(void)thread;
+	if (tagged->signing.keys.count)
+		r = list_keys(tagged, candidate, &names, err);
+	for (size_t i = 0; i < count && r >= 0; i++) {
+		r = choose_copy(tagged, &candidate[i], &names, err);
+		if (r >= 0 && set_key(&candidate[i]) < 0)
+			r = error_oom(err);
+	}
+	return r < 0 ? r : 0;
+}
+
+static void tell_progress(void *data, size_t done)
+{
+	const struct choosing *choosing = data;
+
+	load_progress(choosing->load, "files", "files of %zu of %zu builds", done,
+		      choosing->builds);
+}
+
+/* ---- all --------------------------------------------------------------- */
+
+static int compare_builds(const void *a, const void *b)
+{
+	const struct candidate *ca = a, *cb = b;
+
+	if (ca->listing != cb->listing)
+		return (uintptr_t)ca->listing < (uintptr_t)cb->listing ? -1 : 1;
+	if (ca->rpm->build != cb->rpm->build)
+		return ca->rpm->build < cb->rpm->build ? -1 : 1;
+	return ca->rpm->id < cb->rpm->id ? -1 : ca->rpm->id > cb->rpm->id;
+}
+
+static int compare_paths(const void *a, const void *b)
+{
+	const struct candidate *ca = a, *cb = b;
+
+	if ((ca->copy == COPY_ABSENT) != (cb->copy == COPY_ABSENT))
+		return ca->copy == COPY_ABSENT ? 1 : -1;
+	return strcmp(ca->path, cb->path);
+}
+
+static int group_builds(struct choosing *choosing)
+{
+	struct tagged *tagged = choosing->tagged;
+	size_t count = tagged->count;
+
+	choosing->first = calloc(count + 1, sizeof(*choosing->first));
+	if (!choosing->first)
+		return -ENOMEM;
+	if (count)
+		qsort(tagged->item, count, sizeof(*tagged->item), compare_builds);
+	for (size_t i = 0; i < count; i++)
+		if (!i || tagged->item[i].listing != tagged->item[i - 1].listing ||
+		    tagged->item[i].rpm->build != tagged->item[i - 1].rpm->build)
+			choosing->first[choosing->builds++] = i;
+	choosing->first[choosing->builds] = count;
+	return 0;
+}
+
+int signing_choose(struct load *load, struct tagged *tagged, struct error *err)
+{
+	struct choosing choosing = { .load = load, .tagged = tagged };
+	struct together work = { .one = choose_build,
+				 .progress = tell_progress,
+				 .data = &choosing };
+	int r = group_builds(&choosing);
+
+	work.count = choosing.builds;
+	r = r < 0 ? error_oom(err) : together(&work, err);
+	free(choosing.first);
+	if (r < 0)
+		return r;
+	if (tagged->count)
+		qsort(tagged->item, tagged->count, sizeof(*tagged->item), compare_paths);
+	while (tagged->visible < tagged->count && tagged->item[tagged->visible].copy != COPY_ABSENT)
+		tagged->visible++;
+	return 0;
+}

@@ -1,0 +1,433 @@
+/* SPDX-License-Identifier: MIT */
+/* resolver/sources/tag.c: source types "tag" and "build": what Koji tagged, or builds by name.
+ *
+ *   getTag, event ─► resolved? ─► listing, builds ─► copies ─► snapshot ─► as for repositories ─►
+ * SHA-256
+ *
+ * docs/koji.md draws it. The hub does inheritance, blocks and latest; an event pins what it says.
+ */
+#include "resolver/sources/tagged.h"
+
+#define NAMES_SHOWN 8 /* of builds that cannot be taken */
+
+/** struct tagging - a job of one of these types */
+struct tagging {
+	struct load *load;
+	const struct spec *spec;
+	const struct job_koji *site;
+	char *tag; /* NULL: builds only */
+	struct transport *transport;
+	struct hub *hub;
+	struct strings arches;	/* of RPMs that may be candidates */
+	int64_t asked;		/* event that the record shows */
+	struct hub_event event; /* that is listed; its time 0: not known yet */
+	int64_t newest;		/* build time of named builds */
+	struct tagged tagged;
+};
+
+static void tagging_done(struct tagging *tagging)
+{
+	free(tagging->tag);
+	hub_free(tagging->hub);
+	transport_free(tagging->transport);
+	strings_done(&tagging->arches);
+	tagged_done(&tagging->tagged);
+}
+
+static void on_notice(void *data, const char *words)
+{
+	const struct tagging *tagging = data;
+
+	load_say(tagging->load, "%s", words);
+	load_progress(tagging->load, "koji", "%s", words);
+}
+
+/* ---- what is asked ----------------------------------------------------- */
+
+static int refuse(struct error *err, const char *field, const char *words)
+{
+	return error_set(err, -EOPNOTSUPP, BLAME_REQUEST, field, "%s", words);
+}
+
+static int judge(struct tagging *tagging, struct error *err)
+{
+	const struct spec *spec = tagging->spec;
+
+	if (!tagging->site->hub || !tagging->load->context->connect)
+		return refuse(err, NULL, "This service knows no Koji: koji.hub is not configured");
+	if (spec->modular_koji_tags.count)
+		return refuse(err, "modular_koji_tags",
+			      "modules are not supported by this service");
+	if (spec->scratch_modules.count || spec->scratch_build_tasks.count)
+		return refuse(err, NULL, "scratch builds are not supported by this service");
+	if (spec->source_type == SOURCE_BUILD && !spec->builds.count)
+		return error_set(err, -EINVAL, BLAME_REQUEST, "builds",
+				 "source type build needs the names of builds");
+	if (spec->source_type == SOURCE_BUILD)
+		return 0;
+	tagging->tag = strings_join(&spec->source, " ");
+	return tagging->tag ? 0 : error_oom(err);
+}
+
+static int list_arches(struct tagging *tagging, struct error *err)
+{
+	const struct strings *arches = &tagging->load->set->arches;
+	int r = 0;
+
+	for (size_t i = 0; i < arches->count && r == 0; i++)
+		r = solve_arch_list(arches->item[i], &tagging->arches, err);
+	if (r == 0 && (strings_add(&tagging->arches, "src") < 0 ||
+		       strings_add(&tagging->arches, "nosrc") < 0))
+		r = error_oom(err);
+	return r;
+}
+
+/* What signing keys are in effect is shown in the record, too. */
+static int find_keys(struct tagging *tagging, struct error *err)
+{
+	const struct strings *site = &tagging->site->sigkeys, *asked = &tagging->spec->sigkeys;
+	int r = signing_keys(asked, site, &tagging->tagged.signing, err);
+
+	if (r < 0 || asked->count || !site->count)
+		return r;
+	tagging->load->set->sigkeys = strings_join(site, " ");
+	return tagging->load->set->sigkeys ? 0 : error_oom(err);
+}
+
+/* ---- where it is ------------------------------------------------------- */
+
+static int open_top(struct tagging *tagging, struct error *err)
+{
+	const char *topdir = tagging->site->topdir ? tagging->site->topdir : "";
+	_cleanup_(freep) char *base = NULL, *packages = NULL;
+	struct tagged *tagged = &tagging->tagged;
+	int r;
+
+	/* not below the rights of whoever asks: these files are the site's, and its to show. A link
+	 * may lead anywhere: volumes are mounted where there is room */
+	r = transport_local(NULL, true, 0, 0, &tagged->files, err);
+	if (r == 0)
+		r = transport_base(tagged->files, topdir, &base, err);
+	if (r == 0 && asprintf(&packages, "%s/packages", base) < 0) {
+		packages = NULL;
+		r = error_oom(err);
+	}
+	if (r == 0) {
+		_cleanup_(freep) char *real = NULL;
+
+		r = transport_base(tagged->files, packages, &real, err);
+	}
+	if (r < 0 && err) {
+		err->blame = BLAME_US;
+		err->field[0] = '\0';
+	}
+	if (r < 0)
+		return error_prefix(err, "koji.topdir");
+	tagged->base = package_set_text(tagging->load->set, base);
+	return tagged->base ? 0 : error_oom(err);
+}
+
+static int open_hub(struct tagging *tagging, struct error *err)
+{
+	const struct source_context *context = tagging->load->context;
+	struct hub_settings settings = { .url = tagging->site->hub,
+					 .call_ms = tagging->site->call_seconds * 1000,
+					 .notice = on_notice,
+					 .data = tagging };
+	int r = context->connect(context->data, &tagging->transport, err);
+
+	settings.transport = tagging->transport;
+	return r < 0 ? r : hub_new(&settings, &tagging->hub, err);
+}
+
+/* ---- the event --------------------------------------------------------- */
+
+static int find_event(struct tagging *tagging, struct error *err)
+{
+	int r = hub_event(tagging->hub, tagging->spec->koji_event, &tagging->event, err);
+
+	if (r == 0)
+		return error_set(err, -ENOENT, BLAME_REQUEST, NULL,
+				 "Unknown Koji event %" PRId64 ".", tagging->spec->koji_event);
+	return r < 0 ? r : 0;
+}
+
+/* An earlier compose's event will do as long as the tag has not changed: then that compose will do,
+ * too. */
+static int use_known(struct tagging *tagging, const struct hub_tag *tag, struct error *err)
+{
+	int64_t known = tagging->load->context->job->known_event;
+	int r;
+
+	if (known < 0 || (tagging->event.id && known >= tagging->event.id))
+		return 0;
+	r = hub_tag_changed(tagging->hub, tag, known, err);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	tagging->event = (struct hub_event){ .id = known };
+	load_say(tagging->load, "tag %s has not changed since event %" PRId64, tag->name, known);
+	return 1;
+}
+
+static int resolve_tag(struct tagging *tagging, struct error *err)
+{
+	bool pinned = tagging->spec->koji_event >= 0;
+	struct hub_tag tag = { 0 };
+	int r = pinned ? find_event(tagging, err) : 0;
+
+	if (r == 0 && (!pinned || tagging->load->context->job->known_event >= 0)) {
+		r = hub_tag(tagging->hub, tagging->tag, HUB_NOW, &tag, err);
+		if (r == 0 && !pinned)
+			r = error_set(err, -ENOENT, BLAME_REQUEST, NULL, "Unknown Koji tag %s.",
+				      tagging->tag);
+		if (r > 0)
+			r = use_known(tagging, &tag, err);
+		hub_tag_done(&tag);
+		if (r > 0) {
+			tagging->asked = pinned ? tagging->spec->koji_event : tagging->event.id;
+			return 0;
+		}
+	}
+	if (r == 0 && !pinned)
+		r = hub_last_event(tagging->hub, &tagging->event, err);
+	tagging->asked = tagging->event.id;
+	return r;
+}
+
+static int ask(struct tagging *tagging, struct error *err)
+{
+	const struct source_context *context = tagging->load->context;
+	struct resolution resolution = { .koji_event = tagging->tag ? tagging->asked : -1 };
+	const struct signing *signing = &tagging->tagged.signing;
+	_cleanup_(text_done) struct text text = { 0 };
+	int r;
+
+	(void)text_addf(
+		&text, "odcsfs " ODCSFS_VERSION " koji\n%zu:%s\n%zu:%s\nevent %" PRId64 "\n",
+		strlen(tagging->site->hub), tagging->site->hub, strlen(tagging->tagged.base),
+		tagging->tagged.base, tagging->tag ? tagging->event.id : -1);
+	for (size_t i = 0; i < signing->keys.count; i++)
+		(void)text_addf(&text, "key %s\n", signing->keys.item[i]);
+	(void)text_addf(&text, "unsigned %d\n", signing->with_unsigned);
+	r = load_identify(tagging->load, &text, err);
+	if (r < 0)
+		return r;
+	sha256_hex(text.data, text.length, resolution.inputs);
+	return context->resolved ? context->resolved(context->data, &resolution, err) : 0;
+}
+
+/* ---- candidates -------------------------------------------------------- */
+
+static const char *state_word(int32_t state)
+{
+	static const char *const words[] = { "being built", "complete", "deleted", "failed",
+					     "canceled" };
+
+	return state >= 0 && (size_t)state < ARRAY_SIZE(words) ? words[state] : "in no known state";
+}
+
+static int check_builds(const struct tagging *tagging, const struct koji_listing *listing,
+			const uint32_t *build, struct error *err)
+{
+	const struct strings *names = &tagging->spec->builds;
+	_cleanup_(text_done) struct text words = { 0 };
+	size_t bad = 0;
+
+	for (size_t i = 0; i < names->count; i++) {
+		bool unknown = build[i] == HUB_NO_BUILD;
+
+		if (!unknown && listing->build[build[i]].state == KOJI_STATE_COMPLETE)
+			continue;
+		if (bad++ >= NAMES_SHOWN)
+			continue;
+		(void)text_addf(&words, "%s%s%.256s%s%s%s", bad > 1 ? " " : "",
+				unknown ? "Unknown Koji build " : "Koji build ", names->item[i],
+				unknown ? "" : " is ",
+				unknown ? "" : state_word(listing->build[build[i]].state), ".");
+	}
+	if (bad > NAMES_SHOWN)
+		(void)text_addf(&words, " And %zu more.", bad - NAMES_SHOWN);
+	if (words.failed)
+		return error_oom(err);
+	return bad ? error_set(err, -ENOENT, BLAME_REQUEST, NULL, "%s", words.data) : 0;
+}
+
+static int list_builds(struct tagging *tagging, struct koji_listing **ret, struct error *err)
+{
+	_cleanup_(koji_listing_freep) struct koji_listing *listing = NULL;
+	_cleanup_(freep) uint32_t *build = NULL;
+	int r = hub_builds(tagging->hub, &tagging->spec->builds, &listing, &build, err);
+
+	if (r == 0)
+		r = check_builds(tagging, listing, build, err);
+	if (r < 0)
+		return r;
+	for (size_t i = 0; i < listing->rpm_count; i++)
+		if (listing->rpm[i].buildtime > tagging->newest)
+			tagging->newest = listing->rpm[i].buildtime;
+	*ret = steal(listing);
+	return 0;
+}
+
+static int list_candidates(struct tagging *tagging, struct error *err)
+{
+	struct hub_listing_options options = { .event = tagging->event.id,
+					       .inherit = !(tagging->spec->flags &
+							    FLAG_NO_INHERITANCE),
+					       .latest = true,
+					       .arches = &tagging->arches };
+	_cleanup_(koji_listing_freep) struct koji_listing *builds = NULL;
+	struct koji_listing *listing = NULL;
+	struct load *load = tagging->load;
+	int64_t start = time_monotonic_ms();
+	int r = 0;
+
+	load_progress(load, "koji", "%s", tagging->tag ? tagging->tag : "builds");
+	if (tagging->spec->builds.count)
+		r = list_builds(tagging, &builds, err);
+	if (r == 0 && tagging->tag) {
+		r = hub_list(tagging->hub, tagging->tag, &options, &listing, err);
+		if (r == 0)
+			r = tagged_add(&tagging->tagged, listing, &tagging->arches, builds, err);
+	}
+	if (r == 0 && builds)
+		r = tagged_add(&tagging->tagged, steal(builds), &tagging->arches, NULL, err);
+	if (r < 0)
+		return r;
+	load_say(load, "%zu packages of %zu builds listed in %" PRId64 " ms", tagging->tagged.count,
+		 (listing ? listing->build_count : 0) +
+			 (tagging->spec->builds.count ? tagging->spec->builds.count : 0),
+		 time_monotonic_ms() - start);
+	load->step++;
+	return 0;
+}
+
+/* ---- packages that cannot be had --------------------------------------- */
+
+static bool is_named(const struct candidate *candidate, const char *name)
+{
+	const struct koji_listing *listing = candidate->listing;
+	const char *plain = koji_text(listing, candidate->rpm->name);
+	const char *arch = koji_text(listing, candidate->rpm->arch);
+	_cleanup_(freep) char *nevra = candidate_nevra(candidate);
+	size_t length = strlen(plain);
+
+	return !strcmp(name, plain) || (nevra && !strcmp(name, nevra)) ||
+	       (!strncmp(name, plain, length) && name[length] == '.' &&
+		!strcmp(name + length + 1, arch));
+}
+
+static int absent(struct load *load, const char *name, struct error *err)
+{
+	const struct tagging *tagging = load->data;
+	const struct tagged *tagged = &tagging->tagged;
+
+	for (size_t i = tagged->visible; i < tagged->count; i++)
+		if (is_named(&tagged->item[i], name))
+			return tagged_refuse(tagged, &tagged->item[i], err);
+	return 0;
+}
+
+static int find_copies(struct tagging *tagging, struct error *err)
+{
+	struct tagged *tagged = &tagging->tagged;
+	struct load *load = tagging->load;
+	int64_t start = time_monotonic_ms();
+	int r = signing_choose(load, tagged, err);
+
+	if (r < 0)
+		return r;
+	/* everything is wanted: also what cannot be had */
+	if (tagged->visible < tagged->count && !tagging->spec->packages.count)
+		return tagged_refuse(tagged, &tagged->item[tagged->visible], err);
+	for (size_t i = tagged->visible; i < tagged->count; i++) {
+		_cleanup_(freep) char *nevra = candidate_nevra(&tagged->item[i]);
+
+		load_say(load, "%s is nowhere below %s", nevra ? nevra : "a package", tagged->base);
+	}
+	load_say(load, "files of %zu packages found in %" PRId64 " ms", tagged->visible,
+		 time_monotonic_ms() - start);
+	load->step++;
+	return 0;
+}
+
+/* ---- the whole --------------------------------------------------------- */
+
+static int finish(struct tagging *tagging, struct error *err)
+{
+	struct package_set *set = tagging->load->set;
+	struct composition *composition = &set->composition;
+	int64_t time = tagging->newest;
+	int r = 0;
+
+	if (tagging->tag && tagging->event.time <= 0)
+		r = hub_event(tagging->hub, tagging->event.id, &tagging->event, err);
+	if (r < 0)
+		return r;
+	if (tagging->event.time > (double)time && tagging->event.time < (double)INT64_MAX / 2)
+		time = (int64_t)tagging->event.time;
+	composition->timestamp = composition->revision = time;
+	set->event = tagging->tag ? tagging->asked : -1;
+	set->depsolve_log = text_steal(&tagging->load->log);
+	if (!set->depsolve_log)
+		return error_oom(err);
+	composition->depsolve_log = set->depsolve_log;
+	return 0;
+}
+
+static int run(struct tagging *tagging, struct error *err)
+{
+	struct load *load = tagging->load;
+	int r = judge(tagging, err);
+
+	if (r == 0)
+		r = list_arches(tagging, err);
+	if (r == 0)
+		r = find_keys(tagging, err);
+	if (r == 0)
+		r = open_top(tagging, err);
+	if (r == 0)
+		r = open_hub(tagging, err);
+	if (r == 0)
+		r = load_find(load, NULL, err);
+	if (r == 0 && tagging->tag)
+		r = resolve_tag(tagging, err);
+	if (r == 0)
+		r = ask(tagging, err);
+	if (r == 0)
+		r = list_candidates(tagging, err);
+	if (r == 0)
+		r = find_copies(tagging, err);
+	if (r == 0)
+		load->repository[0].word = tagging->tag ? tagging->tag : "builds";
+	if (r == 0)
+		r = tagged_open(load, &tagging->tagged, err);
+	if (r == 0)
+		r = load_open(load, err);
+	if (r == 0)
+		r = load_arches(load, err);
+	if (r == 0)
+		r = tagged_finish(load, &tagging->tagged, err);
+	return r < 0 ? r : finish(tagging, err);
+}
+
+int tag_load(const struct source_context *context, struct package_set **ret, struct error *err)
+{
+	const struct spec *spec = context->job->spec;
+	_cleanup_(load_done) struct load load = { .context = context, .absent = absent };
+	_cleanup_(tagging_done) struct tagging tagging = { .load = &load,
+							   .spec = spec,
+							   .site = &context->job->koji };
+	int r = package_set_new(spec, &load.set, err);
+
+	if (r < 0)
+		return r;
+	load.data = &tagging;
+	load.steps = (int64_t)(spec->lookaside_repos.count + spec->arches.count + 4);
+	r = run(&tagging, err);
+	if (r < 0)
+		return r;
+	load_progress(&load, "repodata", "%zu packages", load.set->composition.count);
+	*ret = steal(load.set);
+	return 0;
+}

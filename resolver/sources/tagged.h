@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/* resolver/sources/tagged.h: from what a hub lists to a repository that can be solved over.
+ *
+ *   candidates.c  rows of the hub that may end in the compose
+ *   signing.c     for each the copy that the signing keys of the request permit
+ *   tagged.c      their headers, remembered; the snapshot made of them; SHA-256 of what is chosen
+ *   tag.c         source types "tag" and "build", which use all of it */
+#pragma once
+
+#include "resolver/koji/hub.h"
+#include "resolver/sources/load.h"
+
+#define SIGNING_MAX_KEYS 100 /* of one request */
+
+/** struct signing - copies that may be in the compose, by preference; the unsigned one is the last */
+struct signing {
+	struct strings keys; /* lower case, each once */
+	bool with_unsigned;
+};
+/** signing_keys() - @asked, or @fallback when nothing is asked; neither: unsigned only. -EINVAL,
+ * -E2BIG, BLAME_REQUEST */
+int signing_keys(const struct strings *asked, const struct strings *fallback, struct signing *ret,
+		 struct error *err);
+
+enum copy {
+	COPY_ABSENT,	/* there is no file of it that we may look for */
+	COPY_REFUSED,	/* only one that may not be in the compose: the solver sees it, nobody else */
+	COPY_PERMITTED,
+};
+
+/**
+ * struct candidate - an RPM that may end in the compose
+ * @path: below the top, of the copy that was found; COPY_ABSENT: of the unsigned one, which is not
+ *        there
+ * @file: as it was then
+ * @sigkey: of COPY_PERMITTED; NULL: unsigned
+ * @key: of its record below headers/ */
+struct candidate {
+	const struct koji_listing *listing;
+	const struct koji_rpm *rpm;
+	char *path;
+	struct transport_file file;
+	const char *sigkey;
+	enum copy copy;
+	char key[DIGEST_HEX_SIZE];
+};
+
+/**
+ * struct tagged - all of them
+ * @visible: so many are not absent; they come first, in the order of their paths: candidate i is
+ *           package i of the snapshot
+ * @base, @files: real path of topdir, and what opens files there with the service's rights */
+struct tagged {
+	struct koji_listing *listing[2]; /* of the tag, of builds that are named */
+	struct candidate *item;
+	size_t count, room, visible;
+	struct signing signing;
+	const char *base;
+	struct transport *files;
+};
+void tagged_done(struct tagged *tagged);
+
+/**
+ * tagged_add() - the RPMs of @listing whose arch is one of @arches; @listing is owned from then on
+ * @instead: NULL, or builds that take the place of the listing's builds of the same packages */
+int tagged_add(struct tagged *tagged, struct koji_listing *listing, const struct strings *arches,
+	       const struct koji_listing *instead, struct error *err);
+/** tagged_refuse() - words for a candidate that has no permitted copy; -ENOKEY, BLAME_SOURCE */
+int tagged_refuse(const struct tagged *tagged, const struct candidate *candidate,
+		  struct error *err);
+/** candidate_nevra() - "name-[epoch:]version-release.arch"; malloc'ed or NULL */
+char *candidate_nevra(const struct candidate *candidate);
+
+/** signing_choose() - find the copy of each candidate, and sort them. -EBADMSG, BLAME_SOURCE: a file
+ * that cannot be the one that the hub speaks of */
+int signing_choose(struct load *load, struct tagged *tagged, struct error *err);
+
+/** tagged_open() - the snapshot of the visible ones, opened or built, as load->repository[0] */
+int tagged_open(struct load *load, struct tagged *tagged, struct error *err);
+/** tagged_finish() - SHA-256 of the files of the set's rows */
+int tagged_finish(struct load *load, struct tagged *tagged, struct error *err);

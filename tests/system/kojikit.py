@@ -1,0 +1,76 @@
+# SPDX-License-Identifier: MIT
+"""tests/system/kojikit.py: tags of our own for the replaying hub, made of the builds that lie below its topdir."""
+import pathlib, subprocess
+
+import replayhub
+
+QUERY = ("%{name}\\t%{epoch}\\t%{version}\\t%{release}\\t%{buildtime}\\t%{sigmd5}\\n")
+
+
+class Builds:
+    """the builds below @topdir, in the words of a hub; @without: packages that are not looked at (there are many)"""
+
+    def __init__(self, topdir, without="bulk"):
+        self.topdir, self.build, self.rpms, self.by_id = pathlib.Path(topdir), {}, {}, {}
+        self.number = 5000
+        for folder in sorted(self.topdir.glob("packages/*/*/*")) + sorted(self.topdir.glob("vol/*/packages/*/*/*")):
+            if folder.is_dir() and not folder.is_symlink() and not folder.parts[-3].startswith(without):
+                self.read(folder)
+
+    def read(self, folder):
+        """a build that appeared there; its NVR"""
+        name, version, release = (folder := pathlib.Path(folder)).parts[-3:]
+        volume = folder.parts[-5] if folder.parts[-6] == "vol" else "DEFAULT"
+        files = sorted(file for file in folder.glob("*/*.rpm") if file.parent.name != "data")
+        if not files:
+            return None
+        self.number += 1
+        nvr, when = f"{name}-{version}-{release}", "2026-11-23 06:19:22.354001+00:00"
+        self.build[nvr] = {
+            "build_id": self.number, "completion_time": when, "create_event": 300, "creation_event_id": 200,
+            "creation_time": when, "draft": False, "epoch": None, "id": self.number, "name": name, "nvr": nvr,
+            "owner_id": 1, "owner_name": "kojiadmin", "package_id": self.number, "package_name": name, "release": release,
+            "start_time": when, "state": 1, "tag_id": 1, "tag_name": "own", "task_id": None, "version": version,
+            "volume_id": 0, "volume_name": volume}
+        said = subprocess.run(["rpm", "-qp", "--nosignature", "--qf", QUERY, *map(str, files)], capture_output=True,
+                              text=True, check=True).stdout.splitlines()
+        self.rpms[nvr] = []
+        for file, line in zip(files, said):
+            name, epoch, version, release, buildtime, md5 = line.split("\t")
+            self.number += 1
+            self.rpms[nvr].append({
+                "arch": file.parent.name, "build_id": self.build[nvr]["id"], "buildroot_id": None, "buildtime":
+                int(buildtime), "draft": False, "epoch": None if epoch == "(none)" else int(epoch), "extra": None,
+                "id": self.number, "metadata_only": False, "name": name, "payloadhash": md5, "release": release,
+                "size": file.stat().st_size, "version": version})
+        return nvr
+
+
+class Tag:
+    """a tag that holds some of @builds: content[event] is a list of NVRs, valid from that event on"""
+
+    def __init__(self, hub, name, builds, content, id=7000, arches="x86_64 aarch64", inherited=()):
+        self.hub, self.name, self.builds, self.content, self.id, self.arches = hub, name, builds, content, id, arches
+        self.inherited = set(inherited) # NVRs that a parent has
+        self.edit = lambda rpms, found: None # what a test wants to be wrong
+        hub.koji.made[name] = hub.koji.made[id] = self
+        hub.koji.changed[id] = max(content)
+
+    def set(self, event, nvrs):
+        """from that event on it holds these"""
+        self.content[event] = nvrs
+        self.hub.koji.event = self.hub.koji.changed[self.id] = event
+
+    def answer(self, method, bound):
+        if method == "getTag":
+            return replayhub.response({"arches": self.arches, "id": self.id, "name": self.name, "extra": {}})
+        if method == "getFullInheritance":
+            return replayhub.response([])
+        event = bound["event"] or self.hub.koji.event
+        nvrs = self.content[max(e for e in self.content if e <= event)]
+        nvrs = [nvr for nvr in nvrs if bound["inherit"] or nvr not in self.inherited]
+        arches = [bound["arch"]] if isinstance(bound["arch"], str) else bound["arch"]
+        rpms = [dict(rpm) for nvr in nvrs for rpm in self.builds.rpms[nvr] if not arches or rpm["arch"] in arches]
+        found = [dict(self.builds.build[nvr]) for nvr in nvrs]
+        self.edit(rpms, found)
+        return replayhub.response([rpms, found])
