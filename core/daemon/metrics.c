@@ -188,8 +188,8 @@ static int print_composes(struct catalogue *catalogue, struct text *ret, int64_t
 	family(ret, "raw_config_composes", "gauge",
 	       "Composes of raw_config sources by source and state.");
 	number(ret, "odcsfs_queue_length", "gauge", "Composes that wait for a worker.", waiting);
-	number(ret, "odcsfs_composes_generating", "gauge", "Composes that a worker is making.",
-	       generating);
+	number(ret, "odcsfs_composes_generating", "gauge",
+	       "Composes that are being made, or wait for an equal one that is.", generating);
 	*ret_waiting = waiting;
 	return 0;
 }

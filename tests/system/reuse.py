@@ -282,9 +282,13 @@ def test_join(service, big):
     (request / "ctl").write_text("cancel")
     same((request / "status").read_text(), "failed\n", "cancelled")
     check("Canceled by" in (request / "error").read_text(), (request / "error").read_text())
+    number = joined[0][0]
+    folder = os.open(service.mnt / "composes" / str(number), os.O_RDONLY | os.O_DIRECTORY) # no link yet
     held.go()
     same(set(ends(joined)), {"done"}, "the others")
     same(made_and_shown(held.client, [held.id] + [n for n, _ in joined]), ([held.id], {held.id}), "made once")
+    check(os.stat("compose/metadata/rpms.json", dir_fd=folder).st_size, "the tree, for who was there before")
+    os.close(folder)
     same(service.record(cancelled)["state_name"], "failed", "the cancelled one stays so")
     for number, request in joined[:3]:
         check((service.mnt / "composes" / str(number) / "compose/metadata/rpms.json").is_file(), f"tree of {number}")
@@ -458,10 +462,11 @@ def test_removed(service, repository):
         for record in service.call("GET", "/api/1/composes/?state=2&per_page=100").json["items"]:
             service.call("DELETE", f"/api/1/composes/{record['id']}")
     # the other way round: who only looks on goes first
-    old, new = client.done(spec), client.done(spec)
+    old, (new, request) = client.done(spec), client.submit(spec)
+    same(((request / "wait").read_text(), client.reused(new)), ("done\n", old), "shared once more")
     want = read_all(service.mnt / "composes" / str(old))
-    service.call("DELETE", f"/api/1/composes/{new}")
-    check(removed(service, new), "the one without files is removed")
+    (request / "ttl").write_text("1")
+    check(removed(service, new), "the one without files is over")
     check_gone(service, new)
     same(read_all(service.mnt / "composes" / str(old)), want, "files of the first")
 
@@ -544,11 +549,16 @@ def test_service_killed(folder, big):
         service.start()
     states = {service.wait_rest(n)["state_name"] for n in accepted}
     check(states <= {"done", "removed", "failed"}, f"states: {states}")
+    seen = {}
     for number in accepted:
-        record = service.record(number)
-        if record["state_name"] == "done":
-            if not check((service.mnt / "composes" / str(number) / "compose/metadata/rpms.json").read_bytes(), f"tree of {number}"):
-                break
+        if service.record(number)["state_name"] != "done":
+            continue
+        if not check((service.mnt / f"composes/odcs-{number}/compose/metadata/rpms.json").stat().st_size, f"tree of {number}"):
+            break
+        where = service.record(number)["toplevel_url"]
+        if where not in seen: # every file of every tree that is shown
+            seen[where] = read_all(service.mnt / "composes" / where.rsplit("/", 1)[1])
+            check("compose/Temporary/x86_64/os/Packages/p/p4-1.rpm" in seen[where], f"{where}: {sorted(seen[where])}")
     same(service.stop(), 0, "stop")
     with contextlib.closing(sqlite3.connect(service.state / "catalogue.sqlite")) as database:
         rows = database.execute("SELECT count(*), sum(reused_id > 0) FROM composes").fetchone()
@@ -556,6 +566,32 @@ def test_service_killed(folder, big):
                               "> 0 AND (o.id IS NULL OR o.reused_id > 0 OR o.manifest IS NOT c.manifest)").fetchone(), (0,), "chains")
     check(rows[1] > rows[0] // 2, f"{rows[1]} of {rows[0]} reused")
     service.close()
+
+
+def test_full_disk(folder, big):
+    """what becomes of those that wait cannot be written: it is, once there is room"""
+    service = Service(f"repo.allowed={folder}")
+    service.state.mkdir()
+    if run("mount", "-t", "tmpfs", "-o", "size=48M", "none", service.state).returncode:
+        print("the full disk is left out: no tmpfs can be mounted here")
+        return
+    try:
+        service.start()
+        held = Held(service, big)
+        joined = held.join(4)
+        filler = service.state / "filler"
+        with open(filler, "wb", buffering=0) as file, contextlib.suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+        os.kill(held.worker, signal.SIGKILL)
+        check(wait_for(lambda: "composes that wait for another one: no room" in service.log_text(), 10), service.log_text())
+        same({service.record(n)["state_name"] for n in [held.id] + [n for n, _ in joined]}, {"generating"}, "nothing is written")
+        filler.unlink()
+        same((held.request / "wait").read_text(), "failed\n", "the first one, with room")
+        same(set(ends(joined)), {"done"}, "the others")
+        service.close()
+    finally:
+        run("umount", "-l", service.state)
 
 
 def main():
@@ -582,6 +618,8 @@ def main():
             print("ok rights", flush=True)
         test_sweep(folder)
         print("ok sweep", flush=True)
+        test_full_disk(folder, big)
+        print("ok full disk", flush=True)
         test_service_killed(folder, big)
     end()
 
