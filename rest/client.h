@@ -29,11 +29,13 @@ struct client {
 	unsigned int connections; /* under clients->lock */
 	_Atomic unsigned int requests, waits;
 	_Atomic size_t bytes;
-	/* rest/work.c, under its lock */
-	struct exchange *work_first, *work_last;
-	struct client *work_next;
-	unsigned int working;
-	bool work_listed;
+	/* rest/work.c, under its lock: what writes, what reads */
+	struct queue {
+		struct exchange *first, *last;
+		struct queue *next; /* in the ring while @listed */
+		unsigned int working;
+		bool listed;
+	} queues[2];
 };
 
 /** struct link - one connection */

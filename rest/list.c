@@ -67,6 +67,7 @@ struct filling {
 	struct exchange *ex;
 	struct text text;
 	uint64_t seen;
+	size_t most; /* bytes of the page */
 	bool more;
 };
 
@@ -74,8 +75,8 @@ static bool fill(void *data, const struct compose *compose)
 {
 	struct filling *filling = data;
 	struct exchange *ex = filling->ex;
+	size_t length, before = filling->text.length;
 	const char *text;
-	size_t length;
 
 	if (filling->more)
 		(void)text_adds(&filling->text, ",");
@@ -100,24 +101,29 @@ static bool fill(void *data, const struct compose *compose)
 			filling->text.failed = true;
 		}
 	}
-	return filling->text.failed || filling->text.length > PAGE_BYTES_MAX;
+	return filling->text.failed || filling->text.length > filling->most ||
+	       exchange_charge(ex, filling->text.length - before) < 0;
 }
 
 static int list_print(struct exchange *ex, const struct filter *filter, uint64_t seen,
 		      struct text *ret, struct error *err)
 {
-	struct filling filling = { .ex = ex, .seen = seen };
+	struct filling filling = { .ex = ex, .seen = seen, .most = PAGE_BYTES_MAX };
 	int64_t total = 0;
 	int r = 0;
 
+	if (filling.most > ex->rest->limits.client_bytes) /* else it could never be given */
+		filling.most = ex->rest->limits.client_bytes;
 	(void)text_adds(&filling.text, "{\"items\":[");
 	if (!filter->nothing)
 		r = catalogue_query(ex->rest->options.catalogue, &filter->query,
 				    filter->query.limit ? fill : NULL, &filling, &total, err);
-	if (r >= 0 && filling.text.length > PAGE_BYTES_MAX)
+	if (r >= 0 && ex->overdrawn)
+		r = -EDQUOT;
+	if (r >= 0 && filling.text.length > filling.most)
 		r = error_set(err, -EINVAL, BLAME_REQUEST, "per_page",
 			      "The page would be longer than %zu bytes, ask for fewer per_page.",
-			      PAGE_BYTES_MAX);
+			      filling.most);
 	if (r >= 0)
 		meta_print(ex, filter, total, &filling.text);
 	if (r >= 0 && filling.text.failed)
@@ -198,6 +204,7 @@ static int list_make(struct exchange *ex, const struct text *name)
 	struct filter filter;
 	struct page *page;
 	size_t length;
+	int r;
 
 	if (filter_read(ex, &filter) < 0)
 		return answer_error(ex, MHD_HTTP_BAD_REQUEST,
@@ -205,12 +212,11 @@ static int list_make(struct exchange *ex, const struct text *name)
 				    "'owner', 'source_Type', 'koji_event', 'state', "
 				    "'time_to_expire', 'time_submitted', 'time_done', "
 				    "'time_removed']");
-	if (list_print(ex, &filter, seen, &text, &err) < 0)
-		return answer_failure(ex, &err);
+	r = list_print(ex, &filter, seen, &text, &err);
+	if (r < 0) /* -EDQUOT: answer_queue() knows the words */
+		return r == -EDQUOT ? answer_queue(ex, 0, NULL) : answer_failure(ex, &err);
 	length = text.length;
-	response = length > PAGE_KEPT_MAX
-			   ? answer_charged(ex, text_steal(&text), length, TYPE_JSON)
-			   : answer_bytes(text_steal(&text), length, TYPE_JSON);
+	response = answer_bytes(text_steal(&text), length, TYPE_JSON);
 	response_header(response, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_ORIGIN, "*");
 	if (!response || length > PAGE_KEPT_MAX)
 		return answer_queue(ex, MHD_HTTP_OK, response);

@@ -16,7 +16,7 @@ struct rest_limits {
 	unsigned int connections;	 /* of all clients together: 1024 */
 	unsigned int client_connections; /* at most three quarters; more are closed at once: 256 */
 	unsigned int client_requests;	 /* under way; more are answered 429: 64 */
-	unsigned int client_waits;	 /* long polls and followers of events: 64 */
+	unsigned int client_waits;	 /* long polls and followers of events: 128 */
 	size_t client_bytes; /* of bodies and answers in memory; more: 429: 64 MiB */
 	int64_t client_rate; /* bytes a second, over ten seconds; who sends or takes less is dropped:
 				1024; -1: nobody is */

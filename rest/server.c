@@ -224,7 +224,7 @@ static void limits_set(struct rest_limits *limits, const struct rest_limits *giv
 	if (!limits->client_requests)
 		limits->client_requests = 64;
 	if (!limits->client_waits)
-		limits->client_waits = 64;
+		limits->client_waits = 128;
 	if (!limits->client_bytes)
 		limits->client_bytes = (size_t)64 << 20;
 	if (!limits->client_rate)
