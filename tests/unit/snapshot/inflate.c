@@ -26,7 +26,9 @@ static int run(const char *bytes, size_t length, const struct repomd_record *rec
 	       struct result *result, struct error *err)
 {
 	int fd = memfd_create("file", MFD_CLOEXEC), r;
-	const struct inflate_source source = { fd, record, "primary.xml", limit, NULL };
+	const struct inflate_source source = {
+		.fd = fd, .record = record, .field = "primary.xml", .limit = limit
+	};
 
 	*err = (struct error){ 0 };
 	*result = (struct result){ .digest = digest_new("sha256") };
