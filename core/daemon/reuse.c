@@ -100,6 +100,10 @@ static int make(struct scheduler *scheduler, struct slot *slot)
 	if (r < 0)
 		log_warning("compose %" PRId64 ": %s", id, err.message);
 	slot->phase = PHASE_MAKE;
+	if (slot->asked) {
+		free(slot->source);
+		slot->source = steal(slot->asked);
+	}
 	return answer(slot, PIPE_GO);
 }
 

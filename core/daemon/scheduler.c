@@ -80,6 +80,8 @@ void job_over(struct scheduler *scheduler, struct slot *slot)
 	slot->log_fd = -1;
 	job_free(slot->work);
 	slot->work = NULL;
+	free(slot->asked);
+	slot->asked = NULL;
 	slot->retried = false;
 	progressed(scheduler, id);
 }
@@ -477,8 +479,7 @@ static void give(struct scheduler *scheduler, struct slot *slot, struct compose 
 	slot->deadline_ms = time_monotonic_ms() + config->worker_seconds * 1000;
 	slot->log_fd =
 		tree_store_log_open(scheduler->options->store->trees, compose->id, true, &err);
-	free(slot->source);
-	slot->source = steal(compose->source);
+	slot->asked = steal(compose->source);
 	if (slot->log_fd < 0)
 		log_warning("compose %" PRId64 ": no log: %s", compose->id, err.message);
 	log_line(slot, "Compose thread started");
@@ -643,6 +644,7 @@ void scheduler_free(struct scheduler *scheduler)
 		closep(&slot->log_fd);
 		job_free(slot->work);
 		free(slot->source);
+		free(slot->asked);
 	}
 	reuse_free(scheduler);
 	while (scheduler->owed) {

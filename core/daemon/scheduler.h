@@ -29,7 +29,8 @@ struct slot {
 	int64_t candidate;	      /* whose manifest the worker looks at: PHASE_CHECK */
 	int64_t refused[REFUSED_MAX]; /* candidates that will not do */
 	size_t refused_count;
-	char *source;	  /* of the last job: its snapshots are loaded here */
+	char *asked;	  /* source of the job at hand */
+	char *source;	  /* of the last job that was made: its snapshots are loaded here */
 	int log_fd;
 	int64_t started_ms, deadline_ms, respawn_ms, pause_ms;
 	char reason[256]; /* why we killed it, or "" */
