@@ -16,6 +16,8 @@
  * solver. What the solver does is bounded, by counting and not by the clock, so that the answer
  * stays the same: what comes after EFFORT_MAX is taken as it is too.
  *
+ * Beside a set that was chosen before, the wanted packages are all taken as they are.
+ *
  * Never opens, waits or logs. */
 #include "resolver/solve/pool.h"
 
@@ -136,6 +138,19 @@ static void explain(const struct solve_pool *pool, Solver *solver, struct text *
 	text_adds(words, solver_problemruleinfo2str(solver, type, source, target, dep));
 }
 
+/* What was chosen before is taken where something else would do as well. These jobs want nothing.
+ */
+static int solve_favouring(const struct closure *closure, Solver *solver, const Queue *jobs)
+{
+	_cleanup_(queue_done) Queue all;
+
+	queue_init_clone(&all, jobs);
+	for (Id p = 1; p < closure->pool->pool->nsolvables; p++)
+		if (MAPTST(&closure->chosen, p))
+			queue_push2(&all, SOLVER_FAVOR | SOLVER_SOLVABLE, p);
+	return solver_solve(solver, &all);
+}
+
 /* Solve @jobs. SOLVED: @ret_decided holds what gets installed. UNSOLVABLE: @words (may be NULL) say
  * why */
 static enum verdict run_solver(struct run *run, Queue *jobs, Queue *ret_decided, struct text *words)
@@ -155,8 +170,12 @@ static enum verdict run_solver(struct run *run, Queue *jobs, Queue *ret_decided,
 	effort = solve_effort(pool, &shown, most);
 	run->effort -= effort;
 	if (effort < most) {
+		int problems;
+
 		solver = new_solver(pool->pool);
-		verdict = solver_solve(solver, jobs) ? UNSOLVABLE : SOLVED;
+		problems = run->closure->before ? solve_favouring(run->closure, solver, jobs)
+						: solver_solve(solver, jobs);
+		verdict = problems ? UNSOLVABLE : SOLVED;
 	}
 	solve_weak_unshow(pool, &shown);
 	if (verdict == SOLVED)
@@ -475,10 +494,13 @@ int solve_close(struct closure *closure, struct error *err)
 		return error_oom(err);
 	for (size_t i = 0; i < closure->count; i++) {
 		struct item item = { .what = closure->wanted[i].package, .wanted = i };
+		int r = closure->before ? expand(&run, item.what, "", false, &pending)
+					: items_add(&pending, item);
 
-		if (items_add(&pending, item) < 0)
+		if (r < 0)
 			return error_oom(err);
 	}
+	run.first_done = closure->before != NULL;
 	while (pending.count) {
 		struct items next = { 0 };
 		int r = round_of(&run, &pending, &next);

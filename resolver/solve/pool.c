@@ -96,28 +96,35 @@ const char *solve_arch_multilib(const char *arch)
 	return NULL;
 }
 
-static int set_arch(struct solve_pool *pool, const char *arch, struct error *err)
+/* @arch and, with @beside, the arch that may stand beside it; the preferred ones first */
+static int set_arch(struct solve_pool *pool, const char *arch, bool beside, struct error *err)
 {
-	const char *const alone[] = { arch, NULL }, *const *member = family_of(arch);
-	char policy[64] = "";
+	const char *const archs[] = { arch, beside ? solve_arch_multilib(arch) : NULL };
+	char policy[128] = "";
 	size_t n = 0;
 	int r = check_known(arch, err);
 
 	if (r < 0)
 		return r;
-	pool->accepted = calloc(ARRAY_SIZE(families[0]) + 1, sizeof(*pool->accepted));
+	pool->accepted =
+		calloc(ARRAY_SIZE(archs) * ARRAY_SIZE(families[0]) + 1, sizeof(*pool->accepted));
 	if (!pool->accepted)
 		return error_oom(err);
-	for (member = member ? member : alone; *member; member++) {
-		strcat(strcat(policy, n ? ":" : ""), *member);
-		pool->accepted[n++] = pool_str2id(pool->pool, *member, 1);
+	for (size_t i = 0; i < ARRAY_SIZE(archs) && archs[i]; i++) {
+		const char *const alone[] = { archs[i], NULL }, *const *member =
+									family_of(archs[i]);
+
+		for (member = member ? member : alone; *member; member++) {
+			strcat(strcat(policy, n ? ":" : ""), *member);
+			pool->accepted[n++] = pool_str2id(pool->pool, *member, 1);
+		}
 	}
 	pool_setarchpolicy(pool->pool, policy);
 	pool->accepted[n] = ARCH_NOARCH;
 	return 0;
 }
 
-int solve_pool_new(const char *arch, struct solve_pool **ret, struct error *err)
+static int new_pool(const char *arch, bool beside, struct solve_pool **ret, struct error *err)
 {
 	_cleanup_(solve_pool_freep) struct solve_pool *pool = calloc(1, sizeof(*pool));
 	int r;
@@ -127,11 +134,23 @@ int solve_pool_new(const char *arch, struct solve_pool **ret, struct error *err)
 	pool->pool = pool_create();
 	pool_setdisttype(pool->pool, DISTTYPE_RPM);
 	pool_setdebugmask(pool->pool, 0);
-	r = set_arch(pool, arch, err);
+	/* packages of two arches do not replace each other */
+	(void)pool_set_flag(pool->pool, POOL_FLAG_IMPLICITOBSOLETEUSESCOLORS, beside);
+	r = set_arch(pool, arch, beside, err);
 	if (r < 0)
 		return r;
 	*ret = steal(pool);
 	return 0;
+}
+
+int solve_pool_new(const char *arch, struct solve_pool **ret, struct error *err)
+{
+	return new_pool(arch, false, ret, err);
+}
+
+int solve_pool_new_beside(const char *arch, struct solve_pool **ret, struct error *err)
+{
+	return new_pool(arch, true, ret, err);
 }
 
 void solve_pool_free(struct solve_pool *pool)

@@ -125,7 +125,10 @@ void solve_match(const struct solve_pool *pool, const char *name, Queue *ret);
  * struct closure - a package set while it grows
  * @wanted: packages to start from, each with the place of its name in the request; sorted, no
  * doubles. An older version stands here afterwards where the newest cannot be installed
- * @chosen: the set, with the lookaside packages that it leans on */
+ * @chosen: the set, with the lookaside packages that it leans on
+ * @before: NULL, or what was chosen before: part of @chosen from the start, preferred by the
+ * solver, and not in the answer; then nothing is tried out with @wanted, they are taken as they are
+ */
 struct wanted {
 	Id package;
 	size_t name;
@@ -136,6 +139,7 @@ struct closure {
 	struct wanted *wanted;
 	size_t count;
 	Map chosen;
+	const Map *before;
 	struct solve_answer *answer; /* gets unresolved and conflicts */
 };
 

@@ -61,7 +61,7 @@ static char *reason_of(const struct walk *walk, Id p)
 	struct origin origin = walk->origin[p];
 	_cleanup_(text_done) struct text text = { 0 };
 
-	if (!walk->closure->names)
+	if (!walk->closure->names && !walk->closure->before)
 		return strdup("whole repository");
 	if (!MAPTST(&walk->reached, p))
 		return strdup("needed by the set"); /* by a conditional part of a requirement */
@@ -94,7 +94,8 @@ static int fill(const struct walk *walk, struct solve_answer *answer)
 		for (Id p = repo->start; p < repo->end && !pool->repo[i].lookaside; p++) {
 			struct solve_choice *choice = &answer->choice[answer->count];
 
-			if (!MAPTST(&walk->closure->chosen, p))
+			if (!MAPTST(&walk->closure->chosen, p) ||
+			    (walk->closure->before && MAPTST(walk->closure->before, p)))
 				continue;
 			choice->repository = (uint32_t)i;
 			choice->index = (uint32_t)(p - repo->start);

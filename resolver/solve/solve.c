@@ -171,3 +171,71 @@ int solve_run(struct solve_pool *pool, const struct solve_request *request,
 	*ret = steal(answer);
 	return 0;
 }
+
+/* ---- beside a set ------------------------------------------------------ */
+
+static Id package_at(const struct solve_pool *pool, const struct solve_place *place)
+{
+	const Repo *repo;
+
+	if (place->repository >= pool->repo_count)
+		return 0;
+	repo = pool->repo[place->repository].repo;
+	return place->index < (uint32_t)repo->nsolvables ? repo->start + (Id)place->index : 0;
+}
+
+static int take_places(struct closure *closure, const struct solve_beside_request *request,
+		       Map *before, struct error *err)
+{
+	for (size_t i = 0; i < request->set_count + request->wanted_count; i++) {
+		bool wanted = i >= request->set_count;
+		Id p = package_at(closure->pool, wanted ? &request->wanted[i - request->set_count]
+							: &request->set[i]);
+
+		if (!p)
+			return error_set(err, -EINVAL, BLAME_US, NULL,
+					 "a package of no repository");
+		if (wanted && !MAPTST(&closure->chosen, p))
+			closure->wanted[closure->count++] = (struct wanted){ .package = p };
+		else if (!wanted)
+			MAPSET(before, p);
+		MAPSET(&closure->chosen, p);
+	}
+	qsort(closure->wanted, closure->count, sizeof(*closure->wanted), compare_wanted);
+	return 0;
+}
+
+int solve_beside(struct solve_pool *pool, const struct solve_beside_request *request,
+		 struct solve_answer **ret, struct error *err)
+{
+	_cleanup_(solve_answer_freep) struct solve_answer *answer = calloc(1, sizeof(*answer));
+	_cleanup_(map_done) Map before;
+	_cleanup_(closure_done) struct closure closure = { .pool = pool,
+							   .answer = answer,
+							   .before = &before };
+	int r;
+
+	map_init(&before, pool->pool->nsolvables);
+	map_init(&closure.chosen, pool->pool->nsolvables);
+	closure.wanted = calloc(request->wanted_count + 1, sizeof(*closure.wanted));
+	if (!answer || !closure.wanted)
+		return error_oom(err);
+	if (!pool->prepared)
+		return error_set(err, -EINVAL, BLAME_US, NULL, "the pool is not prepared");
+	r = take_places(&closure, request, &before, err);
+	if (r == 0 && !request->no_deps)
+		r = solve_close(&closure, err);
+	if (r == 0 && request->no_deps && request->check_deps)
+		r = check_set(&closure, err);
+	if (r < 0)
+		return r;
+	strings_sort(&answer->unresolved);
+	strings_sort(&answer->conflicts);
+	if (request->check_deps && answer->unresolved.count)
+		return fail_unresolved(&answer->unresolved, err);
+	r = solve_explain(&closure, err);
+	if (r < 0)
+		return r;
+	*ret = steal(answer);
+	return 0;
+}

@@ -37,6 +37,9 @@ struct solve_pool; /* loaded repositories for one arch; kept between composes ("
 /** solve_pool_new() - @arch: rpm arch such as "x86_64"; -EINVAL, BLAME_REQUEST when libsolv does
  * not know it */
 int solve_pool_new(const char *arch, struct solve_pool **ret, struct error *err);
+/** solve_pool_new_beside() - the same for solve_beside(): packages of solve_arch_multilib() are
+ * candidates, too */
+int solve_pool_new_beside(const char *arch, struct solve_pool **ret, struct error *err);
 void solve_pool_free(struct solve_pool *pool);
 DEFINE_FREEP(struct solve_pool, solve_pool_free)
 
@@ -100,3 +103,24 @@ DEFINE_FREEP(struct solve_answer, solve_answer_free)
  * answer. */
 int solve_run(struct solve_pool *pool, const struct solve_request *request,
 	      struct solve_answer **ret, struct error *err);
+
+/** struct solve_place - a package of a pool */
+struct solve_place {
+	uint32_t repository, index;
+};
+
+/**
+ * struct solve_beside_request - what goes beside a set that was chosen
+ * @set: it; what it holds satisfies requirements, and is not part of the answer
+ * @wanted: packages to be added, with what they require beyond the set
+ * @no_deps, @check_deps: as for solve_run() */
+struct solve_beside_request {
+	const struct solve_place *set, *wanted;
+	size_t set_count, wanted_count;
+	bool no_deps, check_deps;
+};
+
+/** solve_beside() - packages of another arch beside a set, in a pool of solve_pool_new_beside();
+ * the reason of a wanted one is "requested" */
+int solve_beside(struct solve_pool *pool, const struct solve_beside_request *request,
+		 struct solve_answer **ret, struct error *err);
