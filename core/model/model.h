@@ -336,6 +336,10 @@ int nevra_parse(const char *text, char *buffer, struct nevra *ret);
 int evr_compare(const struct nevra *a, const struct nevra *b);
 /** version_compare() - rpm's rpmvercmp order of one component */
 int version_compare(const char *a, const char *b);
+/** arch_also() - the other name that a compose of @arches shows the trees of arch @index under: the one by
+ * which dnf ($basearch) and Koji ($arch) look for it. NULL: none, or asked for itself, or that of another one
+ * of @arches (of i586 and i686, i386 is i686) */
+const char *arch_also(const struct strings *arches, size_t index);
 /** package_is_debug() - *-debuginfo, *-debuginfo-*, *-debugsource (koji.md 3) */
 bool package_is_debug(const char *name);
 /** location_check() - a path inside a repository: relative, no "", ".", ".." parts, no NUL, newline,

@@ -234,3 +234,30 @@ int location_check(const char *location, const char *field, struct error *err)
 	shown[length] = '\0';
 	return error_set(err, -EINVAL, BLAME_SOURCE, field, "location \"%s\" %s", shown, fault);
 }
+
+/* ---- arches ------------------------------------------------------------ */
+
+/* First the name that dnf and Koji have for all that follow, which stand in the order in which they
+ * get it */
+static const char *const canonical[][4] = {
+	{ "i386", "i686", "i586" },
+	{ "armhfp", "armv7hl", "armv7hnl", "armv6hl" },
+	{ "arm", "armv5tel" },
+};
+
+const char *arch_also(const struct strings *arches, size_t index)
+{
+	for (size_t row = 0; row < ARRAY_SIZE(canonical); row++) {
+		const char *const *name = canonical[row];
+
+		if (strings_has(arches, *name))
+			continue;
+		for (size_t i = 1; i < ARRAY_SIZE(canonical[0]) && name[i]; i++) {
+			if (!strcmp(name[i], arches->item[index]))
+				return name[0];
+			if (strings_has(arches, name[i]))
+				break;
+		}
+	}
+	return NULL;
+}

@@ -139,6 +139,21 @@ static json_t *variant(const struct strings *arches)
 			 "paths", paths);
 }
 
+/* The arches of the record and the names that their trees have beside (arch_also()). */
+static int shown_arches(const struct compose *compose, struct strings *ret)
+{
+	int r = compose_arches(compose, ret);
+	size_t count = ret->count;
+
+	for (size_t i = 0; i < count && r == 0; i++) {
+		const char *also = arch_also(ret, i);
+
+		r = also ? strings_add(ret, also) : 0;
+	}
+	strings_sort(ret); /* productmd has a set of them */
+	return r;
+}
+
 int compose_text_composeinfo(const struct compose *compose, struct text *ret)
 {
 	_cleanup_(freep) char *text = NULL;
@@ -147,8 +162,7 @@ int compose_text_composeinfo(const struct compose *compose, struct text *ret)
 	char name[32];
 
 	(void)snprintf(name, sizeof(name), "odcs-%" PRId64, compose_tree_id(compose));
-	if (compose_arches(compose, &arches) == 0) {
-		strings_sort(&arches); /* productmd has a set of them */
+	if (shown_arches(compose, &arches) == 0) {
 		json = json_pack("{s:{s:s, s:s}, s:{s:o, s:{s:b, s:s, s:s%, s:s, s:s}, s:o}}",
 				 "header", "type", "productmd.composeinfo", "version", "1.2",
 				 "payload", "compose", compose_section(compose, true), "release",

@@ -5,8 +5,8 @@
  *
  * A place is one repository: ARCH/os and ARCH/debug/tree for each arch, then source/tree. All exist
  * in every compose, since a client that follows the .repo file wants an empty repository, not an
- * error. Nothing here looks at the clock or at the order in which packages came. Called by
- * resolver/worker. */
+ * error; those of an i686 are shown as i386 as well, where dnf and Koji look. Nothing here looks at
+ * the clock or at the order in which packages came. Called by resolver/worker. */
 #include "resolver/compose/parts.h"
 
 #include <fcntl.h>
@@ -51,6 +51,22 @@ void composer_result_done(struct composer_result *result)
 
 /* ---- places ------------------------------------------------------------ */
 
+static int name_place(struct place *place, const char *arch, const char *also, struct error *err)
+{
+	static const char *const tails[] = {
+		[COMPOSER_OS] = "os", [COMPOSER_DEBUG] = "debug/tree"
+	};
+	const char *const names[] = { arch, also };
+	char **const paths[] = { &place->path, &place->also };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++)
+		if (names[i] && asprintf(paths[i], "%s/%s", names[i], tails[place->tree]) < 0) {
+			*paths[i] = NULL;
+			return error_oom(err);
+		}
+	return 0;
+}
+
 static int make_places(struct composing *composing, struct error *err)
 {
 	const struct strings *arches = composing->composition->arches;
@@ -66,22 +82,16 @@ static int make_places(struct composing *composing, struct error *err)
 					 "%s is not the name of an architecture", arches->item[i]);
 	for (size_t i = 0; i < count; i++) {
 		struct place *place = &composing->place[i];
-		struct text path = { 0 };
 
+		composing->place_count++;
 		if (i == count - 1) {
 			place->tree = COMPOSER_SOURCE;
-			(void)text_adds(&path, "source/tree");
-		} else if (i % 2) {
-			place->tree = COMPOSER_DEBUG;
-			(void)text_addf(&path, "%s/debug/tree", arches->item[i / 2]);
-		} else {
-			place->tree = COMPOSER_OS;
-			(void)text_addf(&path, "%s/os", arches->item[i / 2]);
+			place->path = strdup("source/tree");
+			return place->path ? 0 : error_oom(err);
 		}
-		place->path = text_steal(&path);
-		if (!place->path)
-			return error_oom(err);
-		composing->place_count++;
+		place->tree = i % 2 ? COMPOSER_DEBUG : COMPOSER_OS;
+		if (name_place(place, arches->item[i / 2], arch_also(arches, i / 2), err) < 0)
+			return -ENOMEM;
 	}
 	return 0;
 }
@@ -285,14 +295,16 @@ static int make_items(struct composing *composing, struct error *err)
 
 /* ---- what is not repodata ---------------------------------------------- */
 
-static int add_packages(struct composing *composing, const struct place *place, struct error *err)
+/* @at: the place's path, or the one where it is shown once more */
+static int add_packages(struct composing *composing, const struct place *place, const char *at,
+			struct error *err)
 {
 	uint32_t letters[0x80] = { 0 }; /* nodes; 0: not there yet */
 	struct text path = { 0 };
 	uint32_t packages;
 	int r;
 
-	if (text_addf(&path, "compose/Temporary/%s/Packages", place->path) < 0)
+	if (text_addf(&path, "compose/Temporary/%s/Packages", at) < 0)
 		return error_oom(err);
 	r = manifest_writer_directory(composing->manifest, 0, path.data, &packages, err);
 	text_done(&path);
@@ -447,9 +459,13 @@ static int compose(struct composing *composing, int work_dirfd, struct composer_
 	if (r == 0)
 		r = manifest_writer_new(&composing->manifest, err);
 	for (size_t i = 0; i < composing->place_count && r == 0; i++) {
-		r = repodata_write(composing, &composing->place[i], err);
+		const struct place *place = &composing->place[i];
+
+		r = repodata_write(composing, place, err);
 		if (r == 0)
-			r = add_packages(composing, &composing->place[i], err);
+			r = add_packages(composing, place, place->path, err);
+		if (r == 0 && place->also)
+			r = add_packages(composing, place, place->also, err);
 	}
 	if (r == 0)
 		r = add_files(composing, &text, err);
@@ -461,8 +477,10 @@ static int compose(struct composing *composing, int work_dirfd, struct composer_
 
 static void composing_done(struct composing *composing)
 {
-	for (size_t i = 0; i < composing->place_count; i++)
+	for (size_t i = 0; i < composing->place_count; i++) {
 		free(composing->place[i].path);
+		free(composing->place[i].also);
+	}
 	free(composing->place);
 	for (size_t i = 0; i < composing->count; i++)
 		free(composing->item[i].nevra);

@@ -33,7 +33,8 @@ enum composer_compression { COMPOSER_GZ, COMPOSER_ZSTD };
 
 /**
  * struct composition - input of composer_write(); order of @package does not matter
- * @arches: each once; every arch gets its trees, also without packages
+ * @arches: each once; every arch gets its trees, also without packages, and shows them under the name of
+ *          arch_also() as well
  * @comps_names: names of the comps group "odcs-group" (empty or NULL: a group without packages); sorted and
  *               made unique here
  * @modules: modules YAML for the os trees, or NULL
@@ -58,7 +59,8 @@ struct composition {
  * struct composer_result - what was made: file names in the work directory are the digests;
  * blobs in WORK/blobs/, the manifest in WORK/manifests/
  * @manifest_new: it was written; @blobs: those that were written
- * @packages_count, @size_bytes: RPMs and bytes of all files in the tree; @bytes_written: to the work directory */
+ * @packages_count: RPMs, those shown under two names counted once; @size_bytes: of all files in the tree;
+ * @bytes_written: to the work directory */
 struct composer_result {
 	char manifest[DIGEST_HEX_SIZE];
 	bool manifest_new;

@@ -56,9 +56,10 @@ int compressor_run(struct compressor *compressor, const void *bytes, size_t leng
 
 #define NO_ITEM SIZE_MAX
 
-/** struct place - one repository of the compose */
+/** struct place - one repository of the compose
+ * @path, @also: below compose/Temporary: "x86_64/os"; @also: where it is shown once more (arch_also()), or NULL */
 struct place {
-	char *path; /* below compose/Temporary: "x86_64/os" */
+	char *path, *also;
 	enum composer_tree tree;
 	size_t first, count; /* its items */
 };

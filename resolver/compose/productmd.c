@@ -235,7 +235,8 @@ static void add_string(struct text *text, const char *string)
 	(void)text_add(text, "\"", 1);
 }
 
-static void add_member(struct rpms_writer *writer, const struct entry *entry)
+/* @also: under its other name, those places that have one */
+static void add_member(struct rpms_writer *writer, const struct entry *entry, bool also)
 {
 	static const char *const category[] = {
 		[COMPOSER_OS] = "binary",
@@ -246,7 +247,8 @@ static void add_member(struct rpms_writer *writer, const struct entry *entry)
 	const struct place *place = &writer->composing->place[item->place];
 	struct text path = { 0 };
 
-	(void)text_addf(&path, "Temporary/%s/Packages/%c/", place->path, file_letter(item->file));
+	(void)text_addf(&path, "Temporary/%s/Packages/%c/",
+			also && place->also ? place->also : place->path, file_letter(item->file));
 	line_adds(&path, item->file);
 	(void)text_adds(writer->text, "\n                        ");
 	add_string(writer->text, entry->nevra);
@@ -262,7 +264,7 @@ static void add_member(struct rpms_writer *writer, const struct entry *entry)
 	text_done(&path);
 }
 
-static void add_arch(struct rpms_writer *writer, const char *arch)
+static void add_arch(struct rpms_writer *writer, const char *arch, bool also)
 {
 	const struct entry *last = NULL;
 
@@ -285,7 +287,7 @@ static void add_arch(struct rpms_writer *writer, const char *arch)
 		} else {
 			(void)text_add(writer->text, ",", 1);
 		}
-		add_member(writer, entry);
+		add_member(writer, entry, also);
 		last = entry;
 	}
 	(void)text_adds(writer->text, last ? "\n                    }\n                }" : "}");
@@ -301,7 +303,11 @@ static int add_arches(struct rpms_writer *writer)
 			(void)text_add(writer->text, ",", 1);
 		if (collect_arch(writer, arch) < 0)
 			return -ENOMEM;
-		add_arch(writer, arches->item[arch]);
+		add_arch(writer, arches->item[arch], false);
+		if (arch_also(arches, arch)) {
+			(void)text_add(writer->text, ",", 1);
+			add_arch(writer, arch_also(arches, arch), true);
+		}
 		clear_entries(writer);
 	}
 	return text_adds(writer->text, "\n            }\n        }\n    }\n}");

@@ -21,9 +21,22 @@ static const struct {
 /* Makes files in one repodata/ and the lines about them. */
 struct repomd_writer {
 	struct composing *composing;
-	uint32_t directory;
+	uint32_t directory[2]; /* nodes that show it: of the place, and where it is shown once more
+				*/
+	size_t directories;
 	struct text xml;
 };
+
+static int show(struct repomd_writer *writer, const char *name, const struct blob *blob,
+		struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < writer->directories && r == 0; i++)
+		r = manifest_writer_blob(writer->composing->manifest, writer->directory[i], name,
+					 MANIFEST_BLOB, blob, err);
+	return r;
+}
 
 /* Each file is named by its digest. @file is "primary.xml"; compressed ones get a suffix. */
 static int add_record(struct repomd_writer *writer, const char *type, const char *file,
@@ -61,8 +74,7 @@ static int add_record(struct repomd_writer *writer, const char *type, const char
 	if (compressed)
 		(void)text_addf(&writer->xml, "    <open-size>%zu</open-size>\n", content->length);
 	(void)text_adds(&writer->xml, "  </data>\n");
-	return manifest_writer_blob(composing->manifest, writer->directory, name, MANIFEST_BLOB,
-				    &blob, err);
+	return show(writer, name, &blob, err);
 }
 
 static int add_stream(struct repomd_writer *writer, const struct place *place,
@@ -160,23 +172,28 @@ static int add_repomd(struct repomd_writer *writer, const struct place *place, s
 	r = blob_put(&composing->blobs, writer->xml.data, writer->xml.length, &blob, err);
 	if (r < 0)
 		return r;
-	return manifest_writer_blob(composing->manifest, writer->directory, "repomd.xml",
-				    MANIFEST_BLOB, &blob, err);
+	return show(writer, "repomd.xml", &blob, err);
 }
 
 int repodata_write(struct composing *composing, const struct place *place, struct error *err)
 {
+	const char *const paths[] = { place->path, place->also };
 	struct repomd_writer writer = { .composing = composing };
-	struct text scratch = { 0 }, path = { 0 };
-	int r;
+	struct text scratch = { 0 };
+	int r = 0;
 
-	if (text_addf(&path, "compose/Temporary/%s/repodata", place->path) < 0)
-		return error_oom(err);
-	r = manifest_writer_directory(composing->manifest, 0, path.data, &writer.directory, err);
+	for (size_t i = 0; i < ARRAY_SIZE(paths) && paths[i] && r == 0; i++) {
+		(void)text_addf(&scratch, "compose/Temporary/%s/repodata", paths[i]);
+		if (scratch.failed)
+			r = error_oom(err);
+		else
+			r = manifest_writer_directory(composing->manifest, 0, scratch.data,
+						      &writer.directory[writer.directories++], err);
+		text_clear(&scratch);
+	}
 	if (r == 0)
 		r = add_repomd(&writer, place, &scratch, err);
 	text_done(&writer.xml);
 	text_done(&scratch);
-	text_done(&path);
 	return r;
 }

@@ -72,7 +72,7 @@ static void check_blob_files(const struct work *work)
 }
 
 /* The rules of manifest.h, read again with other eyes than the writer's. */
-static void check_manifest(const struct work *work)
+static void check_manifest(const struct work *work, int64_t twice)
 {
 	const struct manifest_header *header = (const struct manifest_header *)work->manifest;
 	int64_t size = 0, packages = 0;
@@ -109,7 +109,7 @@ static void check_manifest(const struct work *work)
 	}
 	CHECK_INT(next, header->record_count);
 	CHECK_INT(size, work->result.size_bytes);
-	CHECK_INT(packages, work->result.packages_count);
+	CHECK_INT(packages, work->result.packages_count + twice);
 #ifdef HAVE_TREE
 	struct error err = { 0 };
 
@@ -118,7 +118,9 @@ static void check_manifest(const struct work *work)
 #endif
 }
 
-static struct work write_checked(struct scene *scene, struct composition *composition)
+/* @twice: so many packages are shown under two names */
+static struct work write_checked_but(struct scene *scene, struct composition *composition,
+				     int64_t twice)
 {
 	struct work work = scene_write(scene, composition);
 
@@ -128,8 +130,13 @@ static struct work write_checked(struct scene *scene, struct composition *compos
 	if (work.r < 0 || !work.manifest)
 		exit(1);
 	check_blob_files(&work);
-	check_manifest(&work);
+	check_manifest(&work, twice);
 	return work;
+}
+
+static struct work write_checked(struct scene *scene, struct composition *composition)
+{
+	return write_checked_but(scene, composition, 0);
 }
 
 /* ---- the repository with everything in it ------------------------------ */
@@ -282,6 +289,69 @@ static void test_everything(struct scene *scene)
 				"-modules.yaml.gz"));
 	CHECK(!work_find_suffix(&work, "compose/Temporary/source/tree/repodata", "-comps.xml"));
 	work_done(&work);
+	scene_clear(scene);
+}
+
+/* dnf and Koji look for an i686 below i386, and for an armv7hl below armhfp */
+static void test_other_names(struct scene *scene)
+{
+	static const char *const trees[][2] = {
+		{ "i686/os", "i386/os" },
+		{ "i686/debug/tree", "i386/debug/tree" },
+		{ "armv7hl/os", "armhfp/os" },
+		{ "armv7hl/debug/tree", "armhfp/debug/tree" },
+	};
+	struct strings arches = { 0 };
+	struct composition composition = composition_of(&arches);
+	const char *path = NULL;
+	json_auto_t *root = NULL;
+	struct text text = { 0 };
+	struct work work;
+	char *body;
+
+	(void)strings_split(&arches, "i686 x86_64 armv7hl i586", ' ');
+	scene_take_all(scene, 0, &arches);
+	work = write_checked_but(scene, &composition, 4); /* two noarch ones each */
+	for (size_t i = 0; i < ARRAY_SIZE(trees); i++) {
+		const struct manifest_record *record[2];
+
+		for (size_t k = 0; k < 2; k++) {
+			text_clear(&text);
+			(void)text_addf(&text, "compose/Temporary/%s/repodata/repomd.xml",
+					trees[i][k]);
+			record[k] = work_find(&work, text.data);
+			CHECK(record[k]);
+		}
+		CHECK(record[0] && record[1] &&
+		      !memcmp(record[0]->digest, record[1]->digest, DIGEST_SIZE));
+	}
+	check_package(scene, &work,
+		      "compose/Temporary/i386/os/Packages/z/Zeta+tools-1~rc1-1.noarch.rpm",
+		      "rpms/deep/Zeta+tools-1~rc1-1.noarch.rpm", "Zeta+tools-1~rc1-1.noarch");
+	CHECK(work_find_suffix(&work, "compose/Temporary/armhfp/os/repodata", "-primary.xml.gz"));
+	CHECK(!work_find(&work, "logs/i386/packages.log"));
+	body = work_content(&work, work_find(&work, "compose/metadata/rpms.json"));
+	text_clear(&text);
+	(void)text_addf(&text, "{\"payload\": {%s", body ? body : "");
+	root = json_loads(text.data, JSON_REJECT_DUPLICATES, NULL);
+	CHECK_INT(json_unpack(root, "{s:{s:{s:{s:{s:{s:{s:s}}}}}}}", "payload", "rpms", "Temporary",
+			      "i386", "Zeta+tools-0:1~rc1-1.src", "Zeta+tools-0:1~rc1-1.noarch",
+			      "path", &path),
+		  0);
+	CHECK_STR(path, "Temporary/i386/os/Packages/z/Zeta+tools-1~rc1-1.noarch.rpm");
+	free(body);
+	work_done(&work);
+
+	/* asked for by itself: then it is what was solved for it */
+	strings_done(&arches);
+	(void)strings_split(&arches, "i686 i386", ' ');
+	scene_clear(scene);
+	scene_take_all(scene, 0, &arches);
+	work = write_checked(scene, &composition);
+	CHECK(work_find(&work, "compose/Temporary/i386/os/repodata/repomd.xml"));
+	work_done(&work);
+	strings_done(&arches);
+	text_done(&text);
 	scene_clear(scene);
 }
 
@@ -674,6 +744,7 @@ int main(int argc, char **argv)
 	(void)text_addf(&path, "%s/compose/hello", argv[1]);
 	(void)scene_repository(&scene, path.data);
 	test_everything(&scene);
+	test_other_names(&scene);
 	test_empty(&scene);
 	test_compression(&scene);
 	text_clear(&path);

@@ -268,6 +268,31 @@ static void test_composeinfo(void)
 	compose_free(compose);
 }
 
+/* trees that are shown under two names are there under both */
+static void test_composeinfo_also(void)
+{
+	struct compose *compose = make_compose(&done, MODULE);
+	const char *first = NULL, *second = NULL, *third = NULL, *path = NULL, *own = NULL;
+	json_auto_t *json = NULL;
+	struct text text = { 0 };
+
+	free(compose->arches);
+	compose->arches = strdup("x86_64 i686");
+	CHECK_INT(compose_text_composeinfo(compose, &text), 0);
+	json = json_loadb(text.data, text.length, 0, NULL);
+	CHECK_INT(json_unpack(json, "{s:{s:{s:{s:[s,s,s!], s:{s:{s:s,s:s}}}}}}", "payload",
+			      "variants", "Temporary", "arches", &first, &second, &third, "paths",
+			      "repository", "i386", &path, "i686", &own),
+		  0);
+	CHECK_STR(first, "i386");
+	CHECK_STR(second, "i686");
+	CHECK_STR(third, "x86_64");
+	CHECK_STR(path, "Temporary/i386/os");
+	CHECK_STR(own, "Temporary/i686/os");
+	text_done(&text);
+	compose_free(compose);
+}
+
 #define SECTION                                                                                    \
 	"        \"compose\": {\n"                                                                 \
 	"            \"date\": \"20170527\",\n"                                                    \
@@ -405,6 +430,7 @@ int main(void)
 	test_json_forms();
 	test_repo();
 	test_composeinfo();
+	test_composeinfo_also();
 	test_productmd();
 	test_ids();
 	test_names();

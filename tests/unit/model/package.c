@@ -171,8 +171,35 @@ static void test_locations(void)
 	free(longest);
 }
 
+static void test_also(void)
+{
+	static const struct {
+		const char *arches, *also[4];
+	} cases[] = {
+		{ "x86_64 s390x ppc64le noarch", { NULL } },
+		{ "i686 x86_64", { "i386" } },
+		{ "i586 i686", { NULL, "i386" } },
+		{ "i686 i586", { "i386", NULL } },
+		{ "i586", { "i386" } },
+		{ "i386 i686", { NULL } },
+		{ "armv6hl aarch64 armv7hl i686", { NULL, NULL, "armhfp", "i386" } },
+		{ "armv7hl armhfp", { NULL } },
+		{ "armv5tel armv6hl", { "arm", "armhfp" } },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct strings arches = { 0 };
+
+		CHECK_INT(strings_split(&arches, cases[i].arches, ' '), 0);
+		for (size_t arch = 0; arch < arches.count; arch++)
+			CHECK_STR(arch_also(&arches, arch), cases[i].also[arch]);
+		strings_done(&arches);
+	}
+}
+
 int main(void)
 {
+	test_also();
 	test_nevra();
 	test_order();
 	test_evr();
