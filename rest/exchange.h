@@ -141,7 +141,8 @@ void exchange_uncount(struct exchange *ex);
 const char *exchange_header(const struct exchange *ex, const char *name); /* NULL when absent */
 /** exchange_base() - append "scheme://host/script", as the client knows this server */
 void exchange_base(const struct exchange *ex, struct text *ret);
-/** exchange_from_elsewhere() - did a browser send this for a page of another site? */
+/** exchange_from_elsewhere() - did a browser send this for a page of another site, or of one whose name
+ * is not ours although it leads to us? */
 bool exchange_from_elsewhere(const struct exchange *ex);
 /** exchange_split() - split the target into script, path, query; 400, 414 go to ex->refused */
 void exchange_split(struct exchange *ex);

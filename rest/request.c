@@ -7,6 +7,7 @@
 #include "rest/client.h"
 #include "rest/tls.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
 
 struct exchange *exchange_new(struct rest *rest, const char *uri)
@@ -144,17 +145,52 @@ void exchange_base(const struct exchange *ex, struct text *ret)
 	(void)text_adds(ret, ex->script);
 }
 
+static const char *authority_of(const char *url)
+{
+	const char *authority = url ? strstr(url, "://") : NULL;
+
+	return authority ? authority + 3 : "";
+}
+
+/* The host in front of a port or a path; an address of IPv6 with its brackets. */
+static size_t host_length(const char *authority)
+{
+	const char *end = authority[0] == '[' ? strchr(authority, ']') : NULL;
+
+	return end ? (size_t)(end + 1 - authority) : strcspn(authority, ":/");
+}
+
+/* A page that came under a name of its maker's choice, which now leads to us (DNS rebinding), has
+ * that name as its origin and as its host: only names that are ours count, and addresses. */
+static bool authority_is_ours(const struct rest *rest, const char *authority)
+{
+	const char *const ours[] = { "localhost", authority_of(rest->url),
+				     authority_of(rest->public_url) };
+	size_t length = host_length(authority);
+	char host[INET_ADDRSTRLEN] = "";
+	struct in_addr address;
+
+	for (size_t i = 0; i < ARRAY_SIZE(ours); i++)
+		if (length && host_length(ours[i]) == length &&
+		    !strncasecmp(ours[i], authority, length))
+			return true;
+	if (length < sizeof(host))
+		memcpy(host, authority, length);
+	return authority[0] == '[' || inet_pton(AF_INET, host, &address) == 1;
+}
+
 bool exchange_from_elsewhere(const struct exchange *ex)
 {
 	const char *origin = exchange_header(ex, "Origin");
 	const char *host = exchange_header(ex, "X-Forwarded-Host");
-	const char *authority = origin ? strstr(origin, "://") : NULL;
+	const char *authority = authority_of(origin);
 
 	if (!origin)
 		return false;
 	if (!host)
 		host = exchange_header(ex, MHD_HTTP_HEADER_HOST);
-	return !authority || !host || strcasecmp(authority + 3, host) != 0;
+	return !*authority || !host || strcasecmp(authority, host) != 0 ||
+	       !authority_is_ours(ex->rest, authority);
 }
 
 /* ---- percent encoding -------------------------------------------------- */

@@ -318,8 +318,20 @@ def check_refusals(server):
                 "Pages of other sites may not change anything here.")
         case(f"GET for a page of {origin}", 200,
              server.ask("GET", "/api/1/about/", None, {"Origin": origin}).status)
+    # a name of somebody else's that leads to us: such a page may send any header but these two
+    for name, more in (("evil.example", {}), ("127.0.0.1.evil.example", {}), ("localhost.evil", {}),
+                       ("evil.example", {"X-Forwarded-Host": f"evil.example:{server.port}"}),
+                       ("evil.example", {"X-Forwarded-Host": f"localhost:{server.port}"})):
+        headers = {"Host": f"{name}:{server.port}", "Origin": f"http://{name}:{server.port}", **more}
+        for method, path in (("POST", "/api/1/composes/"), ("DELETE", "/api/1/composes/1")):
+            refused(server, f"{method} for a page of {name} that leads to us, {more}",
+                    server.ask(method, path, tag(), headers), 403,
+                    "Pages of other sites may not change anything here.")
     case("POST for a page of our own", 200,
          server.ask("POST", "/api/1/composes/", tag(), {"Origin": server.url}).status)
+    for host in (f"localhost:{server.port}", "[::1]", "192.0.2.7"):
+        case(f"POST for a page of ours at {host}", 200, server.ask(
+            "POST", "/api/1/composes/", tag(), {"Host": host, "Origin": f"http://{host}"}).status)
 
 
 # ---- 2.4: the list ------------------------------------------------------------------------------
