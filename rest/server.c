@@ -102,6 +102,25 @@ static bool exchange_identify(struct exchange *ex)
 	return r >= 0;
 }
 
+static enum MHD_Result count_one(void *data, enum MHD_ValueKind kind, const char *name,
+				 const char *value)
+{
+	if (!strcasecmp(name, MHD_HTTP_HEADER_CONTENT_LENGTH) ||
+	    !strcasecmp(name, MHD_HTTP_HEADER_TRANSFER_ENCODING))
+		++*(unsigned int *)data;
+	return MHD_YES;
+}
+
+/* One opinion on where the request ends, and one that we know: else a proxy before us may see
+ * another request in these bytes. */
+static bool framing_clear(const struct exchange *ex, const char *coding)
+{
+	unsigned int opinions = 0;
+
+	(void)MHD_get_connection_values(ex->connection, MHD_HEADER_KIND, count_one, &opinions);
+	return opinions < 2 && (!coding || !strcasecmp(coding, "chunked"));
+}
+
 /* The checks that need no body. Returns true when the answer should not wait for the body: it is
  * far too long, the client asks first (Expect), or may not write at all. */
 static bool exchange_admit(struct exchange *ex)
@@ -118,9 +137,11 @@ static bool exchange_admit(struct exchange *ex)
 	ex->counted = true;
 	if (!client_request(ex->rest, ex->link->client))
 		exchange_refuse(ex, MHD_HTTP_TOO_MANY_REQUESTS, TOO_MANY);
-	if (length && coding) { /* two opinions on where the request ends */
-		exchange_refuse(ex, MHD_HTTP_BAD_REQUEST,
-				"Content-Length and Transfer-Encoding exclude each other.");
+	if (!framing_clear(ex, coding)) {
+		exchange_refuse(
+			ex, MHD_HTTP_BAD_REQUEST,
+			"It is not clear where the request ends: give one Content-Length, or "
+			"the Transfer-Encoding chunked.");
 		return true;
 	}
 	if (!ex->refused && writes(ex) && !exchange_identify(ex))

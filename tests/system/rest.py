@@ -617,6 +617,12 @@ def check_hostile(server):
     data = server.raw(b"POST /api/1/composes/ HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n"
                       b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /nope HTTP/1.1\r\n\r\n")
     case("two lengths", (400, 1), (status_of(data), data.count(b"HTTP/1.1 ")))
+    for name, head in (("two different", b"Content-Length: 5\r\nContent-Length: 50"),
+                       ("of an unknown coding", b"Transfer-Encoding: gzip"),
+                       ("coded twice", b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked")):
+        data = server.raw(b"POST /api/1/composes/ HTTP/1.1\r\nHost: x\r\n" + head +
+                          b"\r\n\r\n0\r\n\r\nGET /nope HTTP/1.1\r\nHost: x\r\n\r\n")
+        case(f"length {name}", (400, 1), (status_of(data), data.count(b"HTTP/1.1 ")))
     data = server.raw(b"GARBAGE\r\n\r\n")
     case("garbage", True, status_of(data) in (None, 400, 404, 405))
     data = server.raw(b"GET /composes/odcs-1/\x00/../../etc/passwd HTTP/1.1\r\nHost: x\r\n"
