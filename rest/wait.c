@@ -280,6 +280,25 @@ static bool follower_link(struct waits *waits, struct waiter *waiter, const char
 	return room;
 }
 
+static void follower_headers(struct MHD_Response *response)
+{
+	response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, TYPE_EVENTS);
+	response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache");
+	response_header(response, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+	response_header(response, "X-Accel-Buffering", "no");
+}
+
+/* libmicrohttpd ends a stream with its last chunk even when it has sent no body, and the client
+ * would take that for the next answer. */
+static int events_head(struct exchange *ex)
+{
+	struct MHD_Response *response =
+		MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+
+	follower_headers(response);
+	return answer_queue(ex, MHD_HTTP_OK, response);
+}
+
 static int follower_answer(struct exchange *ex, struct waiter *waiter)
 {
 	struct MHD_Response *response = MHD_create_response_from_callback(
@@ -290,10 +309,7 @@ static int follower_answer(struct exchange *ex, struct waiter *waiter)
 		follower_free(waiter);
 		return -ENOMEM;
 	}
-	response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, TYPE_EVENTS);
-	response_header(response, MHD_HTTP_HEADER_CACHE_CONTROL, "no-cache");
-	response_header(response, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_ORIGIN, "*");
-	response_header(response, "X-Accel-Buffering", "no");
+	follower_headers(response);
 	exchange_uncount(ex);
 	r = answer_queue(ex, MHD_HTTP_OK, response);
 	link_phase(ex->link, PHASE_HELD); /* nothing to say is not slow */
@@ -315,6 +331,8 @@ int events_get(struct exchange *ex)
 	struct waiter *waiter;
 	int64_t number = 0;
 
+	if (ex->head)
+		return events_head(ex);
 	if (!client_wait(ex->rest, client))
 		return answer_error(ex, MHD_HTTP_TOO_MANY_REQUESTS,
 				    "More than %u connections of yours are waiting already.",
@@ -356,14 +374,21 @@ static void event_drop(struct waits *waits) /* the oldest; under lock */
 	event->text = NULL;
 }
 
-static void event_add(struct waits *waits, int64_t id, const char *data) /* under lock */
+/* @data: NULL: out of memory. Then whoever follows has fallen behind, and is told so when he comes
+ * back. Under lock */
+static void event_add(struct waits *waits, int64_t id, const char *data)
 {
 	char *text;
-	int length = asprintf(&text, "id: %" PRIu64 "\nevent: state-changed\ndata: %s\n",
-			      waits->next, data);
+	int length = data ? asprintf(&text, "id: %" PRIu64 "\nevent: state-changed\ndata: %s\n",
+				     waits->next, data)
+			  : -1;
 
-	if (length < 0) /* a follower sees the gap in the serials */
+	if (length < 0) {
+		while (waits->next > waits->first)
+			event_drop(waits);
+		waits->first = ++waits->next;
 		return;
+	}
 	while (waits->next > waits->first && (waits->next - waits->first == EVENTS_KEPT ||
 					      waits->event_bytes + (size_t)length > EVENTS_BYTES))
 		event_drop(waits);
@@ -382,17 +407,17 @@ void wait_changed(struct rest *rest, const struct catalogue_event *event)
 
 	(void)pthread_mutex_lock(&waits->lock);
 	/* Once somebody has followed, events are kept for when he comes back. */
-	followed = waits->follower_count || waits->next != waits->first;
+	followed = changed && (waits->follower_count || waits->next != waits->first);
 	(void)pthread_mutex_unlock(&waits->lock);
-	if (changed && followed)
+	if (followed)
 		data = event_data(rest, event->compose);
 
 	(void)pthread_mutex_lock(&waits->lock);
-	if (data)
+	if (followed)
 		event_add(waits, event->compose->id, data);
 	for (struct waiter *waiter = waits->waiters, *next; waiter; waiter = next) {
 		next = waiter->next;
-		if (waiter->follower ? data != NULL
+		if (waiter->follower ? followed
 				     : waiter->id == event->compose->id &&
 					       state_is_final(event->compose->state))
 			waiter_resume(waits, waiter);

@@ -751,6 +751,10 @@ def check_events(server):
     connection.request("GET", "/api/1/events")
     answer = connection.getresponse()
     case("events", (200, "text/event-stream"), (answer.status, answer.getheader("Content-Type")))
+    head = server.raw(b"HEAD /api/1/events HTTP/1.1\r\nHost: x\r\n\r\nGET /nope HTTP/1.1\r\nHost: x\r\n"
+                      b"Connection: close\r\n\r\n").split(b"\r\n\r\n", 1)
+    case("HEAD of events: no body before the next answer", (200, True, 404),
+         (status_of(head[0]), b"\r\nContent-Type: text/event-stream" in head[0], status_of(head[1])))
     number = make(server, "done")
     events = read_events(answer, 3)
     records = [json.loads(event["data"]) for event in events]
