@@ -101,20 +101,19 @@ void error_headers(const struct exchange *ex, unsigned int status, struct MHD_Re
 	}
 }
 
-static int answer_json(struct exchange *ex, unsigned int status, json_t *json)
+/* Takes @json. */
+static struct MHD_Response *json_response(json_t *json)
 {
 	json_auto_t *owned = json;
 	char *line = owned ? json_line(owned) : NULL;
-	struct MHD_Response *response;
 
-	response = answer_bytes(line, line ? strlen(line) : 0, TYPE_JSON);
-	error_headers(ex, status, response);
-	return answer_queue(ex, status, response);
+	return answer_bytes(line, line ? strlen(line) : 0, TYPE_JSON);
 }
 
 int answer_error(struct exchange *ex, unsigned int status, const char *format, ...)
 {
 	char message[ERROR_MESSAGE_SIZE];
+	struct MHD_Response *response;
 	json_t *words;
 	va_list arguments;
 
@@ -126,9 +125,11 @@ int answer_error(struct exchange *ex, unsigned int status, const char *format, .
 	words = json_string(message);
 	if (!words) /* not UTF-8: a name that came in with the request */
 		words = json_string(MHD_get_reason_phrase_for(status));
-	return answer_json(ex, status,
-			   json_pack("{s:s, s:o, s:i}", "error", MHD_get_reason_phrase_for(status),
-				     "message", words, "status", (int)status));
+	response = json_response(json_pack("{s:s, s:o, s:i}", "error",
+					   MHD_get_reason_phrase_for(status), "message", words,
+					   "status", (int)status));
+	error_headers(ex, status, response);
+	return answer_queue(ex, status, response);
 }
 
 unsigned int failure_status(const struct error *err)
@@ -168,9 +169,12 @@ int answer_failure(struct exchange *ex, const struct error *err)
 int answer_compose(struct exchange *ex, const struct compose *compose)
 {
 	enum json_form form = ex->route->seed ? JSON_SEED : JSON_CURRENT;
+	struct MHD_Response *response =
+		json_response(compose_to_json(compose, ex->rest->public_url, form, false));
 
-	return answer_json(ex, MHD_HTTP_OK,
-			   compose_to_json(compose, ex->rest->public_url, form, false));
+	if (ex->method == METHOD_GET)
+		response_header(response, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+	return answer_queue(ex, MHD_HTTP_OK, response);
 }
 
 int answer_text(struct exchange *ex, const char *type, struct text *body, enum cors cors)

@@ -130,7 +130,7 @@ static const struct operation show_seed = {
 	.id = "showCompose2017",
 	.summary = "One compose",
 	.parameters = { wait_parameters },
-	.replies = { DONE_JSON("ComposeSeed", "The record.") },
+	.replies = { OK_JSON("ComposeSeed", "The record.") },
 	.errors = { MHD_HTTP_NOT_FOUND },
 };
 static const struct operation renew_seed = {

@@ -576,7 +576,9 @@ def check_seed(server):
                                  ("packages", "httpd")):
                 case(f"seed {name}: {member}", want, record.get(member))
     number = make(server, "done")
-    record = server.get(f"/odcs/1/composes/{number}").json
+    answer = server.get(f"/odcs/1/composes/{number}")
+    case("seed GET: CORS", "*", answer["Access-Control-Allow-Origin"])
+    record = answer.json
     case("seed GET done", ("Unknown", "done", f"{server.url}/composes/odcs-{number}"
                            "/compose/Temporary"),
          (record["owner"], record["state_name"], record["result_repo"]))
