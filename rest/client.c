@@ -220,8 +220,9 @@ static struct link *link_add(struct rest *rest, const struct client_key *key, in
 	(void)pthread_mutex_lock(&clients->lock);
 	link->client = client_take(clients, key);
 	if (link->client) {
-		many = link->client->connections > rest->limits.client_connections;
 		clients->count++;
+		many = link->client->connections > rest->limits.client_connections ||
+		       clients->count > rest->limits.connections;
 		link->next = clients->links;
 		link->previous = &clients->links;
 		if (link->next)

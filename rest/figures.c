@@ -27,7 +27,7 @@ void rest_figures(struct rest *rest, struct text *ret)
 	figure(ret, "odcsfs_http_connections_total", "counter", "Connections that came in.",
 	       atomic_load(&figures->connections));
 	figure(ret, "odcsfs_http_connections_refused_total", "counter",
-	       "Connections closed at once, since their client had too many.",
+	       "Connections closed at once, since their client or all had too many.",
 	       atomic_load(&figures->connections_refused));
 	figure(ret, "odcsfs_http_connections_slow_total", "counter",
 	       "Connections ended, since their client sent or took too little.",

@@ -10,7 +10,7 @@ brackets. Meanwhile somebody else reads, writes and looks at the mount: nothing 
 ODCSFS_BOUND: seconds (0.5; with a sanitizer 2).
 """
 import collections, http.client, json, multiprocessing, os, pathlib, re, socket, sys
-import threading, time
+import tempfile, threading, time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import *
@@ -296,6 +296,47 @@ def test_crowd(service):
     check(figures(service, "odcsfs_http_connections_refused_total") >= 44, "the refused are counted")
 
 
+def hold(family, place, count):
+    """@count connections, and how many of them are served."""
+    links, served = [socket.socket(family) for _ in range(count)], 0
+    for link in links:
+        link.settimeout(5)
+        try:
+            link.connect(place)
+            link.sendall(request("GET", "/api/1/about/"))
+            served += link.recv(9) == b"HTTP/1.1 "
+        except OSError:
+            pass
+    return links, served
+
+
+def hold_as_other(path, count, answers):
+    os.setgid(FLOODER)
+    os.setuid(FLOODER)
+    answers.put(hold(socket.AF_UNIX, path, count)[1])
+
+
+def test_total():
+    """40 connections for all who come, by whatever door, 30 for each of them."""
+    path = str(pathlib.Path(tempfile.mkdtemp(prefix="odcsfs-")) / "http.sock")
+    os.chmod(pathlib.Path(path).parent, 0o755)
+    with Service(f"http.socket={path}", "limits.connections=40", "limits.client_connections=30",
+                 mount=False) as service:
+        place = (service.host.split(":")[0], int(service.host.split(":")[1]))
+        links, served = hold(socket.AF_INET, place, 35)
+        same(served, 30, "connections of one client")
+        context = multiprocessing.get_context("fork")
+        answers = context.SimpleQueue()
+        process = context.Process(target=hold_as_other, args=(path, 30, answers))
+        process.start()
+        same(answers.get(), 10, "connections of another one, by another door")
+        process.join()
+        for link in links:
+            link.close()
+        check(wait_for(lambda: hold(socket.AF_UNIX, path, 1)[1], 10), "after they left")
+    os.rmdir(pathlib.Path(path).parent)
+
+
 def test_bad_json(service):
     for text, depth in (("[" * 17 + "]" * 17, True), ('{"a":' * 17 + "1" + "}" * 17, True),
                         ('{"source":' * 15 + "1" + "}" * 15, False)):
@@ -335,6 +376,8 @@ def main():
             print(f"ok {test.__name__}", flush=True)
         test_flood(service, bound)
         print("ok test_flood", flush=True)
+    test_total()
+    print("ok test_total", flush=True)
     end()
 
 
