@@ -3,7 +3,6 @@
 #include "rest/files.h"
 #include "rest/page.h"
 #include "rest/wait.h"
-#include "rest/work.h"
 
 const char *view_word(const struct view *view, const char *name)
 {
@@ -240,8 +239,6 @@ int page_compose_get(struct exchange *ex)
 	int64_t id;
 	int r = parse_int64(ex->rest_path, &id);
 
-	if (!ex->work && work_park(ex, page_compose_get)) /* there may be many packages to walk */
-		return 0;
 	if (r >= 0)
 		r = catalogue_get(ex->rest->options.catalogue, id, &compose, &err);
 	if (r == -ENOENT || r == -EINVAL || r == -ERANGE)

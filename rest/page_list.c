@@ -4,7 +4,6 @@
 #include "rest/filter.h"
 #include "rest/html.h"
 #include "rest/wait.h"
-#include "rest/work.h"
 
 #define NAMES_SHOWN 3 /* of what was asked for, in a row */
 
@@ -389,8 +388,6 @@ int home_get(struct exchange *ex)
 	struct error err = { 0 };
 	int r;
 
-	if (!ex->work && work_park(ex, home_get))
-		return 0;
 	if (filter_read(ex, &listing.filter) < 0)
 		return answer_error(ex, MHD_HTTP_BAD_REQUEST,
 				    "There is no such order of the list.");
