@@ -12,7 +12,9 @@ struct renew {
 	enum renew_rule rule;
 };
 
-/* The compose whose tree this one shows, and those that show this one's, live as long (3.2). */
+/* The compose whose tree this one shows, and those that show this one's, live as long (3.2), but
+ * for one that was deleted: it ends as its client was told, and its tree stays while others show
+ * it. */
 static int renew_kin(struct catalogue *catalogue, struct verb *verb, const struct renew *renew,
 		     struct error *err)
 {
@@ -23,9 +25,11 @@ static int renew_kin(struct catalogue *catalogue, struct verb *verb, const struc
 		count = sql_numbers(catalogue->writer,
 				    "SELECT id FROM composes WHERE reused_id > 0 "
 				    "AND reused_id = ?1 AND state = 2 AND time_to_expire < ?2 "
+				    "AND removed_by IS NULL "
 				    "UNION ALL SELECT id FROM composes WHERE id = "
 				    "(SELECT reused_id FROM composes WHERE id = ?1) "
-				    "AND state = 2 AND time_to_expire < ?2 LIMIT ?3",
+				    "AND state = 2 AND time_to_expire < ?2 "
+				    "AND removed_by IS NULL LIMIT ?3",
 				    VALUES(INTEGER(renew->id), INTEGER(renew->expires),
 					   INTEGER(SWEEP_ROWS_MAX)),
 				    kin, SWEEP_ROWS_MAX, err);

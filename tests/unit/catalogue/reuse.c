@@ -394,6 +394,13 @@ static void end(struct catalogue *catalogue, int64_t id)
 	CHECK_INT(count, 1);
 }
 
+static int64_t expires_of(struct catalogue *catalogue, int64_t id)
+{
+	_cleanup_(compose_freep) struct compose *compose = test_get(catalogue, id);
+
+	return compose->time_to_expire;
+}
+
 static bool manifest_visit(void *data, const char *manifest _unused_)
 {
 	(*(int *)data)++;
@@ -462,6 +469,34 @@ static void test_kept(void)
 	CHECK(is_gone(catalogue, first) && !is_kept(catalogue, 6));
 	CHECK_INT(manifests(catalogue), 1);
 	CHECK_INT(catalogue_integrity(catalogue, NULL), 0);
+}
+
+/* Renewing goes on to who shares the tree, but brings back nobody who was deleted: his client was
+ * told that he ends. */
+static void test_renewed_kin(void)
+{
+	_cleanup_(catalogue_closep) struct catalogue *catalogue = test_open(test_path("kin"));
+	int64_t first, second, expires, count = 0;
+
+	CHECK_INT(done(catalogue, REPO("")), 1);
+	first = claimed(catalogue, REPO(""));
+	second = claimed(catalogue, REPO(""));
+	CHECK_INT(catalogue_reuse(catalogue, first, 1, NULL), 0);
+	CHECK_INT(catalogue_reuse(catalogue, second, 1, NULL), 0);
+	CHECK_INT(catalogue_renew(catalogue, first, 100000, RENEW_SET, &expires, NULL), 0);
+	CHECK_INT(expires_of(catalogue, 1), expires);
+	CHECK(expires_of(catalogue, second) < expires);
+	CHECK_INT(catalogue_delete(catalogue, second, "bob", NULL), 0);
+	CHECK_INT(catalogue_renew(catalogue, 1, 200000, RENEW_SET, &expires, NULL), 0);
+	CHECK_INT(expires_of(catalogue, first), expires);
+	CHECK_INT(expires_of(catalogue, second), test_now());
+	CHECK_INT(catalogue_delete(catalogue, 1, "bob", NULL), 0);
+	CHECK_INT(catalogue_renew(catalogue, first, 250000, RENEW_SET, &expires, NULL), 0);
+	CHECK_INT(expires_of(catalogue, first), expires);
+	CHECK_INT(expires_of(catalogue, 1), test_now());
+	CHECK_INT(catalogue_expire(catalogue, test_now(), &count, NULL), 0);
+	CHECK_INT(count, 2);
+	CHECK(is_kept(catalogue, 1) && !is_gone(catalogue, 1) && is_gone(catalogue, second));
 }
 
 /* ---- many callers ------------------------------------------------------------ */
@@ -607,6 +642,7 @@ int main(void)
 	test_order();
 	test_many_at_once();
 	test_kept();
+	test_renewed_kin();
 	test_crowd();
 	test_rows();
 	test_finish();
