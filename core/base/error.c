@@ -122,7 +122,10 @@ void log_write(enum log_level level, const char *format, ...)
 	va_start(arguments, format);
 	(void)vsnprintf(line + length, sizeof(line) - length - 1, format, arguments);
 	va_end(arguments);
-	length = strlen(line);
+	/* one message, one line: a stranger's words must not look like another one of ours */
+	for (; line[length]; length++)
+		if ((unsigned char)line[length] < 0x20 || line[length] == 0x7f)
+			line[length] = ' ';
 	line[length] = '\n';
 	(void)!write(STDERR_FILENO, line, length + 1); /* one write: lines of threads do not mix */
 }

@@ -3,6 +3,7 @@
 #include "tests/unit/test.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -137,9 +138,31 @@ static void test_digests(void)
 	CHECK_INT(hex_parse("0aFf1", bytes, 2), -EINVAL);
 }
 
+/* What a stranger has chosen stands in messages: no line of its own, no command to the terminal. */
+static void test_log(void)
+{
+	_cleanup_(closep) int fd = memfd_create("log", MFD_CLOEXEC), kept = dup(STDERR_FILENO);
+	char text[ERROR_MESSAGE_SIZE * 3] = "", *end;
+
+	CHECK(fd >= 0 && kept >= 0);
+	(void)unsetenv("JOURNAL_STREAM");
+	CHECK(dup2(fd, STDERR_FILENO) >= 0);
+	log_error("%s", "a\nodcsfs: b\r\x1b[31m\x7f\tc \xc3\xa9");
+	log_error("%*s", ERROR_MESSAGE_SIZE * 2, "x"); /* cut, and a line all the same */
+	CHECK(dup2(kept, STDERR_FILENO) >= 0);
+	CHECK(pread(fd, text, sizeof(text) - 1, 0) > 0);
+	end = strchrnul(text, '\n');
+	CHECK_INT(*end, '\n');
+	*end = '\0';
+	CHECK_STR(text, "odcsfs: a odcsfs: b  [31m  c \xc3\xa9");
+	CHECK_INT(strcspn(end + 1, "\n") + 2, strlen(end + 1) + 1);
+	CHECK(end[strlen(end + 1)] == '\n');
+}
+
 int main(void)
 {
 	test_error();
+	test_log();
 	test_text();
 	test_numbers();
 	test_files();
