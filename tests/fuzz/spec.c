@@ -17,10 +17,13 @@ static void check_normal_form(const struct spec *spec)
 {
 	_cleanup_(spec_freep) struct spec *back = NULL;
 	json_auto_t *json = spec_to_json(spec), *again = NULL;
+	char question[2][DIGEST_HEX_SIZE];
 
 	require(json && spec_from_json(json, &back, NULL) == 0);
 	again = spec_to_json(back);
 	require(json_equal(json, again) && spec_same_question(spec, back));
+	require(spec_question(spec, question[0]) == 0 && spec_question(back, question[1]) == 0);
+	require(!strcmp(question[0], question[1]));
 }
 
 static void check_record(struct spec *spec)
