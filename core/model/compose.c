@@ -145,6 +145,31 @@ found:
 	return 0;
 }
 
+int compose_latest_parse(const char *name, char **ret_owner, const char **ret_latest)
+{
+	const char *owner = name + strlen("latest-"), *dash = strrchr(name, '-');
+
+	if (strncmp(name, "latest-", strlen("latest-")) != 0 || dash <= owner ||
+	    !is_latest_name(dash + 1))
+		return -ENOENT;
+	*ret_owner = strndup(owner, (size_t)(dash - owner));
+	if (!*ret_owner)
+		return -ENOMEM;
+	*ret_latest = dash + 1;
+	return 0;
+}
+
+char *compose_latest_name(const struct compose *compose)
+{
+	struct text text = { 0 };
+
+	if (!compose->spec->latest || !compose->owner || !*compose->owner ||
+	    strchr(compose->owner, '/'))
+		return NULL;
+	(void)text_addf(&text, "latest-%s-%s", compose->owner, compose->spec->latest);
+	return text_steal(&text);
+}
+
 /* ---- JSON -------------------------------------------------------------- */
 
 static json_t *text_or_null(const char *text)

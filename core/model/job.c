@@ -3,7 +3,7 @@
  *
  *   {"type":"compose","id":7,"uid":0,"gid":0,"trusted":true,"allowed":[…],"known_event":536,
  *    "koji":{"hub":"URL","topdir":"/mnt/koji","topurl":"URL","ca":"PATH","proxy":"URL","sigkeys":[…],
- *    "call_seconds":300},"spec":{normal form}}
+ *    "call_seconds":300},"before":{"timestamp":1495872000,"manifest":"HEX"},"spec":{normal form}}
  *   {"type":"check","id":7,"manifest":"HEX"}
  *   {"type":"go","id":7}
  *   {"type":"stop","id":7}
@@ -101,6 +101,11 @@ static int add_job(json_t *json, const struct job *job)
 		r |= json_object_set_new(json, "known_event", json_integer(job->known_event));
 	if (job->koji.hub)
 		r |= add_koji(json, &job->koji);
+	if (job->before.manifest[0])
+		r |= json_object_set_new(json, "before",
+					 json_pack("{s:I, s:s}", "timestamp",
+						   (json_int_t)job->before.timestamp, "manifest",
+						   job->before.manifest));
 	r |= json_object_set_new(json, "spec", spec_to_json(job->spec));
 	return r;
 }
@@ -116,6 +121,7 @@ static int add_outcome(json_t *json, const struct outcome *outcome)
 	r |= set_text(json, "source", outcome->source);
 	r |= set_text(json, "arches", outcome->arches);
 	r |= set_text(json, "sigkeys", outcome->sigkeys);
+	r |= json_object_set_new(json, "timestamp", json_integer(outcome->timestamp));
 	r |= json_object_set_new(json, "packages_count", json_integer(outcome->packages_count));
 	r |= json_object_set_new(json, "size_bytes", json_integer(outcome->size_bytes));
 	r |= json_object_set_new(json, "bytes_written", json_integer(outcome->bytes_written));
@@ -276,6 +282,29 @@ static int get_koji(const json_t *json, struct job_koji *koji, struct error *err
 	return get_number(json, "call_seconds", 0, INT32_MAX, &koji->call_seconds, err);
 }
 
+static int get_digest(const json_t *json, const char *key, char ret[static DIGEST_HEX_SIZE],
+		      struct error *err)
+{
+	const char *text = json_string_value(json_object_get(json, key));
+
+	if (!text || !hex_is_digest(text))
+		return error_set(err, -EBADMSG, BLAME_US, key, "line of the pipe: no digest \"%s\"",
+				 key);
+	memcpy(ret, text, DIGEST_HEX_SIZE);
+	return 0;
+}
+
+static int get_before(const json_t *json, struct generation *before, struct error *err)
+{
+	const json_t *member = json_object_get(json, "before");
+	int r;
+
+	if (!member)
+		return 0;
+	r = get_number(member, "timestamp", 0, INT64_MAX, &before->timestamp, err);
+	return r < 0 ? r : get_digest(member, "manifest", before->manifest, err);
+}
+
 static int get_job(const json_t *json, struct message *message, struct error *err)
 {
 	struct job *job = calloc(1, sizeof(*job));
@@ -298,6 +327,8 @@ static int get_job(const json_t *json, struct message *message, struct error *er
 		r = get_number(json, "known_event", 0, INT64_MAX, &job->known_event, err);
 	if (r == 0 && json_object_get(json, "koji"))
 		r = get_koji(json_object_get(json, "koji"), &job->koji, err);
+	if (r == 0)
+		r = get_before(json, &job->before, err);
 	if (r < 0)
 		return r;
 	return spec_from_json(json_object_get(json, "spec"), &job->spec, err);
@@ -319,6 +350,7 @@ static int get_outcome(const json_t *json, struct message *message, struct error
 	    (r = get_text(json, "source", false, &outcome->source, err)) < 0 ||
 	    (r = get_text(json, "arches", false, &outcome->arches, err)) < 0 ||
 	    (r = get_text(json, "sigkeys", false, &outcome->sigkeys, err)) < 0 ||
+	    (r = get_number(json, "timestamp", 0, INT64_MAX, &outcome->timestamp, err)) < 0 ||
 	    (r = get_number(json, "packages_count", 0, INT64_MAX, &outcome->packages_count, err)) <
 		    0 ||
 	    (r = get_number(json, "size_bytes", 0, INT64_MAX, &outcome->size_bytes, err)) < 0 ||
@@ -332,18 +364,6 @@ static int get_outcome(const json_t *json, struct message *message, struct error
 		if (!hex_is_digest(outcome->blobs.item[i]))
 			r = refuse(err, "\"blobs\" holds what is no digest");
 	return r;
-}
-
-static int get_digest(const json_t *json, const char *key, char ret[static DIGEST_HEX_SIZE],
-		      struct error *err)
-{
-	const char *text = json_string_value(json_object_get(json, key));
-
-	if (!text || !hex_is_digest(text))
-		return error_set(err, -EBADMSG, BLAME_US, key, "line of the pipe: no digest \"%s\"",
-				 key);
-	memcpy(ret, text, DIGEST_HEX_SIZE);
-	return 0;
 }
 
 static int get_resolution(const json_t *json, struct resolution *resolution, struct error *err)

@@ -23,6 +23,12 @@ const struct member body_members[] = {
 	{ "seconds_to_live", MEMBER_INTEGER, .everywhere = true,
 	  .meaning = "Counted from the moment it is done; default and most: the site's." },
 	{ "seconds-to-live", MEMBER_SECONDS, .meaning = "The same in the words of 2017." },
+	{ "lease", MEMBER_INTEGER,
+	  .meaning = "Whoever reads it keeps it for so many seconds more; 0: nobody does; default: "
+		     "the site's." },
+	{ "latest", MEMBER_STRING,
+	  .meaning = "A letter, then letters, digits, _ and dots: latest-OWNER-NAME leads to it as "
+		     "soon as it is done, and until the next one of that name is." },
 	{ NULL },
 };
 

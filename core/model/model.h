@@ -60,6 +60,7 @@ const char *flag_name(int bit);
 #define SPEC_MAX_WORDS 10000		/* members of any other list */
 #define SPEC_MAX_STRING 4096		/* bytes of any one string */
 #define SPEC_MAX_ARCHES 64		/* arches of one request: each is a tree of its own */
+#define SPEC_MAX_LATEST 64		/* bytes of the name of successive composes */
 #define SPEC_MAX_DEPTH 16		/* nesting of the JSON text */
 #define SPEC_MAX_PROBLEMS 64		/* lines in `error` */
 
@@ -94,6 +95,8 @@ struct spec {
 	int flags;		     /* enum compose_flag, or-ed */
 	int results;		     /* enum compose_result, or-ed; RESULT_REPOSITORY always set */
 	int64_t seconds_to_live;     /* clamped to the maximum */
+	int64_t lease;		     /* seconds, clamped as well; 0: none, -1: the site's */
+	char *latest;		     /* name of successive composes of one owner, or NULL */
 };
 
 /**
@@ -257,6 +260,13 @@ char *compose_id_text(int64_t id, int64_t time_started, const char *compose_type
 int compose_name_parse(const char *name, int64_t *ret_id, const char **ret_owner,
 		       size_t *ret_owner_length);
 
+/** compose_latest_parse() - "latest-OWNER-NAME" with a NAME of struct spec's @latest; else -ENOENT.
+ * @ret_owner is malloc'ed, @ret_latest points into @name */
+int compose_latest_parse(const char *name, char **ret_owner, const char **ret_latest);
+/** compose_latest_name() - that name of a compose, malloc'ed; NULL when it has none: no @latest, an owner who is no
+ * part of a file's name, or out of memory */
+char *compose_latest_name(const struct compose *compose);
+
 /* ---- roles and limits (odcs-api.md 8.3) -------------------------------- */
 
 enum role {
@@ -366,6 +376,14 @@ struct job_koji {
 	int64_t call_seconds;
 };
 
+/** struct generation - the newest of the composes that one latest-OWNER-NAME has led to
+ * @timestamp: in its repodata, seconds since 1970
+ * @manifest: its digest, hex; "": there was none */
+struct generation {
+	int64_t timestamp;
+	char manifest[DIGEST_HEX_SIZE];
+};
+
 /** struct job - what a worker needs to make one compose */
 struct job {
 	int64_t id;
@@ -374,6 +392,7 @@ struct job {
 	struct strings allowed; /* [repo] allowed; a real path must stay below one of them when trusted */
 	int64_t known_event; /* Koji event of the newest live compose of the same question; -1: none */
 	struct job_koji koji; /* only for sources that ask a hub */
+	struct generation before; /* of the spec's @latest: other content needs a later timestamp */
 	struct spec *spec;
 };
 
@@ -400,6 +419,7 @@ struct outcome {
 	int64_t koji_event;	/* -1 none; repo: revision; tag: the hub's */
 	char *source;		/* NULL: unchanged */
 	char *arches, *sigkeys; /* NULL: unchanged */
+	int64_t timestamp;	/* in its repodata, seconds since 1970 */
 	int64_t packages_count, size_bytes;
 	int64_t bytes_written;	/* by this compose, snapshots included */
 };

@@ -36,6 +36,7 @@ static const struct string_row {
 	{ "target_dir", PLACE(target_dir), true },
 	{ "base_module_br_name", PLACE(base_module_br_name), false },
 	{ "base_module_br_stream", PLACE(base_module_br_stream), false },
+	{ "latest", PLACE(latest), false },
 };
 
 /* -1 means none and is left out where @least is -1 */
@@ -48,6 +49,7 @@ static const struct number_row {
 	{ "base_module_br_stream_version_lte", PLACE(base_module_br_stream_version_lte), -1 },
 	{ "base_module_br_stream_version_gte", PLACE(base_module_br_stream_version_gte), -1 },
 	{ "seconds_to_live", PLACE(seconds_to_live), 0 },
+	{ "lease", PLACE(lease), -1 },
 };
 
 static const struct bits_row {

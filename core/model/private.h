@@ -143,6 +143,9 @@ bool read_words(struct reader *reader, const json_t *object, const char *key, st
 /** read_text() - the string @key; NULL when it is absent, empty or was refused */
 const char *read_text(struct reader *reader, const json_t *object, const char *key);
 void read_string(struct reader *reader, const json_t *object, const char *key, char **ret);
+/** is_latest_name() - may it be struct spec's @latest? */
+bool is_latest_name(const char *name);
+#define LATEST_CHARACTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_."
 /** read_number() - the integer @key; -1 when it is absent or was refused */
 int64_t read_number(struct reader *reader, const json_t *object, const char *key);
 

@@ -104,6 +104,12 @@ static json_t *target_dir_schema(const struct spec_rules *rules)
 	return json_pack("{s:s, s:o}", "type", "string", "enum", list);
 }
 
+static json_t *latest_schema(void)
+{
+	return json_pack("{s:s, s:s, s:i}", "type", "string", "pattern",
+			 "^([A-Za-z][A-Za-z0-9_.]*)?$", "maxLength", SPEC_MAX_LATEST);
+}
+
 static json_t *list_schema(const struct member *member, const struct spec_rules *rules)
 {
 	size_t most = member->most ? member->most : SPEC_MAX_WORDS;
@@ -128,8 +134,9 @@ static json_t *member_schema(const struct member *member, const struct spec_rule
 
 	switch (member->kind) {
 	case MEMBER_STRING:
-		schema = strcmp(member->name, "target_dir") != 0 ? text_schema()
-								 : target_dir_schema(rules);
+		schema = !strcmp(member->name, "target_dir") ? target_dir_schema(rules)
+			 : !strcmp(member->name, "latest")   ? latest_schema()
+							     : text_schema();
 		break;
 	case MEMBER_TYPE:
 		schema = type_name_schema();

@@ -357,11 +357,47 @@ static void read_source_members(struct reader *reader)
 		read_number(reader, source, "base_module_br_stream_version_gte");
 }
 
+static void read_lease(struct reader *reader)
+{
+	const json_t *value = json_object_get(reader->body, "lease");
+	int64_t most = reader->rules->maximum_seconds_to_live, seconds = -1;
+
+	if (value && json_is_integer(value) && json_integer_value(value) >= 0)
+		seconds = json_integer_value(value) < most ? json_integer_value(value) : most;
+	else if (value && !body_said("lease", value) && !json_is_object(value))
+		judge_say(&reader->judge, -EINVAL, "lease",
+			  "lease should be a whole number of seconds, at least 0");
+	reader->spec->lease = seconds;
+}
+
+/* It ends a file's name behind a dash, where a number would be a compose's. */
+bool is_latest_name(const char *name)
+{
+	size_t length = strspn(name, LATEST_CHARACTERS);
+
+	return length && length <= SPEC_MAX_LATEST && !name[length] &&
+	       !strchr("0123456789_.", *name);
+}
+
+static void read_latest(struct reader *reader)
+{
+	struct spec *spec = reader->spec;
+
+	read_string(reader, reader->body, "latest", &spec->latest);
+	if (spec->latest && !is_latest_name(spec->latest))
+		judge_say(&reader->judge, -EINVAL, "latest",
+			  "latest should be a letter, then letters, digits, _ and dots, at most %d "
+			  "in all",
+			  SPEC_MAX_LATEST);
+}
+
 static void read_body_members(struct reader *reader)
 {
 	struct spec *spec = reader->spec;
 
 	(void)read_words(reader, reader->body, "lookaside_repos", &spec->lookaside_repos, false);
+	read_lease(reader);
+	read_latest(reader);
 	read_string(reader, reader->body, "label", &spec->label);
 	read_string(reader, reader->body, "compose_type", &spec->compose_type);
 	if (!spec->compose_type && !(spec->compose_type = strdup("test")))

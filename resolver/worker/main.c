@@ -261,7 +261,28 @@ static int empty_work(const struct worker *worker, struct error *err)
 	return 0;
 }
 
-static int fill_outcome(const struct worker *worker, const struct package_set *set,
+/* Who follows latest-OWNER-NAME sees a change in a later timestamp only (koji.md 8). So what is not
+ * later by its sources is written as of before, and when that gives other bytes, a second later. */
+static int write_files(const struct worker *worker, struct composition *composition,
+		       struct composer_result *result, struct error *err)
+{
+	const struct generation *before = &worker->job->before;
+	bool follows = before->manifest[0] && composition->timestamp <= before->timestamp;
+	int r = empty_work(worker, err);
+
+	if (follows)
+		composition->timestamp = before->timestamp;
+	if (r == 0)
+		r = composer_write(composition, worker->work_dirfd, result, err);
+	if (r < 0 || !follows || !strcmp(result->manifest, before->manifest))
+		return r;
+	composer_result_done(result);
+	composition->timestamp += composition->timestamp < INT64_MAX;
+	r = empty_work(worker, err);
+	return r < 0 ? r : composer_write(composition, worker->work_dirfd, result, err);
+}
+
+static int fill_outcome(const struct worker *worker, struct package_set *set,
 			struct composer_result *result, struct outcome *outcome, struct error *err)
 {
 	const char *source = package_set_source(set), *sigkeys = package_set_sigkeys(set);
@@ -276,6 +297,7 @@ static int fill_outcome(const struct worker *worker, const struct package_set *s
 	outcome->blobs = result->blobs;
 	result->blobs = (struct strings){ 0 };
 	outcome->koji_event = package_set_event(set);
+	outcome->timestamp = package_set_composition(set)->timestamp;
 	outcome->packages_count = result->packages_count;
 	outcome->size_bytes = result->size_bytes;
 	outcome->bytes_written = result->bytes_written + package_set_bytes_written(set);
@@ -295,9 +317,7 @@ static int write_compose(struct worker *worker, struct package_set *set, struct 
 	composition->have_blob = have_blob;
 	composition->have_manifest = have_manifest;
 	composition->have_data = worker;
-	r = empty_work(worker, err);
-	if (r == 0)
-		r = composer_write(composition, worker->work_dirfd, &result, err);
+	r = write_files(worker, composition, &result, err);
 	if (r == 0)
 		r = fill_outcome(worker, set, &result, outcome, err);
 	if (r == 0)

@@ -375,6 +375,48 @@ static void test_ids(void)
 	CHECK_INT(compose_tree_id(&compose), 3);
 }
 
+static void test_latest(void)
+{
+	static const struct {
+		const char *name, *owner, *latest;
+	} cases[] = {
+		{ "latest-jo-f26", "jo", "f26" },
+		{ "latest-jo-ann-f26.x_1", "jo-ann", "f26.x_1" },
+		{ "latest-CN=jo,O=x y-f", "CN=jo,O=x y", "f" },
+		{ "latest-odcs-12-x", "odcs-12", "x" },
+		{ "latest-jo-12", NULL, NULL }, /* a compose's number */
+		{ "latest-jo-_x", NULL, NULL },
+		{ "latest-jo-", NULL, NULL },
+		{ "latest--f26", NULL, NULL },
+		{ "latest-f26", NULL, NULL },
+		{ "latest-", NULL, NULL },
+		{ "lates-jo-f26", NULL, NULL },
+		{ "", NULL, NULL },
+	};
+	struct compose *compose = make_compose(&done, MODULE);
+	char *name;
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const char *latest = NULL;
+		char *owner = NULL;
+
+		CHECK_INT(compose_latest_parse(cases[i].name, &owner, &latest),
+			  cases[i].owner ? 0 : -ENOENT);
+		CHECK_STR(owner, cases[i].owner);
+		CHECK_STR(latest, cases[i].latest);
+		free(owner);
+	}
+	CHECK(!compose_latest_name(compose));
+	compose->spec->latest = strdup("f26");
+	name = compose_latest_name(compose);
+	CHECK(name && !strncmp(name, "latest-", 7) && strstr(name, compose->owner));
+	free(name);
+	free(compose->owner);
+	compose->owner = strdup("HTTP/host");
+	CHECK(!compose_latest_name(compose));
+	compose_free(compose);
+}
+
 static void test_names(void)
 {
 	static const struct {
@@ -434,5 +476,6 @@ int main(void)
 	test_productmd();
 	test_ids();
 	test_names();
+	test_latest();
 	TEST_END();
 }

@@ -21,11 +21,12 @@ static const char *const good[] = {
 	"{\"type\":\"result\",\"id\":7,\"manifest\":\"" HEX
 	"\",\"manifest_new\":true,\"blobs\":[\"" HEX "\",\"" OTHER
 	"\"],\"koji_event\":1495872000,\"source\":\"a:1:2:3\",\"arches\":\"x86_64\","
-	"\"sigkeys\":\"\",\"packages_count\":151,\"size_bytes\":9223372036854775807,"
+	"\"sigkeys\":\"\",\"timestamp\":1495872001,\"packages_count\":151,\"size_bytes\":"
+	"9223372036854775807,"
 	"\"bytes_written\":1}",
 	"{\"type\":\"result\",\"id\":7,\"manifest\":\"" HEX
 	"\",\"manifest_new\":false,\"blobs\":[],"
-	"\"packages_count\":0,\"size_bytes\":0,\"bytes_written\":0}",
+	"\"timestamp\":0,\"packages_count\":0,\"size_bytes\":0,\"bytes_written\":0}",
 	"{\"type\":\"resolved\",\"id\":7,\"koji_event\":1495872000,\"inputs\":\"" HEX "\"}",
 	"{\"type\":\"resolved\",\"id\":7,\"inputs\":\"" HEX "\"}",
 	"{\"type\":\"check\",\"id\":7,\"manifest\":\"" HEX "\"}",
@@ -36,7 +37,8 @@ static const char *const good[] = {
 	"{\"type\":\"compose\",\"id\":8,\"uid\":1,\"gid\":1,\"trusted\":true,\"allowed\":[],"
 	"\"known_event\":536,\"koji\":{\"hub\":\"http://h/kojihub\",\"topdir\":\"/mnt/koji\","
 	"\"topurl\":\"http://h/kojifiles\",\"ca\":\"/etc/ca\",\"proxy\":\"http://p:3128\","
-	"\"sigkeys\":[\"7ec1b334\",\"\"],\"call_seconds\":300},\"spec\":{\"source_type\":1,"
+	"\"sigkeys\":[\"7ec1b334\",\"\"],\"call_seconds\":300},\"before\":{\"timestamp\":5,"
+	"\"manifest\":\"" HEX "\"},\"spec\":{\"source_type\":1,"
 	"\"source\":["
 	"\"f26\"],\"sigkeys\":[],\"arches\":[\"x86_64\"],\"multilib_arches\":[],\"lookaside_"
 	"repos\":[],"
@@ -82,6 +84,7 @@ static void test_members(void)
 	CHECK_INT(message.outcome->id, 7);
 	CHECK_INT(message.outcome->koji_event, 1495872000);
 	CHECK_INT(message.outcome->size_bytes, INT64_MAX);
+	CHECK_INT(message.outcome->timestamp, 1495872001);
 	CHECK(message.outcome->manifest_new);
 	CHECK_INT(message.outcome->blobs.count, 2);
 	message_done(&message);
@@ -109,6 +112,7 @@ static void test_members(void)
 	CHECK_INT(message.job->id, 7);
 	CHECK_INT(message.job->known_event, -1);
 	CHECK(!message.job->koji.hub);
+	CHECK(!message.job->before.manifest[0]);
 	message_done(&message);
 	CHECK_INT(parse(good[ARRAY_SIZE(good) - 2], &message, &err), 0);
 	CHECK_INT(message.job->known_event, 536);
@@ -116,6 +120,8 @@ static void test_members(void)
 	CHECK_INT(message.job->koji.sigkeys.count, 2);
 	CHECK_STR(message.job->koji.sigkeys.item[1], "");
 	CHECK_INT(message.job->koji.call_seconds, 300);
+	CHECK_INT(message.job->before.timestamp, 5);
+	CHECK_STR(message.job->before.manifest, HEX);
 	message_done(&message);
 	CHECK_INT(parse(good[3], &message, &err), 0);
 	CHECK_INT(message.blame, BLAME_SOURCE);
@@ -155,14 +161,19 @@ static const char *const bad[] = {
 	"{\"type\":\"failed\",\"id\":1,\"text\":\"\",\"blame\":\"you\"}",
 	"{\"type\":\"failed\",\"id\":1,\"text\":\"\",\"blame\":\"us\",\"field\":1}",
 	"{\"type\":\"result\",\"id\":1,\"manifest\":\"../x\",\"manifest_new\":false,\"blobs\":[],"
-	"\"packages_count\":0,\"size_bytes\":0,\"bytes_written\":0}",
+	"\"timestamp\":0,\"packages_count\":0,\"size_bytes\":0,\"bytes_written\":0}",
 	"{\"type\":\"result\",\"id\":1,\"manifest\":\"" HEX "\",\"manifest_new\":false,"
-	"\"blobs\":[\"../../etc\"],\"packages_count\":0,\"size_bytes\":0,\"bytes_written\":0}",
+	"\"blobs\":[\"../../"
+	"etc\"],\"timestamp\":0,\"packages_count\":0,\"size_bytes\":0,\"bytes_written\":0}",
 	"{\"type\":\"result\",\"id\":1,\"manifest\":\"" HEX "\",\"manifest_new\":0,\"blobs\":[],"
-	"\"packages_count\":0,\"size_bytes\":0,\"bytes_written\":0}",
+	"\"timestamp\":0,\"packages_count\":0,\"size_bytes\":0,\"bytes_written\":0}",
 	"{\"type\":\"result\",\"id\":1,\"manifest\":\"" HEX
 	"\",\"manifest_new\":false,\"blobs\":[],"
-	"\"packages_count\":0,\"size_bytes\":-1,\"bytes_written\":0}",
+	"\"timestamp\":0,\"packages_count\":0,\"size_bytes\":-1,\"bytes_written\":0}",
+	"{\"type\":\"result\",\"id\":1,\"manifest\":\"" HEX "\",\"manifest_new\":true,\"blobs\":[],"
+	"\"packages_count\":0,\"size_bytes\":0,\"bytes_written\":0}",
+	"{\"type\":\"compose\",\"id\":1,\"uid\":0,\"gid\":0,\"trusted\":true,\"allowed\":[],"
+	"\"before\":{\"timestamp\":1},\"spec\":{}}",
 	"{\"type\":\"compose\",\"id\":1,\"uid\":-1,\"gid\":0,\"trusted\":true,\"allowed\":[],"
 	"\"spec\":{}}",
 	"{\"type\":\"compose\",\"id\":1,\"uid\":0,\"gid\":0,\"trusted\":true,\"allowed\":[]}",

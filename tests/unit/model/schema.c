@@ -17,7 +17,8 @@ static const char *const requests[] = {
 	"\"module_defaults_url\":\"u\",\"module_defaults_commit\":\"c\",\"koji_event\":5}}",
 	"{\"source\":{\"type\":\"repo\",\"source\":\"/a /b\",\"packages\":[\"ed\"],\"sigkeys\":["
 	"\"x\"]},\"multilib_method\":[\"all\"],\"multilib_arches\":[\"i686\"],"
-	"\"lookaside_repos\":[\"/c\"],\"target_dir\":\"private\",\"seconds_to_live\":5}",
+	"\"lookaside_repos\":[\"/c\"],\"target_dir\":\"private\",\"seconds_to_live\":5,"
+	"\"lease\":60,\"latest\":\"f26\"}",
 	"{\"source\":{\"type\":\"raw_config\",\"source\":\"fedora#abc\"}}",
 };
 
@@ -220,9 +221,9 @@ static void test_requests(const struct site *site)
 	check_members(site, properties, body, NULL);
 	check_members(site, source, body, "source");
 	check_members(site, json_object_get(flat, "properties"), old, NULL);
-	CHECK_INT(json_object_size(properties), 12);
+	CHECK_INT(json_object_size(properties), 14);
 	CHECK_INT(json_object_size(source), 16);
-	CHECK_INT(json_object_size(json_object_get(flat, "properties")), 27);
+	CHECK_INT(json_object_size(json_object_get(flat, "properties")), 29);
 	CHECK_INT(json_integer_value(
 			  json_object_get(json_object_get(source, "packages"), "maxItems")),
 		  1000);

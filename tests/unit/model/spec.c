@@ -12,6 +12,8 @@
 #define BAD_CHARACTERS                                                                             \
 	"Only alphanumerical characters and ' -/_.:#+?$~^,' characters are allowed in ODCS input " \
 	"variables"
+#define BAD_LEASE "lease should be a whole number of seconds, at least 0"
+#define BAD_LATEST "latest should be a letter, then letters, digits, _ and dots, at most 64 in all"
 #define BAD_NULL(key)                                                                              \
 	"Only dict, list, str, unicode, int, float and bool types are allowed in ODCS input "      \
 	"variables, but '" key "' has '<class 'NoneType'>' type"
@@ -79,6 +81,20 @@ static const struct refused rest_refused[] = {
 	  "seconds_to_live should be an integer" },
 	{ SOURCE("tag", "x", ",\"koji_event\":\"1\""), "source.koji_event",
 	  "koji_event should be an integer" },
+	{ TAG(",\"lease\":\"9\""), "lease", BAD_LEASE },
+	{ TAG(",\"lease\":-1"), "lease", BAD_LEASE },
+	{ TAG(",\"lease\":1.0"), "lease", BAD_LEASE },
+	{ TAG(",\"lease\":true"), "lease", BAD_LEASE },
+	{ TAG(",\"lease\":[]"), "lease", BAD_LEASE },
+	{ TAG(",\"lease\":null"), "lease", BAD_NULL("lease") },
+	{ TAG(",\"lease\":{}"), "lease", "Only 'source' key is allowed to contain dict." },
+	{ TAG(",\"latest\":7"), "latest", "latest should be a string" },
+	{ TAG(",\"latest\":\"7\""), "latest", BAD_LATEST },
+	{ TAG(",\"latest\":\"a-b\""), "latest", BAD_LATEST },
+	{ TAG(",\"latest\":\"a/b\""), "latest", BAD_LATEST },
+	{ TAG(",\"latest\":\".a\""), "latest", BAD_LATEST },
+	{ TAG(",\"latest\":\"a12345678901234567890123456789012345678901234567890123456789012345\""),
+	  "latest", BAD_LATEST },
 	{ TAG(",\"other\":{}"), "other", "Only 'source' key is allowed to contain dict." },
 	{ TAG(",\"other\":[{}]"), "other", "Only 'source' key is allowed to contain dict." },
 	{ SOURCE("tag", "x", ",\"source\\u0032\":{}"), "source.source2",
@@ -216,6 +232,12 @@ struct accepted {
 	NORMAL("", "\"results\":1,\"seconds_to_live\":" seconds                                    \
 		   ",\"sigkeys\":[],\"source\":[\"f26\"],\"source_type\":1,")
 
+#define NORMAL_MORE(more)                                                                          \
+	"{\"arches\":[\"x86_64\"],\"compose_type\":\"test\",\"flags\":0," more                     \
+	"\"lookaside_repos\":[],\"multilib_arches\":[],\"multilib_method\":0,\"results\":1,"       \
+	"\"seconds_to_live\":86400,\"sigkeys\":[],\"source\":[\"f26\"],\"source_type\":1,"         \
+	"\"target_dir\":\"default\"}\n"
+
 static const struct accepted accepted[] = {
 	{ TAG(""), NORMAL_TAG("86400") },
 	{ " \r\n\t" TAG("") "\n\n", NORMAL_TAG("86400") },
@@ -235,6 +257,12 @@ static const struct accepted accepted[] = {
 	{ TAG(",\"seconds-to-live\":1e300"), NORMAL_TAG("259200") },
 	{ TAG(",\"seconds-to-live\":false"), NORMAL_TAG("86400") },
 	{ TAG(",\"seconds_to_live\":60,\"seconds-to-live\":\"70\""), NORMAL_TAG("60") },
+	/* leases, names of successive composes */
+	{ TAG(",\"lease\":0"), NORMAL_MORE("\"lease\":0,") },
+	{ TAG(",\"lease\":3600,\"latest\":\"Fedora_26.x\""),
+	  NORMAL_MORE("\"latest\":\"Fedora_26.x\",\"lease\":3600,") },
+	{ TAG(",\"lease\":99999999999999999999"), NORMAL_MORE("\"lease\":259200,") },
+	{ TAG(",\"latest\":\"\""), NORMAL_MORE("") },
 	/* words: split, unique, first seen first */
 	{ SOURCE("repo", "/b  /a /b", ",\"packages\":[\"z\",\"a@=b\",\"z\",\"x y\"]"),
 	  NORMAL("", "\"packages\":[\"z\",\"a@=b\",\"x\",\"y\"],\"results\":1,"
@@ -552,6 +580,7 @@ static const struct {
 	{ TAG(""), TAG(""), true },
 	{ TAG(",\"label\":\"RC-1.0\",\"compose_type\":\"ci\",\"seconds_to_live\":5"), TAG(""),
 	  true },
+	{ TAG(",\"lease\":7,\"latest\":\"a\""), TAG(",\"lease\":0,\"latest\":\"b\""), true },
 	{ TAG(",\"flags\":[\"no_deps\"]"), TAG(""), false },
 	{ TAG(",\"results\":[\"iso\"]"), TAG(""), false },
 	{ TAG(",\"results\":[\"repository\"]"), TAG(""), true },
