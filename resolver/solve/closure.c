@@ -173,6 +173,8 @@ static enum verdict run_solver(struct run *run, Queue *jobs, Queue *ret_decided,
 		int problems;
 
 		solver = new_solver(pool->pool);
+		/* a package of the other arch may be there without its sibling */
+		solver_set_flag(solver, SOLVER_FLAG_NO_INFARCHCHECK, run->closure->before != NULL);
 		problems = run->closure->before ? solve_favouring(run->closure, solver, jobs)
 						: solver_solve(solver, jobs);
 		verdict = problems ? UNSOLVABLE : SOLVED;

@@ -3,8 +3,7 @@
  * and their debug packages, then the source packages of all. The same for every source type. */
 #include "resolver/sources/load.h"
 
-static void log_lines(struct load *load, const char *arch, const char *what,
-		      const struct strings *lines)
+void load_log(struct load *load, const char *arch, const char *what, const struct strings *lines)
 {
 	for (size_t i = 0; i < lines->count; i++) {
 		text_addf(&load->log, "%s: %s%s\n", arch, what, lines->item[i]);
@@ -45,7 +44,7 @@ static int solve_arch(struct load *load, const char *arch, struct solve_answer *
 	int r;
 
 	load_progress(load, "depsolve", "%s", arch);
-	r = pools_solver(load->context->pools, arch, load->set->held, load->count,
+	r = pools_solver(load->context->pools, arch, false, load->set->held, load->count,
 			 load->count - load->sources, &pool, &loaded, err);
 	if (r < 0)
 		return r;
@@ -68,7 +67,7 @@ static int load_arch(struct load *load, size_t arch, struct strings *missing, st
 {
 	const char *name = load->set->arches.item[arch];
 	const struct spec *spec = load->context->job->spec;
-	size_t first = load->set->composition.count;
+	size_t first = load->set->composition.count, beside;
 	_cleanup_(strings_done) struct strings still = { 0 };
 	struct solve_answer *answer = NULL;
 	int r = solve_arch(load, name, &answer, err);
@@ -78,15 +77,20 @@ static int load_arch(struct load *load, size_t arch, struct strings *missing, st
 	if (package_set_own(load->set, answer) < 0 || rows_begin(load) < 0)
 		return error_oom(err);
 	r = take_choices(load, arch, answer, err);
+	beside = load->set->composition.count;
 	if (r == 0)
-		r = rows_add_debug(load, arch, first, !spec->packages.count, err);
+		r = multilib_add(load, arch, answer, err);
+	if (r == 0)
+		r = rows_add_debug(load, arch, spec->packages.count ? first : beside, false, err);
+	if (r == 0 && !spec->packages.count)
+		r = rows_add_debug(load, arch, first, true, err);
 	if (r < 0)
 		return r;
 	text_addf(&load->log, "%s: %zu names requested, %zu packages chosen, %zu with debug\n",
 		  name, spec->packages.count, answer->count, load->set->composition.count - first);
-	log_lines(load, name, "missing: ", &answer->missing);
-	log_lines(load, name, "unresolved: ", &answer->unresolved);
-	log_lines(load, name, "", &answer->conflicts);
+	load_log(load, name, "missing: ", &answer->missing);
+	load_log(load, name, "unresolved: ", &answer->unresolved);
+	load_log(load, name, "", &answer->conflicts);
 	/* a name must be found for one arch */
 	for (size_t i = 0; i < answer->missing.count; i++)
 		if ((arch == 0 || strings_has(missing, answer->missing.item[i])) &&

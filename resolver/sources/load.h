@@ -36,6 +36,8 @@ struct load {
 void load_done(struct load *load); /* all but the context */
 
 void load_say(const struct load *load, const char *format, ...) _printf_(2, 3);
+/** load_log() - lines of the solver into the depsolve log, and said */
+void load_log(struct load *load, const char *arch, const char *what, const struct strings *lines);
 void load_progress(const struct load *load, const char *phase, const char *format, ...)
 	_printf_(3, 4);
 
@@ -66,7 +68,20 @@ int repository_open(struct load *load, struct repository *repository, struct err
 int repository_path(const struct repository *repository, const char *base, const char *href,
 		    char **ret, struct error *err);
 
+/* ---- multilib.c ---- */
+
+/** multilib_arch() - the arch whose packages the request wants beside those of @arch, or NULL */
+const char *multilib_arch(const struct spec *spec, const char *arch);
+/** multilib_add() - take them, beside the set @chosen for arch @arch of the request */
+int multilib_add(struct load *load, size_t arch, const struct solve_answer *chosen,
+		 struct error *err);
+/** multilib_ships_library() - does a package's element of filelists name a *.so.* in a library directory? */
+bool multilib_ships_library(const char *element);
+
 /* ---- rows (rows.c) ---- */
+
+/** package_nevra() - "name-[epoch:]version-release.arch", as the solver prints it; malloc'ed or NULL */
+char *package_nevra(const struct snapshot_package *package);
 
 /** rows_begin() - a new tree: nothing is taken yet; 0 or -ENOMEM */
 int rows_begin(struct load *load);

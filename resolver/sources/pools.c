@@ -150,11 +150,12 @@ void pools_release(struct held *held)
 
 /* ---- solver pools ------------------------------------------------------ */
 
-static char *key_of(const char *arch, struct held *const *held, size_t count, size_t lookaside)
+static char *key_of(const char *arch, bool beside, struct held *const *held, size_t count,
+		    size_t lookaside)
 {
 	_cleanup_(text_done) struct text key = { 0 };
 
-	text_adds(&key, arch);
+	text_addf(&key, "%s%s", arch, beside ? " beside" : "");
 	for (size_t i = 0; i < count; i++)
 		text_addf(&key, " %s%s", i >= count - lookaside ? "lookaside:" : "",
 			  snapshot_digest(held[i]->snapshot));
@@ -221,10 +222,11 @@ static int find_open_paths(struct solve_pool *pool, struct held *const *held, si
 	return r < 0 || !adder.added ? r : solve_pool_prepare(pool, err);
 }
 
-static int load_pool(struct hot *hot, const char *arch, struct held *const *held, size_t count,
-		     size_t lookaside, struct error *err)
+static int load_pool(struct hot *hot, const char *arch, bool beside, struct held *const *held,
+		     size_t count, size_t lookaside, struct error *err)
 {
-	int r = solve_pool_new(arch, &hot->pool, err);
+	int r = beside ? solve_pool_new_beside(arch, &hot->pool, err)
+		       : solve_pool_new(arch, &hot->pool, err);
 
 	for (size_t i = 0; i < count && r == 0; i++)
 		r = load_one(hot->pool, (uint32_t)i, held[i], i >= count - lookaside, err);
@@ -235,14 +237,15 @@ static int load_pool(struct hot *hot, const char *arch, struct held *const *held
 	return r;
 }
 
-int pools_solver(struct pools *pools, const char *arch, struct held *const *held, size_t count,
-		 size_t lookaside, struct solve_pool **ret, bool *ret_loaded, struct error *err)
+int pools_solver(struct pools *pools, const char *arch, bool beside, struct held *const *held,
+		 size_t count, size_t lookaside, struct solve_pool **ret, bool *ret_loaded,
+		 struct error *err)
 {
 	_cleanup_(hot_freep) struct hot *hot = calloc(1, sizeof(*hot));
 	struct hot **more;
 	int r;
 
-	if (!hot || !(hot->key = key_of(arch, held, count, lookaside)) ||
+	if (!hot || !(hot->key = key_of(arch, beside, held, count, lookaside)) ||
 	    !(hot->held = calloc(count, sizeof(struct held *))))
 		return error_oom(err);
 	for (size_t i = 0; i < pools->hot_count; i++)
@@ -252,7 +255,7 @@ int pools_solver(struct pools *pools, const char *arch, struct held *const *held
 			*ret_loaded = false;
 			return 0;
 		}
-	r = load_pool(hot, arch, held, count, lookaside, err);
+	r = load_pool(hot, arch, beside, held, count, lookaside, err);
 	if (r < 0)
 		return r;
 	more = realloc(pools->hot, (pools->hot_count + 1) * sizeof(struct hot *));

@@ -41,8 +41,6 @@ static void tell_ignored(const struct load *load, const struct spec *spec)
 {
 	if (spec->sigkeys.count)
 		load_say(load, "sigkeys: signatures are not looked at for source type repo");
-	if (spec->multilib_arches.count)
-		load_say(load, "multilib_arches: no multilib packages for source type repo");
 }
 
 /* ---- the whole --------------------------------------------------------- */

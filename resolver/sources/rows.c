@@ -22,8 +22,7 @@ int rows_begin(struct load *load)
 
 /* ---- one row ----------------------------------------------------------- */
 
-/* "name-[epoch:]version-release.arch", as the solver prints it */
-static char *nevra_of(const struct snapshot_package *package)
+char *package_nevra(const struct snapshot_package *package)
 {
 	_cleanup_(text_done) struct text text = { 0 };
 
@@ -291,7 +290,7 @@ static int add_source_of(struct load *load, const struct built *built, size_t *m
 					 &index) < 0)
 			continue;
 		snapshot_package_get(row->snapshot, row->index, &package);
-		nevra = nevra_of(&package);
+		nevra = package_nevra(&package);
 		reason = nevra ? reason_text(load, "source of", nevra) : NULL;
 		if (!reason)
 			return error_oom(err);

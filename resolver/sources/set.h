@@ -24,10 +24,12 @@ void pools_release(struct held *held);
 
 /**
  * pools_solver() - a prepared solver pool over @held, of which the last @lookaside only satisfy
+ * @beside: for solve_beside()
  * @ret_loaded: it was not in memory
  * Borrowed until the next call. */
-int pools_solver(struct pools *pools, const char *arch, struct held *const *held, size_t count,
-		 size_t lookaside, struct solve_pool **ret, bool *ret_loaded, struct error *err);
+int pools_solver(struct pools *pools, const char *arch, bool beside, struct held *const *held,
+		 size_t count, size_t lookaside, struct solve_pool **ret, bool *ret_loaded,
+		 struct error *err);
 
 /** held_debug() - the debug packages that were built from @sourcerpm: a range of held->debug */
 int held_debug(struct held *held, const char *sourcerpm, size_t *ret_first, size_t *ret_count);

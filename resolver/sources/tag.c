@@ -74,8 +74,13 @@ static int list_arches(struct tagging *tagging, struct error *err)
 	const struct strings *arches = &tagging->load->set->arches;
 	int r = 0;
 
-	for (size_t i = 0; i < arches->count && r == 0; i++)
+	for (size_t i = 0; i < arches->count && r == 0; i++) {
+		const char *beside = multilib_arch(tagging->spec, arches->item[i]);
+
 		r = solve_arch_list(arches->item[i], &tagging->arches, err);
+		if (r == 0 && beside)
+			r = solve_arch_list(beside, &tagging->arches, err);
+	}
 	if (r == 0 && (strings_add(&tagging->arches, "src") < 0 ||
 		       strings_add(&tagging->arches, "nosrc") < 0))
 		r = error_oom(err);
@@ -328,6 +333,18 @@ static int absent(struct load *load, const char *name, struct error *err)
 	return 0;
 }
 
+/* Not only beside, for multilib? */
+static bool is_main(const struct tagging *tagging, const struct candidate *candidate)
+{
+	const struct strings *arches = &tagging->load->set->arches;
+	const char *arch = koji_text(candidate->listing, candidate->rpm->arch);
+
+	for (size_t i = 0; i < arches->count; i++)
+		if (solve_arch_takes(arches->item[i], arch))
+			return true;
+	return !strcmp(arch, "src") || !strcmp(arch, "nosrc");
+}
+
 static int find_copies(struct tagging *tagging, struct error *err)
 {
 	struct tagged *tagged = &tagging->tagged;
@@ -337,11 +354,12 @@ static int find_copies(struct tagging *tagging, struct error *err)
 
 	if (r < 0)
 		return r;
-	/* everything is wanted: also what cannot be had */
-	if (tagged->visible < tagged->count && !tagging->spec->packages.count)
-		return tagged_refuse(tagged, &tagged->item[tagged->visible], err);
 	for (size_t i = tagged->visible; i < tagged->count; i++) {
 		_cleanup_(freep) char *nevra = candidate_nevra(&tagged->item[i]);
+
+		/* everything is wanted: also what cannot be had */
+		if (!tagging->spec->packages.count && is_main(tagging, &tagged->item[i]))
+			return tagged_refuse(tagged, &tagged->item[i], err);
 
 		load_say(load, "%s is nowhere below %s", nevra ? nevra : "a package", tagged->base);
 	}

@@ -198,6 +198,26 @@ def test_arches(field):
     same(field.error(tag_spec("f26-candidate", arches=["x86_65"])), 'arches: Unknown arch "x86_65"', "unknown arch")
 
 
+def test_multilib(field):
+    """packages of i686 beside those of x86_64"""
+    number = field.compose(tag_spec("f26-candidate", packages=["apr-devel", "tzdata"], multilib_arches=["x86_64"],
+                                    multilib_method=["devel"]))
+    same(field.service.record(number)["multilib_method"], 2, "the record's number")
+    os_names = {file.name for file in (field.service.tree(number) / "x86_64/os").rglob("*.rpm")}
+    same({name for name in os_names if ".i686." in name}, {"apr-devel-1.6.3-1.fc26.i686.rpm"}, "the devel package")
+    check("apr-1.6.3-1.fc26.x86_64.rpm" in os_names, "what it requires is there already")
+    why = next((field.service.tree(number) / "x86_64/os").rglob("apr-devel-*.i686.rpm"))
+    same(os.getxattr(why, "user.odcs.reason"), b"multilib of apr-devel-1.6.3-1.fc26.x86_64", "the reason")
+    check("i686" in [r for r in field.hub.requests if r[0] == "listTaggedRPMS"][-1][2]["arch"], "i686 is asked for")
+    number = field.compose(tag_spec("f26-candidate", multilib_arches=["x86_64"], multilib_method=["all"]))
+    have = {name.rsplit(".", 1)[1]: 0 for name in field.origins(number)}
+    for name in field.origins(number):
+        have[name.rsplit(".", 1)[1]] += 1
+    same(have["i686"], have["x86_64"], "everything has a sibling here")
+    number = field.compose(tag_spec("f26-candidate", multilib_arches=["x86_64"], multilib_method=["runtime"]))
+    check(not any(name.endswith(".i686") for name in field.origins(number)), "no shared library is shipped")
+
+
 # ---- builds -----------------------------------------------------------------------------
 
 def test_builds(field):
@@ -479,7 +499,7 @@ def main():
         with replayhub.ReplayHub(topdir=topdir) as hub:
             with Service("odcsfs.workers=1", f"koji.hub={hub.url}", f"koji.topdir={topdir}", "koji.timeout=10") as service:
                 field = Field(service, hub, topdir, builds)
-                for test in (test_expected, test_content, test_tags, test_choice, test_arches, test_builds, test_again,
+                for test in (test_expected, test_content, test_tags, test_choice, test_arches, test_multilib, test_builds, test_again,
                              test_signed_later, test_refused, test_words, test_hub, test_files):
                     started = time.monotonic()
                     test(field)

@@ -239,6 +239,86 @@ static void test_trees(void)
 	fixture_done(&fixture);
 }
 
+#define BUILT(name_, arch_, words_)                                                                \
+	{                                                                                          \
+		.name = name_, .version = "1", .arch = arch_, .source = "src", .words = words_,    \
+		.size = 9                                                                          \
+	}
+
+/* Packages of i686 beside those of x86_64, of the same build, by what the methods say */
+static void test_multilib(void)
+{
+	struct fixture fixture;
+	struct package_set *set;
+	char *got;
+
+	fixture_start(&fixture, 1 << 20);
+	MAKE(&fixture, "r", BUILT("lib", "x86_64", "p:lib64 l:/usr/lib64/liba.so.1"),
+	     BUILT("lib", "i686", "p:lib32 r:base32 r:shared l:/usr/lib/liba.so.1"),
+	     BUILT("lib-devel", "x86_64", "r:lib64"), BUILT("lib-devel", "i686", "r:lib32"),
+	     BUILT("base", "i686", "p:base32"), BUILT("base", "i386", "p:base32"),
+	     BUILT("base", "x86_64", NULL), BUILT("shared", "noarch", NULL),
+	     BUILT("tool", "x86_64", NULL),
+	     BUILT("tool", "i686", "l:/usr/lib/tool/x.so.1 l:/etc/a"),
+	     BUILT("lib-debuginfo", "i686", NULL), BUILT("lib-debuginfo", "x86_64", NULL),
+	     { .name = "lib", .version = "2", .arch = "i686", .source = "src", .size = 9 },
+	     { .name = "src", .version = "1", .arch = "src", .size = 9 });
+#define ASK(method) ",\"multilib_arches\":[\"x86_64\"],\"multilib_method\":[" method "]"
+	set = load(&fixture, "r", "[\"lib\"]", ASK("\"runtime\""));
+	got = rows(set, true);
+	CHECK_STR(got,
+		  "os:x86_64:lib-1-1.x86_64.rpm (requested) "
+		  "os:x86_64:lib-1-1.i686.rpm (multilib of lib-1-1.x86_64) "
+		  "os:x86_64:base-1-1.i686.rpm (required by lib-1-1.i686: base32) "
+		  "os:x86_64:shared-1-1.noarch.rpm (required by lib-1-1.i686: shared) "
+		  "debug:x86_64:lib-debuginfo-1-1.i686.rpm (debug package of src-1-1.src.rpm) "
+		  "debug:x86_64:lib-debuginfo-1-1.x86_64.rpm (debug package of src-1-1.src.rpm) "
+		  "source:src-1-1.src.rpm (source of lib-1-1.x86_64)");
+	free(got);
+	CHECK_STR(package_set_composition(set)->depsolve_log,
+		  "x86_64: 3 packages beside for multilib, 1 for themselves\n"
+		  "x86_64: 1 names requested, 1 packages chosen, 6 with debug\n");
+	package_set_free(set);
+	expect(&fixture, "r", "[\"lib-devel\",\"tool\"]", ASK("\"devel\""),
+	       "os:x86_64:lib-1-1.x86_64.rpm os:x86_64:lib-devel-1-1.x86_64.rpm "
+	       "os:x86_64:tool-1-1.x86_64.rpm os:x86_64:lib-1-1.i686.rpm "
+	       "os:x86_64:lib-devel-1-1.i686.rpm os:x86_64:base-1-1.i686.rpm "
+	       "os:x86_64:shared-1-1.noarch.rpm debug:x86_64:lib-debuginfo-1-1.i686.rpm "
+	       "debug:x86_64:lib-debuginfo-1-1.x86_64.rpm source:src-1-1.src.rpm");
+	expect(&fixture, "r", "[\"tool\"]", ASK("\"runtime\",\"devel\""),
+	       "os:x86_64:tool-1-1.x86_64.rpm debug:x86_64:lib-debuginfo-1-1.x86_64.rpm "
+	       "source:src-1-1.src.rpm");
+	expect(&fixture, "r", "[\"tool\",\"base\"]", ASK("\"all\"") ",\"flags\":[\"no_deps\"]",
+	       "os:x86_64:base-1-1.x86_64.rpm os:x86_64:tool-1-1.x86_64.rpm "
+	       "os:x86_64:base-1-1.i686.rpm os:x86_64:tool-1-1.i686.rpm "
+	       "debug:x86_64:lib-debuginfo-1-1.i686.rpm debug:x86_64:lib-debuginfo-1-1.x86_64.rpm "
+	       "source:src-1-1.src.rpm");
+	expect(&fixture, "r", NULL, ASK("\"runtime\""),
+	       "os:x86_64:lib-1-1.x86_64.rpm os:x86_64:lib-devel-1-1.x86_64.rpm "
+	       "os:x86_64:base-1-1.x86_64.rpm os:x86_64:shared-1-1.noarch.rpm "
+	       "os:x86_64:tool-1-1.x86_64.rpm os:x86_64:lib-1-1.i686.rpm "
+	       "os:x86_64:base-1-1.i686.rpm debug:x86_64:lib-debuginfo-1-1.i686.rpm "
+	       "debug:x86_64:lib-debuginfo-1-1.x86_64.rpm source:src-1-1.src.rpm");
+	/* one of the two members alone asks for nothing, and where there is no other arch neither
+	 */
+	expect(&fixture, "r", "[\"tool\"]", ",\"multilib_arches\":[\"x86_64\"]",
+	       "os:x86_64:tool-1-1.x86_64.rpm debug:x86_64:lib-debuginfo-1-1.x86_64.rpm "
+	       "source:src-1-1.src.rpm");
+	expect(&fixture, "r", "[\"shared\"]",
+	       ",\"arches\":[\"aarch64\"],\"multilib_arches\":[\"aarch64\"],\"multilib_method\":["
+	       "\"all\"]",
+	       "os:aarch64:shared-1-1.noarch.rpm source:src-1-1.src.rpm");
+	MAKE(&fixture, "broken", BUILT("a-devel", "x86_64", NULL),
+	     BUILT("a-devel", "i686", "r:gone"));
+	expect(&fixture, "broken", "[\"a-devel\"]", ASK("\"devel\""),
+	       "os:x86_64:a-devel-1-1.x86_64.rpm os:x86_64:a-devel-1-1.i686.rpm");
+	expect_failure(&fixture, "broken", "[\"a-devel\"]",
+		       ASK("\"devel\"") ",\"flags\":[\"check_deps\"]", -ENOPKG, BLAME_SOURCE,
+		       "x86_64, multilib: broken dependencies:\n"
+		       "a-devel-1-1.i686 requires gone: nothing provides it");
+	fixture_done(&fixture);
+}
+
 static void test_refusals(void)
 {
 	struct fixture fixture;
@@ -446,6 +526,7 @@ static void test_universe(const char *data)
 int main(int argc, char **argv)
 {
 	test_trees();
+	test_multilib();
 	test_refusals();
 	test_repositories();
 	test_files();
