@@ -226,6 +226,10 @@ static bool reuser(void *data, const struct compose *compose)
 {
 	struct reusers *reusers = data;
 
+	if (reusers->count == REUSERS_SHOWN) {
+		(void)text_adds(reusers->view->body, " <span class=\"quiet\">and more</span>");
+		return true;
+	}
 	if (reusers->count++)
 		(void)text_adds(reusers->view->body, ", ");
 	else

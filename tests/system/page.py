@@ -313,6 +313,14 @@ def test_reuse(service):
           f"who reuses it {one.text[-900:]}")
     check(f"the files of odcs-{first}" in two.text and str(first) in two.links, f"what it reuses {two.text[-900:]}")
     same(two.rows(), one.rows(), "packages of both")
+    check("and more" not in one.text, "all who reuse it")
+    others = [service.call("POST", "/api/1/composes/", spec).json["id"] for _ in range(20)]
+    for number in others:
+        same(service.wait_rest(number)["toplevel_url"].rsplit("-", 1)[1], str(first), "it is reused as well")
+    page = look(service, f"/compose/{first}")
+    check(re.search(f"Reused by odcs-{second}(, odcs-\\d+){{19}} and more", page.text), f"20 of 21 {page.text[-900:]}")
+    for number in others:
+        same(service.call("DELETE", f"/api/1/composes/{number}").status, 202, "one of them ends")
     os.rmdir(service.mnt / "requests/first-of-two")
     check(wait_for(lambda: service.record(first)["state_name"] == "removed", 10), "the first is over")
     page = look(service, f"/compose/{first}")
