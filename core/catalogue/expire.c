@@ -10,39 +10,40 @@
 struct renew {
 	int64_t id, seconds, expires;
 	enum renew_rule rule;
+	bool more; /* kin whose time is still to be moved */
 };
 
 /* The compose whose tree this one shows, and those that show this one's, live as long (3.2), but
  * for one that was deleted: it ends as its client was told, and its tree stays while others show
- * it. */
-static int renew_kin(struct catalogue *catalogue, struct verb *verb, const struct renew *renew,
-		     struct error *err)
+ * it. Of many only some at a time, since what is told of each is in memory until it is committed.
+ */
+static int renew_kin(struct catalogue *catalogue, struct verb *verb, struct error *err)
 {
+	struct renew *renew = verb->arguments;
 	int64_t kin[SWEEP_ROWS_MAX];
-	int count, r;
+	int count = sql_numbers(
+		catalogue->writer,
+		"SELECT id FROM composes WHERE reused_id > 0 "
+		"AND reused_id = ?1 AND state = 2 AND time_to_expire < ?2 "
+		"AND removed_by IS NULL "
+		"UNION ALL SELECT id FROM composes WHERE id = "
+		"(SELECT reused_id FROM composes WHERE id = ?1) "
+		"AND state = 2 AND time_to_expire < ?2 "
+		"AND removed_by IS NULL LIMIT ?3",
+		VALUES(INTEGER(renew->id), INTEGER(renew->expires), INTEGER(SWEEP_ROWS_MAX)), kin,
+		SWEEP_ROWS_MAX, err);
 
-	do {
-		count = sql_numbers(catalogue->writer,
-				    "SELECT id FROM composes WHERE reused_id > 0 "
-				    "AND reused_id = ?1 AND state = 2 AND time_to_expire < ?2 "
-				    "AND removed_by IS NULL "
-				    "UNION ALL SELECT id FROM composes WHERE id = "
-				    "(SELECT reused_id FROM composes WHERE id = ?1) "
-				    "AND state = 2 AND time_to_expire < ?2 "
-				    "AND removed_by IS NULL LIMIT ?3",
-				    VALUES(INTEGER(renew->id), INTEGER(renew->expires),
-					   INTEGER(SWEEP_ROWS_MAX)),
-				    kin, SWEEP_ROWS_MAX, err);
-		for (int i = 0; i < count; i++) {
-			r = sql_run(catalogue->writer,
-				    "UPDATE composes SET time_to_expire = ?2 WHERE id = ?1",
-				    VALUES(INTEGER(kin[i]), INTEGER(renew->expires)), err);
-			if (r >= 0)
-				r = change_compose(catalogue, verb, kin[i], STATE_DONE, err);
-			if (r < 0)
-				return r;
-		}
-	} while (count == SWEEP_ROWS_MAX);
+	renew->more = count == SWEEP_ROWS_MAX;
+	for (int i = 0; i < count; i++) {
+		int r = sql_run(catalogue->writer,
+				"UPDATE composes SET time_to_expire = ?2 WHERE id = ?1",
+				VALUES(INTEGER(kin[i]), INTEGER(renew->expires)), err);
+
+		if (r >= 0)
+			r = change_compose(catalogue, verb, kin[i], STATE_DONE, err);
+		if (r < 0)
+			return r;
+	}
 	return count;
 }
 
@@ -76,7 +77,7 @@ static int renew_run(struct catalogue *catalogue, struct verb *verb, struct erro
 		if (r < 0)
 			return r;
 	}
-	return renew_kin(catalogue, verb, renew, err);
+	return renew_kin(catalogue, verb, err);
 }
 
 int catalogue_renew(struct catalogue *catalogue, int64_t id, int64_t seconds, enum renew_rule rule,
@@ -91,6 +92,12 @@ int catalogue_renew(struct catalogue *catalogue, int64_t id, int64_t seconds, en
 				 "a lifetime must be a positive number of seconds");
 	r = verb_write(catalogue, &verb, err);
 	verb_done(&verb);
+	while (r >= 0 && renew.more) {
+		struct verb rest = { .run = renew_kin, .arguments = &renew, .durable = true };
+
+		r = verb_write(catalogue, &rest, err);
+		verb_done(&rest);
+	}
 	if (r < 0)
 		return r;
 	if (ret_expires)

@@ -499,6 +499,26 @@ static void test_renewed_kin(void)
 	CHECK(is_kept(catalogue, 1) && !is_gone(catalogue, 1) && is_gone(catalogue, second));
 }
 
+/* More than are renewed in one transaction. */
+static void test_many_kin(void)
+{
+	_cleanup_(catalogue_closep) struct catalogue *catalogue = test_open(test_path("manykin"));
+	int64_t ids[2 * 100 + 50], expires;
+	int results[ARRAY_SIZE(ids)];
+	struct watched watched = { 0 };
+
+	CHECK_INT(catalogue_watch(catalogue, watch, &watched), 0);
+	CHECK_INT(done(catalogue, REPO("")), 1);
+	for (size_t i = 0; i < ARRAY_SIZE(ids); i++)
+		ids[i] = claimed(catalogue, REPO(""));
+	CHECK_INT(catalogue_reuse_many(catalogue, ids, ARRAY_SIZE(ids), 1, results, NULL), 0);
+	watched.events = 0;
+	CHECK_INT(catalogue_renew(catalogue, 1, 100000, RENEW_EXTEND, &expires, NULL), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(ids); i++)
+		CHECK_INT(expires_of(catalogue, ids[i]), expires);
+	CHECK_INT(watched.events, 1 + ARRAY_SIZE(ids)); /* each is told of, once */
+}
+
 /* ---- many callers ------------------------------------------------------------ */
 
 #define CLIENTS 4
@@ -643,6 +663,7 @@ int main(void)
 	test_many_at_once();
 	test_kept();
 	test_renewed_kin();
+	test_many_kin();
 	test_crowd();
 	test_rows();
 	test_finish();
