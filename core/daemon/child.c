@@ -271,7 +271,7 @@ void child_death(struct child *child, struct text *ret, int64_t *ret_peak_bytes)
 
 int child_clean(struct child *child, struct error *err)
 {
-	static const char *const names[] = { "blobs", "manifests", "tmp" };
+	static const char *const names[] = { "blobs", "manifests", "packages", "tmp" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		int r = directory_remove(child->work_dirfd, names[i]);

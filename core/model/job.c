@@ -12,7 +12,8 @@
  *   {"type":"log","id":7,"text":"…"}
  *   {"type":"resolved","id":7,"koji_event":1495872000,"inputs":"HEX"}
  *   {"type":"checked","id":7,"sound":false,"text":"…"}
- *   {"type":"result","id":7,"manifest":"HEX","manifest_new":true,"blobs":["HEX",…],…}
+ *   {"type":"result","id":7,"manifest":"HEX","manifest_new":true,"blobs":["HEX",…],
+ *    "packages":["HEX",…],…}
  *   {"type":"failed","id":7,"text":"…","blame":"source","field":"…"}
  *
  * A worker meets hostile bytes, so the server believes nothing of a line but its form. */
@@ -52,6 +53,7 @@ void outcome_free(struct outcome *outcome)
 	if (!outcome)
 		return;
 	strings_done(&outcome->blobs);
+	strings_done(&outcome->packages);
 	free(outcome->manifest);
 	free(outcome->source);
 	free(outcome->arches);
@@ -116,6 +118,8 @@ static int add_outcome(json_t *json, const struct outcome *outcome)
 
 	r |= json_object_set_new(json, "manifest_new", json_boolean(outcome->manifest_new));
 	r |= json_object_set_new(json, "blobs", words_to_json(&outcome->blobs));
+	if (outcome->packages.count)
+		r |= json_object_set_new(json, "packages", words_to_json(&outcome->packages));
 	if (outcome->koji_event >= 0)
 		r |= json_object_set_new(json, "koji_event", json_integer(outcome->koji_event));
 	r |= set_text(json, "source", outcome->source);
@@ -334,6 +338,18 @@ static int get_job(const json_t *json, struct message *message, struct error *er
 	return spec_from_json(json_object_get(json, "spec"), &job->spec, err);
 }
 
+/* Names of files: nothing but digests */
+static int get_digests(const json_t *json, const char *key, struct strings *ret, struct error *err)
+{
+	int r = get_words(json, key, ret, err);
+
+	for (size_t i = 0; r == 0 && i < ret->count; i++)
+		if (!hex_is_digest(ret->item[i]))
+			r = error_set(err, -EBADMSG, BLAME_US, key,
+				      "line of the pipe: \"%s\" holds what is no digest", key);
+	return r;
+}
+
 static int get_outcome(const json_t *json, struct message *message, struct error *err)
 {
 	struct outcome *outcome = calloc(1, sizeof(*outcome));
@@ -346,7 +362,7 @@ static int get_outcome(const json_t *json, struct message *message, struct error
 	outcome->koji_event = -1;
 	if ((r = get_text(json, "manifest", true, &outcome->manifest, err)) < 0 ||
 	    (r = get_flag(json, "manifest_new", &outcome->manifest_new, err)) < 0 ||
-	    (r = get_words(json, "blobs", &outcome->blobs, err)) < 0 ||
+	    (r = get_digests(json, "blobs", &outcome->blobs, err)) < 0 ||
 	    (r = get_text(json, "source", false, &outcome->source, err)) < 0 ||
 	    (r = get_text(json, "arches", false, &outcome->arches, err)) < 0 ||
 	    (r = get_text(json, "sigkeys", false, &outcome->sigkeys, err)) < 0 ||
@@ -360,9 +376,8 @@ static int get_outcome(const json_t *json, struct message *message, struct error
 		r = get_number(json, "koji_event", 0, INT64_MAX, &outcome->koji_event, err);
 	if (r == 0 && !hex_is_digest(outcome->manifest))
 		r = refuse(err, "\"manifest\" is no digest");
-	for (size_t i = 0; r == 0 && i < outcome->blobs.count; i++)
-		if (!hex_is_digest(outcome->blobs.item[i]))
-			r = refuse(err, "\"blobs\" holds what is no digest");
+	if (r == 0 && json_object_get(json, "packages"))
+		r = get_digests(json, "packages", &outcome->packages, err);
 	return r;
 }
 

@@ -409,13 +409,14 @@ struct resolution {
 /**
  * struct outcome - what a worker made
  * @blobs:    SHA-256 of files now in its work directory (new ones only)
+ * @packages: the same, of packages that were fetched from a server
  * @manifest: SHA-256; the file is in the work directory when @manifest_new
  */
 struct outcome {
 	int64_t id;
 	char *manifest;
 	bool manifest_new;
-	struct strings blobs;
+	struct strings blobs, packages;
 	int64_t koji_event;	/* -1 none; repo: revision; tag: the hub's */
 	char *source;		/* NULL: unchanged */
 	char *arches, *sigkeys; /* NULL: unchanged */

@@ -118,7 +118,7 @@ bool store_manifest_held(struct tree_store *store, const char *digest);
  * compose that needs it makes it again (DESIGN 4). Descriptor; -EIO with words */
 int store_blob_open(struct tree_store *store, int dirfd, const uint8_t digest[DIGEST_SIZE],
 		    uint64_t size, struct error *err);
-/** store_blobs_check() - each blob that @manifest names is there with its size */
+/** store_blobs_check() - each blob and each fetched package that @manifest names is there with its size */
 int store_blobs_check(struct tree_store *store, const struct manifest *manifest, struct error *err);
 void store_verified_add(struct tree_store *store, const uint8_t digest[DIGEST_SIZE]);
 

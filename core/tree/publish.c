@@ -3,7 +3,8 @@
  *
  * The worker read foreign bytes, so nothing it says is believed: names are digests or refused,
  * files are taken out of its reach before they are looked at, and a manifest, which this process
- * will map, is copied into a file that no worker ever had open. */
+ * will map, is copied into a file that no worker ever had open. Packages that it fetched may be
+ * large: they are held against their digests at first use (store.c) rather than here. */
 #include "core/tree/private.h"
 
 #include <fcntl.h>
@@ -38,7 +39,7 @@ static int put_in_place(struct tree_store *store, int dirfd, const char *tempora
 	return r;
 }
 
-/* ---- blobs ------------------------------------------------------------- */
+/* ---- blobs and packages ------------------------------------------------- */
 
 /* A lease for reading is given only while nobody has the file open for writing. Where there are no
  * leases (some file systems) a worker that lies could still change what it handed over, but only
@@ -54,78 +55,106 @@ static bool has_writer(int fd)
 	return false;
 }
 
-static int judge_blob(int fd, const char *digest, struct error *err)
+/** struct kind - of files that are named by their digest
+ * @hashed: at once */
+struct kind {
+	const char *word;
+	int dirfd;
+	bool hashed;
+};
+
+static int judge_file(int fd, const struct kind *kind, const char *digest, struct error *err)
 {
 	char hex[DIGEST_HEX_SIZE];
 	struct stat st;
 	int r;
 
 	if (fstat(fd, &st) < 0 || fchmod(fd, 0444) < 0)
-		return error_errno(err, -errno, "worker: blob %s", digest);
+		return error_errno(err, -errno, "worker: %s %s", kind->word, digest);
 	if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
-		return lie(err, "blob", digest, "not a plain file");
+		return lie(err, kind->word, digest, "not a plain file");
 	if (has_writer(fd))
-		return lie(err, "blob", digest, "still open for writing");
+		return lie(err, kind->word, digest, "still open for writing");
+	if (!kind->hashed)
+		return 0;
 	r = sha256_file(fd, hex, NULL);
 	if (r < 0)
-		return error_errno(err, r, "worker: blob %s", digest);
-	return strcmp(hex, digest) ? lie(err, "blob", digest, "holds other bytes") : 0;
+		return error_errno(err, r, "worker: %s %s", kind->word, digest);
+	return strcmp(hex, digest) ? lie(err, kind->word, digest, "holds other bytes") : 0;
 }
 
 /* Is there one already? Its bytes are held against the digest at first use; here only what an
  * unclean stop leaves behind, a file of another length, is told apart. */
-static bool blob_exists(struct tree_store *store, int work_dirfd, const char *digest)
+static bool file_exists(const struct kind *kind, int work_dirfd, const char *digest)
 {
 	struct stat there, offered;
 
-	return fstatat(store->blobs, digest, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
+	return fstatat(kind->dirfd, digest, &there, AT_SYMLINK_NOFOLLOW) == 0 &&
 	       S_ISREG(there.st_mode) &&
 	       (fstatat(work_dirfd, digest, &offered, AT_SYMLINK_NOFOLLOW) < 0 ||
 		there.st_size == offered.st_size);
 }
 
-static int publish_blob(struct tree_store *store, int work_dirfd, const char *digest,
-			struct error *err)
+static int publish_file(struct tree_store *store, const struct kind *kind, int work_dirfd,
+			const char *digest, struct error *err)
 {
 	_cleanup_(closep) int fd = -1;
 	uint8_t bytes[DIGEST_SIZE];
 	char temporary[TEMPORARY_SIZE];
 	int r;
 
-	if (hex_is_digest(digest) && blob_exists(store, work_dirfd, digest))
+	if (hex_is_digest(digest) && file_exists(kind, work_dirfd, digest))
 		return 0;
 	if (hex_parse(digest, bytes, sizeof(bytes)) < 0 || !hex_is_digest(digest))
-		return lie(err, "blob", digest, "not named by a digest");
+		return lie(err, kind->word, digest, "not named by a digest");
 	temporary_name(store, digest, temporary);
-	if (renameat(work_dirfd, digest, store->blobs, temporary) < 0)
-		return errno == ENOENT ? lie(err, "blob", digest, "is not there")
-				       : error_errno(err, -errno, "worker: blob %s", digest);
-	fd = openat(store->blobs, temporary, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (renameat(work_dirfd, digest, kind->dirfd, temporary) < 0)
+		return errno == ENOENT
+			       ? lie(err, kind->word, digest, "is not there")
+			       : error_errno(err, -errno, "worker: %s %s", kind->word, digest);
+	fd = openat(kind->dirfd, temporary, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
-		r = lie(err, "blob", digest, "cannot be opened");
+		r = lie(err, kind->word, digest, "cannot be opened");
 	else
-		r = judge_blob(fd, digest, err);
+		r = judge_file(fd, kind, digest, err);
 	if (r == 0)
-		r = put_in_place(store, store->blobs, temporary, digest, err);
+		r = put_in_place(store, kind->dirfd, temporary, digest, err);
 	if (r < 0)
-		(void)directory_remove(store->blobs, temporary);
-	else
+		(void)directory_remove(kind->dirfd, temporary);
+	else if (kind->hashed)
 		store_verified_add(store, bytes);
+	return r;
+}
+
+static int publish_files(struct tree_store *store, const struct kind *kind, int work_dirfd,
+			 const char *folder, const struct strings *digests, struct error *err)
+{
+	_cleanup_(closep) int from = -1;
+	int r = 0;
+
+	if (!digests->count)
+		return 0;
+	from = openat(work_dirfd, folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (from < 0)
+		return error_errno(err, -errno, "worker: %s", folder);
+	for (size_t i = 0; r == 0 && i < digests->count; i++)
+		r = publish_file(store, kind, from, digests->item[i], err);
 	return r;
 }
 
 /* A blob of another size than a manifest says: one of the two is wrong, and the blob's own name
  * tells which. A damaged one goes, so that the next try writes it. */
-static void judge_size(struct tree_store *store, const char *name)
+static void judge_size(int dirfd, const char *name)
 {
-	_cleanup_(closep) int fd = openat(store->blobs, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	_cleanup_(closep) int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	char digest[DIGEST_HEX_SIZE];
 
 	if (fd >= 0 && sha256_file(fd, digest, NULL) == 0 && strcmp(digest, name) != 0)
-		(void)unlinkat(store->blobs, name, 0);
+		(void)unlinkat(dirfd, name, 0);
 }
 
-static int check_blob(struct tree_store *store, const struct manifest_record *record,
+/* @word: "blob", or "package" that was fetched */
+static int check_file(int dirfd, const char *word, const struct manifest_record *record,
 		      struct error *err)
 {
 	char name[DIGEST_HEX_SIZE];
@@ -133,16 +162,16 @@ static int check_blob(struct tree_store *store, const struct manifest_record *re
 	int r;
 
 	hex_print(record->digest, DIGEST_SIZE, name);
-	r = fstatat(store->blobs, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+	r = fstatat(dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
 	if (r < 0 && r != -ENOENT)
-		return error_errno(err, r, "blob %s", name);
+		return error_errno(err, r, "%s %s", word, name);
 	if (r < 0)
-		return error_set(err, -EBADMSG, BLAME_US, NULL, "manifest: blob %s: is not there",
-				 name);
+		return error_set(err, -EBADMSG, BLAME_US, NULL, "manifest: %s %s: is not there",
+				 word, name);
 	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != record->size) {
-		judge_size(store, name);
-		return error_set(err, -EBADMSG, BLAME_US, NULL,
-				 "manifest: blob %s: has another size", name);
+		judge_size(dirfd, name);
+		return error_set(err, -EBADMSG, BLAME_US, NULL, "manifest: %s %s: has another size",
+				 word, name);
 	}
 	return 0;
 }
@@ -153,12 +182,16 @@ int store_blobs_check(struct tree_store *store, const struct manifest *manifest,
 	int r = 0;
 
 	for (uint32_t i = 0; r == 0 && i < manifest->count; i++) {
-		if (!manifest_is_blob(&manifest->record[i]))
+		const struct manifest_record *record = &manifest->record[i];
+
+		if (record->type == MANIFEST_PACKAGE && record->flags & MANIFEST_REMOTE)
+			r = check_file(store->packages, "package", record, err);
+		if (!manifest_is_blob(record))
 			continue;
 		if (++blobs > MANIFEST_MAX_BLOBS)
 			return error_set(err, -EBADMSG, BLAME_US, NULL,
 					 "manifest: more than %d blobs", MANIFEST_MAX_BLOBS);
-		r = check_blob(store, &manifest->record[i], err);
+		r = check_file(store->blobs, "blob", record, err);
 	}
 	return r;
 }
@@ -258,17 +291,18 @@ static int republish_manifest(struct tree_store *store, const char *digest, stru
 int tree_store_publish(struct tree_store *store, int work_dirfd, const struct outcome *outcome,
 		       struct error *err)
 {
-	_cleanup_(closep) int blobs = -1, manifests = -1;
-	int r = 0;
+	const struct kind blobs = { .word = "blob", .dirfd = store->blobs, .hashed = true };
+	const struct kind packages = { .word = "package", .dirfd = store->packages };
+	_cleanup_(closep) int manifests = -1;
+	int r;
 
 	if (!outcome->manifest || !hex_is_digest(outcome->manifest))
 		return lie(err, "manifest", outcome->manifest ? outcome->manifest : "(none)",
 			   "not named by a digest");
-	blobs = openat(work_dirfd, "blobs", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	if (blobs < 0 && outcome->blobs.count)
-		return error_errno(err, -errno, "worker: blobs");
-	for (size_t i = 0; r == 0 && i < outcome->blobs.count; i++)
-		r = publish_blob(store, blobs, outcome->blobs.item[i], err);
+	r = publish_files(store, &blobs, work_dirfd, "blobs", &outcome->blobs, err);
+	if (r == 0)
+		r = publish_files(store, &packages, work_dirfd, "packages", &outcome->packages,
+				  err);
 	if (r < 0)
 		return r;
 	if (!outcome->manifest_new)

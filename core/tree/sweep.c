@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* core/tree/sweep.c: removing manifests, blobs and logs that belong to nothing any more.
+/* core/tree/sweep.c: removing manifests, blobs, packages and logs that belong to nothing any more.
  *
  * A file goes when no live manifest leads to it, no tree that somebody holds shows it, and it is
  * old enough. That no sweep runs between a publication and its row is the caller's to see to. */
@@ -18,8 +18,8 @@ struct digests {
 struct sweep {
 	struct tree_store *store;
 	const struct strings *live;
-	struct digests blobs; /* that live and held manifests name */
-	int64_t before;	      /* files older than this may go */
+	struct digests blobs, packages; /* that live and held manifests name */
+	int64_t before;			/* files older than this may go */
 	bool (*log_live)(void *data, int64_t id);
 	void *data;
 	int64_t files, bytes;
@@ -81,7 +81,7 @@ static bool is_live(const struct strings *live, const char *digest)
 
 /* A manifest that is missing or damaged leads to nothing: its compose cannot be read, and what it
  * shares with others is kept by them. */
-static int add_blobs_of(struct sweep *sweep, const char *digest, struct error *err)
+static int add_files_of(struct sweep *sweep, const char *digest, struct error *err)
 {
 	_cleanup_(manifest_freep) struct manifest *manifest = NULL;
 	_cleanup_(closep) int fd = -1;
@@ -97,10 +97,14 @@ static int add_blobs_of(struct sweep *sweep, const char *digest, struct error *e
 		return 0;
 	if (r < 0)
 		return r;
-	for (uint32_t i = 0; i < manifest->count; i++)
-		if (manifest_is_blob(&manifest->record[i]) &&
-		    digests_add(&sweep->blobs, manifest->record[i].digest) < 0)
+	for (uint32_t i = 0; i < manifest->count; i++) {
+		const struct manifest_record *record = &manifest->record[i];
+		struct digests *set = manifest_is_blob(record) ? &sweep->blobs : &sweep->packages;
+
+		if ((manifest_is_blob(record) || record->flags & MANIFEST_REMOTE) &&
+		    digests_add(set, record->digest) < 0)
 			return error_oom(err);
+	}
 	return 0;
 }
 
@@ -137,25 +141,36 @@ static int sweep_manifest(struct sweep *sweep, const char *name, struct error *e
 {
 	if (hex_is_digest(name)) {
 		if (is_live(sweep->live, name) || store_manifest_held(sweep->store, name))
-			return add_blobs_of(sweep, name, err);
+			return add_files_of(sweep, name, err);
 	} else if (!is_leftover(name)) {
 		return 0;
 	}
 	return remove_old(sweep, sweep->store->manifests, name, err);
 }
 
-static int sweep_blob(struct sweep *sweep, const char *name, struct error *err)
+static int sweep_file(struct sweep *sweep, int dirfd, const struct digests *named, const char *name,
+		      struct error *err)
 {
 	uint8_t digest[DIGEST_SIZE];
 
 	if (hex_is_digest(name) && hex_parse(name, digest, sizeof(digest)) == 0) {
-		if (sweep->blobs.count && bsearch(digest, sweep->blobs.item, sweep->blobs.count,
-						  DIGEST_SIZE, compare_digests))
+		if (named->count &&
+		    bsearch(digest, named->item, named->count, DIGEST_SIZE, compare_digests))
 			return 0;
 	} else if (!is_leftover(name)) {
 		return 0;
 	}
-	return remove_old(sweep, sweep->store->blobs, name, err);
+	return remove_old(sweep, dirfd, name, err);
+}
+
+static int sweep_blob(struct sweep *sweep, const char *name, struct error *err)
+{
+	return sweep_file(sweep, sweep->store->blobs, &sweep->blobs, name, err);
+}
+
+static int sweep_package(struct sweep *sweep, const char *name, struct error *err)
+{
+	return sweep_file(sweep, sweep->store->packages, &sweep->packages, name, err);
 }
 
 static int sweep_log(struct sweep *sweep, const char *name, struct error *err)
@@ -207,11 +222,15 @@ int tree_store_sweep(struct tree_store *store, const struct strings *live,
 	int r = each_name(&sweep, store->manifests, sweep_manifest, err);
 
 	digests_sort(&sweep.blobs);
+	digests_sort(&sweep.packages);
 	if (r == 0)
 		r = each_name(&sweep, store->blobs, sweep_blob, err);
+	if (r == 0)
+		r = each_name(&sweep, store->packages, sweep_package, err);
 	if (r == 0 && log_live)
 		r = each_name(&sweep, store->logs, sweep_log, err);
 	free(sweep.blobs.item);
+	free(sweep.packages.item);
 	if (r < 0)
 		return r;
 	if (ret_files)

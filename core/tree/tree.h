@@ -39,12 +39,13 @@ int tree_check_bytes(const void *bytes, size_t length, struct error *err);
 
 /**
  * tree_store_publish() - take over what a worker left in @work_dirfd: verify digest and size of each new
- * blob and of the manifest, rename them into place; existing ones are left alone.
+ * blob and of the manifest, rename them into place, and the packages that it fetched; existing ones are
+ * left alone.
  * -EBADMSG names the file that lies */
 int tree_store_publish(struct tree_store *store, int work_dirfd, const struct outcome *outcome,
 		       struct error *err);
 
-/** tree_store_sweep() - remove manifests and blobs that no digest of @live (sorted, hex) leads to, and that
+/** tree_store_sweep() - remove manifests, blobs and packages that no digest of @live (sorted, hex) leads to, and that
  * are older than @min_age_seconds; counts returned. Logs of ids for which @log_live says false go too.
  * Must not run between tree_store_publish() and the commit of the row that names the manifest: a result may
  * rely on files that were orphans until then. */

@@ -51,17 +51,19 @@ static int load(struct check *check, struct error *err)
 	return 0;
 }
 
-static int look_at_blob(const struct check *check, const struct manifest_record *record,
-			struct error *err)
+/* @folder: of the state directory */
+static int look_at_ours(const struct check *check, const char *folder,
+			const struct manifest_record *record, struct error *err)
 {
-	char path[sizeof("blobs/") + DIGEST_HEX_SIZE] = "blobs/";
+	char path[32 + DIGEST_HEX_SIZE], digest[DIGEST_HEX_SIZE];
 	struct stat st;
 
-	hex_print(record->digest, sizeof(record->digest), path + strlen("blobs/"));
+	hex_print(record->digest, sizeof(record->digest), digest);
+	(void)snprintf(path, sizeof(path), "%s/%s", folder, digest);
 	if (fstatat(check->state_dirfd, path, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return stale(err, "blob", path, strerror(errno));
+		return stale(err, "file", path, strerror(errno));
 	if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != record->size)
-		return stale(err, "blob", path, "has another size");
+		return stale(err, "file", path, "has another size");
 	return 0;
 }
 
@@ -74,7 +76,7 @@ static int look_at_package(const struct check *check, const struct manifest_reco
 	int r;
 
 	if (record->flags & MANIFEST_REMOTE)
-		return 0; /* fetched when somebody reads it */
+		return look_at_ours(check, "packages", record, err);
 	r = check->look->stat(check->look->data, base, path, &size, &mtime_ns, &ino, err);
 	if (r < 0)
 		return r;
@@ -94,7 +96,7 @@ static int look_at_all(const struct check *check, struct error *err)
 		const struct manifest_record *record = &check->record[i];
 
 		if (record->type == MANIFEST_BLOB || record->type == MANIFEST_RPMS_JSON)
-			r = look_at_blob(check, record, err);
+			r = look_at_ours(check, "blobs", record, err);
 		else if (record->type == MANIFEST_PACKAGE)
 			r = record->first < strings && record->count < strings
 				    ? look_at_package(check, record, err)

@@ -97,11 +97,11 @@ struct composer_look {
 
 /**
  * composer_check() - is a compose that was made before still whole?
- * @state_dirfd: directory with manifests/ and blobs/; borrowed
+ * @state_dirfd: directory with manifests/, blobs/ and packages/; borrowed
  * @manifest: its digest, hex
  *
- * The manifest has the bytes that it had, its blobs are there, and each package that is a file of this
- * machine is still the one (size, time, inode) that it was. 0, or a negative errno whose words say what
+ * The manifest has the bytes that it had, its blobs and fetched packages are there, and each package that is a
+ * file of this machine is still the one (size, time, inode) that it was. 0, or a negative errno whose words say what
  * is not so: -ESTALE for what has changed */
 int composer_check(int state_dirfd, const char *manifest, const struct composer_look *look,
 		   struct error *err);

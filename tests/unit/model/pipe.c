@@ -174,6 +174,12 @@ static const char *const bad[] = {
 	"\"packages_count\":0,\"size_bytes\":0,\"bytes_written\":0}",
 	"{\"type\":\"compose\",\"id\":1,\"uid\":0,\"gid\":0,\"trusted\":true,\"allowed\":[],"
 	"\"before\":{\"timestamp\":1},\"spec\":{}}",
+	"{\"type\":\"result\",\"id\":1,\"manifest\":\"" HEX
+	"\",\"manifest_new\":false,\"blobs\":[],\"packages\":[\"../x\"],"
+	"\"packages_count\":0,\"size_bytes\":0,\"bytes_written\":0}",
+	"{\"type\":\"result\",\"id\":1,\"manifest\":\"" HEX
+	"\",\"manifest_new\":false,\"blobs\":[],\"packages\":{},"
+	"\"packages_count\":0,\"size_bytes\":0,\"bytes_written\":0}",
 	"{\"type\":\"compose\",\"id\":1,\"uid\":-1,\"gid\":0,\"trusted\":true,\"allowed\":[],"
 	"\"spec\":{}}",
 	"{\"type\":\"compose\",\"id\":1,\"uid\":0,\"gid\":0,\"trusted\":true,\"allowed\":[]}",

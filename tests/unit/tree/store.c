@@ -430,6 +430,84 @@ static void test_sweep_logs(struct place *place)
 	      exists(place, "logs", "notes"));
 }
 
+/* ---- packages that were fetched ----------------------------------------- */
+
+/* A compose that shows one; @give: the worker brings it along */
+static int publish_package(struct place *place, struct work *work, const char *bytes,
+			   const char *digest, bool give, const char *words)
+{
+	struct text manifest = { 0 };
+	char *packages[] = { (char *)(uintptr_t)digest }, checksum[7 + DIGEST_HEX_SIZE];
+	const struct entry entry = { "compose/Temporary/x86_64/os/Packages/a/a.rpm",
+				     MANIFEST_PACKAGE,
+				     MANIFEST_REMOTE | MANIFEST_SHA256,
+				     strlen(bytes),
+				     1600000001,
+				     digest,
+				     "http://host/koji",
+				     "packages/a.rpm",
+				     "a-1-1.x86_64",
+				     "requested",
+				     checksum,
+				     "http://host/koji/packages/a.rpm",
+				     0,
+				     0 };
+
+	(void)snprintf(checksum, sizeof(checksum), "sha256:%s", digest);
+	write_manifest(&entry, 1, &manifest);
+	put_digest(place->work, "manifests", manifest.data, manifest.length, work->manifest);
+	work->outcome = (struct outcome){ .id = 1,
+					  .manifest = work->manifest,
+					  .manifest_new = true,
+					  .packages = { .item = packages, .count = give } };
+	text_done(&manifest);
+	return publish(place, &work->outcome, words);
+}
+
+static void test_packages(struct place *place)
+{
+	static const char bytes[] = "an RPM", other[] = "another RPM";
+	char digest[DIGEST_HEX_SIZE], second[DIGEST_HEX_SIZE];
+	struct work work, again;
+	struct sample memory;
+	struct tree_file file;
+	struct tree_node node;
+	struct tree *tree;
+
+	(void)sweep(place, NULL, -10);
+	put_digest(place->work, "packages", bytes, strlen(bytes), digest);
+	CHECK_INT(publish_package(place, &work, bytes, digest, true, NULL), 0);
+	CHECK(exists(place, "packages", digest) && count_in(place, "work/packages") == 0);
+	/* it is there already, or nobody has it, or it is another one */
+	CHECK_INT(publish_package(place, &again, bytes, digest, false, NULL), 0);
+	sha256_hex(other, strlen(other), second);
+	CHECK_INT(publish_package(place, &again, other, second, false, "package "), -EBADMSG);
+	CHECK_INT(publish_package(place, &again, other, second, true, "is not there"), -EBADMSG);
+	CHECK_INT(publish_package(place, &again, other, digest, false, "another size"), -EBADMSG);
+	CHECK(exists(place, "packages", digest));
+	put_file(place->work, in_work("packages", second), bytes, strlen(bytes));
+	CHECK_INT(publish_package(place, &again, other, second, true, "another size"), -EBADMSG);
+	CHECK(!exists(place, "packages", second));
+	/* what it holds is looked at when it is read first */
+	put_file(place->work, in_work("packages", second), "anotheR RPM", strlen(other));
+	CHECK_INT(publish_package(place, &again, other, second, true, NULL), 0);
+	CHECK_INT(tree_open(place->store, sample(&memory, 1, STATE_DONE, again.manifest), &tree,
+			    NULL),
+		  0);
+	CHECK_INT(tree_find(tree, "compose/Temporary/x86_64/os/Packages/a/a.rpm", &node), 0);
+	CHECK_INT(tree_file_open(tree, node.index, &file, NULL), -EIO);
+	CHECK(!exists(place, "packages", second));
+	tree_unref(tree);
+	put_digest(place->work, "packages", other, strlen(other), second);
+	CHECK_INT(publish_package(place, &again, other, second, true, NULL), 0);
+	/* they stay as long as a compose that shows them */
+	put_text(place->dirfd, "packages/.new-left", "x");
+	CHECK_INT(sweep(place, work.manifest, -10), 3); /* manifest, package, left */
+	CHECK(exists(place, "packages", digest) && !exists(place, "packages", second));
+	CHECK_INT(sweep(place, NULL, -10), 2);
+	CHECK_INT(count_in(place, "packages"), 0);
+}
+
 int main(void)
 {
 	struct place place;
@@ -442,6 +520,7 @@ int main(void)
 	test_sweep(&place);
 	test_sweep_damaged(&place);
 	test_sweep_logs(&place);
+	test_packages(&place);
 	test_cut_blob(&place);
 	place_done(&place);
 	TEST_END();
