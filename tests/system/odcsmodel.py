@@ -413,10 +413,11 @@ class Model:
         return 200, line(old.record(self.url, seed))
 
     def extend(self, compose, seconds):
-        """never shorter; one hop along reuse, both ways"""
+        """never shorter; one hop along reuse, both ways; ours: nobody who was deleted comes back"""
         compose.expires = max(compose.expires, self.now + seconds)
         for other in self.composes.values():
-            if other.state == "done" and (other.reused == compose.id or other.id == compose.reused):
+            kin = other.reused == compose.id or other.id == compose.reused
+            if kin and other.state == "done" and not other.removed_by:
                 other.expires = max(other.expires, compose.expires)
 
     def set_ttl(self, compose, seconds):
