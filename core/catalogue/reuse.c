@@ -214,8 +214,17 @@ static int reuse_one(struct catalogue *catalogue, struct verb *verb, int64_t id,
 	if (r < 0)
 		return r;
 	expires = moved_expiry(&current, now);
-	if (expires < reused.expires)
+	if (expires <= reused.expires) {
 		expires = reused.expires;
+	} else { /* told first: who hears that @id is done finds the other one as it is now */
+		r = sql_run(catalogue->writer,
+			    "UPDATE composes SET time_to_expire = ?2 WHERE id = ?1",
+			    VALUES(INTEGER(reused_id), INTEGER(expires)), err);
+		if (r >= 0)
+			r = change_compose(catalogue, verb, reused_id, reused.state, err);
+		if (r < 0)
+			return r;
+	}
 	r = sql_run(catalogue->writer,
 		    "UPDATE composes SET state = 2, "
 		    "state_reason = 'Compose is generated successfully', time_done = ?3, "
@@ -227,12 +236,6 @@ static int reuse_one(struct catalogue *catalogue, struct verb *verb, int64_t id,
 		    VALUES(INTEGER(id), INTEGER(reused_id), INTEGER(now), INTEGER(expires)), err);
 	if (r >= 0)
 		r = change_compose(catalogue, verb, id, current.state, err);
-	if (r < 0 || expires == reused.expires)
-		return r < 0 ? r : 0;
-	r = sql_run(catalogue->writer, "UPDATE composes SET time_to_expire = ?2 WHERE id = ?1",
-		    VALUES(INTEGER(reused_id), INTEGER(expires)), err);
-	if (r >= 0)
-		r = change_compose(catalogue, verb, reused_id, reused.state, err);
 	return r < 0 ? r : 0;
 }
 

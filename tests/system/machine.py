@@ -76,7 +76,8 @@ def some_resolution(rng):
     return rng.choice((7, 7, 7, 8, None)), rng.choice(("a", "a", "a", "b"))
 
 
-WRONG = (None, 1, -1, 1.5, "", "x", "a@b", "a\nb", "a=b", [], ["x", None], [{"a": 1}], {}, {"a": 1}, [["a"]], True, "é", [1])
+WRONG = (None, 1, -1, 1.5, "", "x", "a@b", "a\nb", "a=b", [], ["x", None], [{"a": 1}], {}, {"a": 1}, [["a"]],
+         True, "é", [1])
 
 
 def wrong_request(rng):
@@ -161,7 +162,8 @@ def make_step(rng):
     words = {
         "post": sound_request, "post-wrong": wrong_request, "post-text": wrong_text, "post-seed": seed_request,
         "patch": patch_request, "patch-text": wrong_text, "list": list_query,
-        "renew-seed": lambda r: some_lifetime(r, True), "post-again": lambda r: r.randint(1, 5000), "fail": lambda r: r.choice(("some words", "other: words", "é")),
+        "renew-seed": lambda r: some_lifetime(r, True), "post-again": lambda r: r.randint(1, 5000),
+        "fail": lambda r: r.choice(("some words", "other: words", "é")),
         "finish": lambda r: r.choice((None, None, (7,), (1600000000, "words that were found"))),
         "resolve": some_resolution, "reuse": some_resolution,
         "clock": lambda r: r.choice((0, 1, 1, r.randint(1, 600), r.randint(1, 600), r.randint(600, 3000))),
@@ -294,7 +296,8 @@ class Machine:
             return None
         event, inputs = found
         return self.worked(compose, compose.state == "generating",
-                           f"resolve {compose.id} {-1 if event is None else event} {inputs}", self.model.resolve, event, inputs)
+                           f"resolve {compose.id} {-1 if event is None else event} {inputs}", self.model.resolve,
+                           event, inputs)
 
     def reuse(self, where, found):
         """Ask for a candidate, and show its tree if it may still be; or any other's, which must be refused or taken
@@ -402,7 +405,8 @@ class Machine:
 # what a run of some length must have met, or it shows nothing
 MUST = ("submit 200", "submit 400", "submit 403", "submit 404", "renew 200", "renew 400", "renew 404", "regenerate 200",
         "delete 202", "delete 400", "delete 404", "look 404", "list 200", "list 400", "finish done", "finish refused",
-        "fail done", "fail refused", "candidate", "resolve done", "resolve refused", "unclaim done", "reuse done", "reuse refused", "expired")
+        "fail done", "fail refused", "candidate", "resolve done", "resolve refused", "unclaim done",
+        "reuse done", "reuse refused", "expired")
 
 
 def run(driver, steps):

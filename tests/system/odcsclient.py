@@ -318,7 +318,8 @@ def check_dnf(service, record):
         with urllib.request.urlopen(record["result_repofile"], timeout=30) as answer:
             (folder / "repos/compose.repo").write_bytes(answer.read())
         dnf = ["dnf", "-q", "-y", f"--setopt=reposdir={folder}/repos", f"--setopt=cachedir={folder}/cache",
-               f"--setopt=persistdir={folder}/persist", f"--setopt=logdir={folder}", "--setopt=module_platform_id=platform:x",
+               f"--setopt=persistdir={folder}/persist", f"--setopt=logdir={folder}",
+               "--setopt=module_platform_id=platform:x",
                f"--installroot={folder}/root", "--releasever=1", "--forcearch=x86_64", "--setopt=install_weak_deps=0"]
         names = run(*dnf, "repoquery", "--available", "--qf", "%{name}")
         same((names.returncode, sorted(set(names.stdout.split()))), (0, names_of(service, record["id"])),
