@@ -125,7 +125,9 @@ int catalogue_submit(struct catalogue *catalogue, const struct submission *submi
 int catalogue_claim(struct catalogue *catalogue, struct compose **ret, struct error *err);
 
 /** catalogue_finish() - generating → done; *durable*. time_to_expire moves by the time the queue and the
- * build took (odcs-api.md 3.2). -ESTALE: not generating any more (cancelled meanwhile) */
+ * build took (odcs-api.md 3.2). -ESTALE: not generating any more (cancelled meanwhile); -EAGAIN: of its
+ * @latest another one was done meanwhile whose timestamp is not earlier and whose content is another: it is
+ * to be made after that one (catalogue_generation()) */
 int catalogue_finish(struct catalogue *catalogue, int64_t id, const struct outcome *outcome,
 		     struct error *err);
 /**
@@ -148,10 +150,17 @@ int catalogue_candidates(struct catalogue *catalogue, int64_t id, const struct s
  * made and resolved, not after that of @spec; -1: none. Its content may be that of today: a worker asks */
 int catalogue_known_event(struct catalogue *catalogue, const struct spec *spec, int64_t *ret,
 			  struct error *err);
+/** catalogue_generation() - the newest generation of @owner's composes named @latest that ever was */
+int catalogue_generation(struct catalogue *catalogue, const char *owner, const char *latest,
+			 struct generation *ret, struct error *err);
+/** catalogue_latest() - done ones of these, newest generation first, at most @room ids; their count. 0 also when
+ * the newest that ever was is removed: a name never leads back */
+int catalogue_latest(struct catalogue *catalogue, const char *owner, const char *latest,
+		     int64_t *ret_ids, int room, struct error *err);
 /** catalogue_reuse() - generating → done, showing the tree of @reused_id (done, not expired or deleted, a
- * lower id, none that shows another's): its pungi_compose_id, koji_event, source, arches, sigkeys, manifest
- * and sizes; both live until the later of their times (odcs-api.md 5, 3.2). *durable*. -ESTALE: one of
- * them is in another state */
+ * lower id, none that shows another's, no step back for who follows its @latest): its pungi_compose_id,
+ * koji_event, source, arches, sigkeys, manifest, timestamp and sizes; both live until the later of their times
+ * (odcs-api.md 5, 3.2). *durable*. -ESTALE: one of them is in another state, or that step back */
 int catalogue_reuse(struct catalogue *catalogue, int64_t id, int64_t reused_id, struct error *err);
 /** catalogue_reuse_many() - the same for @count composes in one commit
  * @results: 0, -ESTALE or -ENOENT of each. A negative errno is returned when none was written */
@@ -177,6 +186,19 @@ enum renew_rule {
  * catalogue_reuse() live at least as long */
 int catalogue_renew(struct catalogue *catalogue, int64_t id, int64_t seconds, enum renew_rule rule,
 		    int64_t *ret_expires, struct error *err);
+
+/** struct lease - a tree was read: of the compose @id, whoever else shows it */
+struct lease {
+	int64_t id, time_read;
+};
+/**
+ * catalogue_lease() - those that show one of these trees, and are done and not deleted, live on
+ * @seconds: the lease of those whose request says none; 0: none
+ *
+ * All that show a tree live until the latest time that one of them is owed, time_read + its lease, but not
+ * beyond time_done + @most; none becomes shorter. One commit, without one when nothing changes. Not durable */
+int catalogue_lease(struct catalogue *catalogue, const struct lease *leases, size_t count,
+		    int64_t seconds, int64_t most, struct error *err);
 
 /** catalogue_expire() - done or failed rows with time_to_expire <= @now → removed (at most 100 a call);
  * @ret_count: rows changed. Reasons as odcs-api.md 3.4 step 4. tree_kept of a record says whether others

@@ -156,13 +156,15 @@ static int submit_insert(struct catalogue *catalogue, struct submit *submit, str
 		catalogue->writer,
 		"INSERT INTO composes (request, owner, uid, gid, state, source_type, source, "
 		"compose_type, label, time_submitted, time_to_expire, koji_event, respin_of, "
-		"sigkeys, arches) "
-		"VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+		"sigkeys, arches, lease, latest) "
+		"VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, "
+		"?16)",
 		VALUES(INTEGER(submission->request), TEXT(submit->owner), INTEGER(submission->uid),
 		       INTEGER(submission->gid), INTEGER(spec->source_type), TEXT(submit->source),
 		       TEXT(spec->compose_type), TEXT(spec->label), INTEGER(now),
 		       INTEGER(time_after(now, spec->seconds_to_live)), INTEGER(spec->koji_event),
-		       TEXT(submission->respin_of), TEXT(submit->sigkeys), TEXT(submit->arches)),
+		       TEXT(submission->respin_of), TEXT(submit->sigkeys), TEXT(submit->arches),
+		       INTEGER(spec->lease), TEXT(spec->latest)),
 		err);
 	if (r < 0)
 		return r;
@@ -375,6 +377,9 @@ static int finish_run(struct catalogue *catalogue, struct verb *verb, struct err
 	struct current current;
 	int r = current_read(catalogue, step->id, 1u << STATE_GENERATING, &current, err);
 
+	if (r >= 0)
+		r = generation_judge(catalogue->writer, step->id, outcome->timestamp,
+				     outcome->manifest, err);
 	if (r < 0)
 		return r;
 	r = sql_run(catalogue->writer,
@@ -382,13 +387,15 @@ static int finish_run(struct catalogue *catalogue, struct verb *verb, struct err
 		    "state_reason = 'Compose is generated successfully', time_done = ?2, "
 		    "time_to_expire = ?3, manifest = ?4, koji_event = coalesce(?5, koji_event), "
 		    "source = coalesce(?6, source), arches = coalesce(?7, arches), "
-		    "sigkeys = coalesce(?8, sigkeys), packages_count = ?9, size_bytes = ?10 "
+		    "sigkeys = coalesce(?8, sigkeys), packages_count = ?9, size_bytes = ?10, "
+		    "timestamp = ?11 "
 		    "WHERE id = ?1",
 		    VALUES(INTEGER(step->id), INTEGER(now), INTEGER(moved_expiry(&current, now)),
 			   TEXT(outcome->manifest),
 			   outcome->koji_event >= 0 ? INTEGER(outcome->koji_event) : TEXT(NULL),
 			   TEXT(outcome->source), TEXT(outcome->arches), TEXT(outcome->sigkeys),
-			   INTEGER(outcome->packages_count), INTEGER(outcome->size_bytes)),
+			   INTEGER(outcome->packages_count), INTEGER(outcome->size_bytes),
+			   INTEGER(outcome->timestamp)),
 		    err);
 	return r < 0 ? r : change_compose(catalogue, verb, step->id, current.state, err);
 }
@@ -400,7 +407,7 @@ int catalogue_finish(struct catalogue *catalogue, int64_t id, const struct outco
 	struct verb verb = { .run = finish_run, .arguments = &step, .durable = true };
 
 	if (!outcome->manifest || !hex_is_digest(outcome->manifest) ||
-	    outcome->packages_count < 0 || outcome->size_bytes < 0)
+	    outcome->packages_count < 0 || outcome->size_bytes < 0 || outcome->timestamp < 0)
 		return error_set(err, -EINVAL, BLAME_US, "manifest",
 				 "compose %" PRId64
 				 ": a result without a manifest's digest or with "

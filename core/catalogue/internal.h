@@ -5,6 +5,7 @@
  * write.c       the one writer: many callers, one commit; news after it
  * row.c         a row of composes as struct compose
  * reuse.c       composes that show the tree of another one
+ * latest.c      composes that one name leads to, one after another
  *
  * Locks: catalogue.lock (queue and news), pool_lock (idle readers), progress_lock; none is held
  * while another is taken, over SQL, or over a callback. */
@@ -207,6 +208,16 @@ struct step {
 };
 /** step_write() - verb_write() for who wants no record */
 int step_write(struct catalogue *catalogue, struct verb *verb, struct error *err);
+
+/* ---- latest.c ---------------------------------------------------------- */
+
+/** generation_newest() - 1, or 0 with *ret empty: there was none */
+int generation_newest(struct connection *connection, const char *owner, const char *latest,
+		      struct generation *ret, struct error *err);
+/** generation_judge() - may compose @id be done with that repodata, in a verb? -EAGAIN: its latest-… name
+ * has led to something as late or later */
+int generation_judge(struct connection *connection, int64_t id, int64_t timestamp,
+		     const char *manifest, struct error *err);
 
 /* ---- the catalogue ----------------------------------------------------- */
 

@@ -201,6 +201,31 @@ static int reuse_judge(struct catalogue *catalogue, int64_t id, int64_t reused_i
 	return 0;
 }
 
+/* Would it be a step back for who follows its name? */
+static int reuse_generation(struct catalogue *catalogue, int64_t id, int64_t reused_id,
+			    struct error *err)
+{
+	_cleanup_(sql_donep) struct statement *statement = NULL;
+	int r = sql_start(catalogue->writer,
+			  "SELECT timestamp, manifest FROM composes WHERE id = ?1",
+			  VALUES(INTEGER(reused_id)), &statement, err);
+	struct damage damage;
+	const char *manifest;
+	int64_t timestamp;
+
+	if (r >= 0)
+		r = sql_next(statement, err);
+	if (r <= 0)
+		return r;
+	damage = (struct damage){ .row = sql_row(statement) };
+	timestamp = damage_number(&damage, 0, -1, INT64_MAX);
+	manifest = damage_text(&damage, 1, false);
+	r = damage_error(&damage, "compose", reused_id, err);
+	if (r >= 0)
+		r = generation_judge(catalogue->writer, id, timestamp, manifest, err);
+	return r == -EAGAIN ? -ESTALE : r;
+}
+
 /* Both live until the later of their times (odcs-api.md 3.2). */
 static int reuse_one(struct catalogue *catalogue, struct verb *verb, int64_t id, int64_t reused_id,
 		     struct error *err)
@@ -211,6 +236,8 @@ static int reuse_one(struct catalogue *catalogue, struct verb *verb, int64_t id,
 
 	if (r >= 0)
 		r = reuse_judge(catalogue, id, reused_id, &reused, err);
+	if (r >= 0)
+		r = reuse_generation(catalogue, id, reused_id, err);
 	if (r < 0)
 		return r;
 	expires = moved_expiry(&current, now);
@@ -225,15 +252,17 @@ static int reuse_one(struct catalogue *catalogue, struct verb *verb, int64_t id,
 		if (r < 0)
 			return r;
 	}
-	r = sql_run(catalogue->writer,
-		    "UPDATE composes SET state = 2, "
-		    "state_reason = 'Compose is generated successfully', time_done = ?3, "
-		    "time_to_expire = ?4, reused_id = ?2, question = NULL, inputs = NULL, "
-		    "(pungi_compose_id, koji_event, source, arches, sigkeys, manifest, "
-		    "packages_count, size_bytes) = (SELECT pungi_compose_id, koji_event, source, "
-		    "arches, sigkeys, manifest, packages_count, size_bytes FROM composes "
-		    "WHERE id = ?2) WHERE id = ?1",
-		    VALUES(INTEGER(id), INTEGER(reused_id), INTEGER(now), INTEGER(expires)), err);
+	r = sql_run(
+		catalogue->writer,
+		"UPDATE composes SET state = 2, "
+		"state_reason = 'Compose is generated successfully', time_done = ?3, "
+		"time_to_expire = ?4, reused_id = ?2, question = NULL, inputs = NULL, "
+		"(pungi_compose_id, koji_event, source, arches, sigkeys, manifest, "
+		"packages_count, size_bytes, timestamp) = (SELECT pungi_compose_id, koji_event, "
+		"source, arches, sigkeys, manifest, packages_count, size_bytes, timestamp "
+		"FROM composes "
+		"WHERE id = ?2) WHERE id = ?1",
+		VALUES(INTEGER(id), INTEGER(reused_id), INTEGER(now), INTEGER(expires)), err);
 	if (r >= 0)
 		r = change_compose(catalogue, verb, id, current.state, err);
 	return r < 0 ? r : 0;

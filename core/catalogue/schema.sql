@@ -132,3 +132,11 @@ ALTER TABLE composes ADD COLUMN question TEXT; -- spec_question(), 64 hex digits
 ALTER TABLE composes ADD COLUMN inputs TEXT;   -- of struct resolution, 64 hex digits; NULL: not resolved
 CREATE INDEX composes_question ON composes (question, inputs, state)
 	WHERE question IS NOT NULL AND reused_id = 0 AND state IN (1, 2);
+
+-- version 4
+-- What keeps a compose while it is read, and which composes one name leads to, one after another.
+ALTER TABLE composes ADD COLUMN lease INTEGER NOT NULL DEFAULT -1;     -- s that a read keeps it; 0: none, -1: the site's
+ALTER TABLE composes ADD COLUMN latest TEXT;                           -- name of successive composes of its owner, or NULL
+ALTER TABLE composes ADD COLUMN timestamp INTEGER NOT NULL DEFAULT -1; -- s since 1970, of its repodata; -1: not done, or of an earlier version
+CREATE INDEX composes_latest ON composes (owner, latest, timestamp)
+	WHERE latest IS NOT NULL AND timestamp >= 0;

@@ -205,7 +205,8 @@ int reuse_resolved(struct scheduler *scheduler, struct slot *slot,
 	if (slot->phase != PHASE_RESOLVE)
 		return -EBADMSG;
 	/* made once more, and the source has changed: who waits asked for something else */
-	if (slot->retried && strcmp(slot->resolution.inputs, resolution->inputs) != 0)
+	if ((slot->retried || slot->overtaken) &&
+	    strcmp(slot->resolution.inputs, resolution->inputs) != 0)
 		reuse_settle(scheduler, slot, ENDING_LOST, NULL);
 	slot->resolution = *resolution;
 	return go_on(scheduler, slot);

@@ -83,6 +83,7 @@ void job_over(struct scheduler *scheduler, struct slot *slot)
 	free(slot->asked);
 	slot->asked = NULL;
 	slot->retried = false;
+	slot->overtaken = 0;
 	progressed(scheduler, id);
 }
 
@@ -203,6 +204,41 @@ static int send_job(struct slot *slot)
 	return child_send(slot->child, &message);
 }
 
+/* What its latest-… name has led to: the worker makes what follows that. */
+static void find_before(struct scheduler *scheduler, const char *owner, struct job *job)
+{
+	struct error err = { 0 };
+
+	if (job->spec->latest && catalogue_generation(scheduler->options->store->catalogue, owner,
+						      job->spec->latest, &job->before, &err) < 0)
+		log_warning("compose %" PRId64 ": %s", job->id, err.message);
+}
+
+/* Another one of that name was done since the job was given. */
+static int overtaken(struct scheduler *scheduler, struct slot *slot, struct error *err)
+{
+	_cleanup_(compose_freep) struct compose *compose = NULL;
+	int r = catalogue_get(scheduler->options->store->catalogue, slot->work->id, &compose, err);
+
+	if (r < 0)
+		return r;
+	slot->overtaken++;
+	log_line(slot,
+		 "another compose of its latest name was done meanwhile: made after that one");
+	find_before(scheduler, compose->owner, slot->work);
+	return 0;
+}
+
+static int make_again(struct scheduler *scheduler, struct slot *slot, bool was_overtaken,
+		      struct error *err)
+{
+	int r = was_overtaken ? overtaken(scheduler, slot, err) : 0;
+
+	if (r >= 0)
+		r = child_clean(slot->child, err);
+	return r < 0 ? r : send_job(slot);
+}
+
 static void on_result(struct scheduler *scheduler, struct slot *slot, const struct outcome *outcome)
 {
 	struct error err = { 0 };
@@ -213,12 +249,13 @@ static void on_result(struct scheduler *scheduler, struct slot *slot, const stru
 		drop_job(scheduler, slot);
 		return;
 	}
+	if (r == -EAGAIN && slot->overtaken < OVERTAKEN_MAX &&
+	    make_again(scheduler, slot, true, &err) >= 0)
+		return;
 	if (r < 0 && !slot->retried) {
 		log_warning("compose %" PRId64 ": %s; made once more", outcome->id, err.message);
 		slot->retried = true;
-		r = child_clean(slot->child, &err);
-		if (r == 0)
-			r = send_job(slot);
+		r = make_again(scheduler, slot, false, &err);
 		if (r == 0)
 			return;
 	}
@@ -457,6 +494,7 @@ static int make_job(struct scheduler *scheduler, struct compose *compose, struct
 				  &job->known_event, &err) < 0)
 		log_warning("compose %" PRId64 ": %s", compose->id, err.message);
 	job->spec = steal(compose->spec);
+	find_before(scheduler, compose->owner, job);
 	*ret = steal(job);
 	return 0;
 }

@@ -9,6 +9,7 @@
 
 #define OWED_MS 1000	/* between tries to write what could not be written */
 #define REFUSED_MAX 8	/* candidates that were looked at in vain; then the compose is made */
+#define OVERTAKEN_MAX 16 /* times that another one of its latest-… name was done first */
 
 /**
  * enum phase - of a job
@@ -23,7 +24,8 @@ struct slot {
 	_Atomic int64_t job;	   /* id, 0: idle */
 	_Atomic int64_t cancelled; /* id of a compose that is not wanted any more */
 	bool retried;
-	struct job *work; /* kept for the second try */
+	unsigned int overtaken; /* times: each is a try of its own */
+	struct job *work; /* kept for the next try */
 	enum phase phase;
 	struct resolution resolution; /* from PHASE_CHECK on */
 	int64_t candidate;	      /* whose manifest the worker looks at: PHASE_CHECK */

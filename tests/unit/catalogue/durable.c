@@ -529,6 +529,39 @@ static void test_migration_2(const char *data)
 	CHECK_INT(catalogue_integrity(catalogue, &err), 0);
 }
 
+/* Composes of before have no lease of their own, and nobody knows how late their repodata is. */
+static void test_migration_3(const char *data)
+{
+	_cleanup_(catalogue_closep) struct catalogue *catalogue = NULL;
+	_cleanup_(compose_freep) struct compose *compose = NULL, *kin = NULL;
+	struct lease lease = { .id = 9, .time_read = 1800000000 };
+	_cleanup_(freep) char *sql = NULL;
+	struct error err = { 0 };
+	char path[512];
+	int64_t id;
+
+	(void)snprintf(path, sizeof(path), "%s/version-3.sql", data);
+	CHECK_INT(file_read(AT_FDCWD, path, 1 << 20, &sql, NULL), 0);
+	if (!sql)
+		return;
+	execute(test_path("old3"), sql);
+	catalogue = test_open(test_path("old3"));
+	CHECK_INT(catalogue_integrity(catalogue, &err), 0);
+	CHECK_INT(catalogue_lease(catalogue, &lease, 1, 60, INT32_MAX, &err), 0);
+	compose = test_get(catalogue, 9);
+	kin = test_get(catalogue, 10);
+	CHECK_INT(compose->time_to_expire, 1800000060);
+	CHECK_INT(kin->time_to_expire, 1800000060);
+	id = test_submit_text(catalogue, "carol",
+			      "{\"source\":{\"type\":\"repo\",\"source\":\"/r\"},\"latest\":\"x\"}",
+			      &err);
+	for (int i = 0; i < 8 && test_claim(catalogue) != id; i++)
+		; /* what waited before it */
+	CHECK_INT(catalogue_reuse(catalogue, id, 9, &err), -ESTALE);
+	CHECK_INT(test_finish_compose(catalogue, id, &err), 0);
+	CHECK_INT(catalogue_integrity(catalogue, &err), 0);
+}
+
 /* Same tables whichever way they came: what a fresh one has, the migrated one has. */
 static int schema_print(void *data, int columns, char **values, char **names)
 {
@@ -538,11 +571,11 @@ static int schema_print(void *data, int columns, char **values, char **names)
 
 static void test_same_schema(void)
 {
-	struct text texts[3] = { 0 };
+	struct text texts[4] = { 0 };
 
 	catalogue_close(test_open(test_path("fresh")));
-	for (int i = 0; i < 3; i++) {
-		static const char *const names[] = { "fresh", "old", "old2" };
+	for (int i = 0; i < 4; i++) {
+		static const char *const names[] = { "fresh", "old", "old2", "old3" };
 		sqlite3 *db = NULL;
 
 		CHECK_INT(sqlite3_open(test_path(names[i]), &db), SQLITE_OK);
@@ -557,7 +590,8 @@ static void test_same_schema(void)
 	CHECK(texts[0].length > 3000);
 	CHECK_STR(texts[1].data, texts[0].data);
 	CHECK_STR(texts[2].data, texts[0].data);
-	for (int i = 0; i < 3; i++)
+	CHECK_STR(texts[3].data, texts[0].data);
+	for (int i = 0; i < 4; i++)
 		text_done(&texts[i]);
 }
 
@@ -609,7 +643,7 @@ static void test_refused(void)
 	execute(test_path("newer"),
 		"PRAGMA application_id = 1868849011; PRAGMA user_version = 99;");
 	check_refused("newer", -EBUSY, "newer odcsfs");
-	for (int version = 1; version < 4; version++) { /* older ones: found out by the migration */
+	for (int version = 1; version < 5; version++) { /* older ones: found out by the migration */
 		char sql[160];
 
 		(void)snprintf(sql, sizeof(sql),
@@ -707,6 +741,7 @@ int main(int argc, char **argv)
 	test_guests();
 	test_migration(argv[1]);
 	test_migration_2(argv[1]);
+	test_migration_3(argv[1]);
 	test_same_schema();
 	test_refused();
 	make_whole();
