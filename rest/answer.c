@@ -132,9 +132,10 @@ int answer_error(struct exchange *ex, unsigned int status, const char *format, .
 	return answer_queue(ex, status, response);
 }
 
-unsigned int failure_status(const struct error *err)
+/* What the client did wrong has a status of its own; the same errno for another reason has not. */
+static unsigned int request_status(int code)
 {
-	switch (err->code) {
+	switch (code) {
 	case -EFBIG:
 	case -E2BIG:
 		return MHD_HTTP_CONTENT_TOO_LARGE;
@@ -143,6 +144,14 @@ unsigned int failure_status(const struct error *err)
 	case -EACCES:
 	case -EDQUOT:
 		return MHD_HTTP_FORBIDDEN;
+	default:
+		return MHD_HTTP_BAD_REQUEST;
+	}
+}
+
+unsigned int failure_status(const struct error *err)
+{
+	switch (err->code) {
 	case -ENOENT:
 		return MHD_HTTP_NOT_FOUND;
 	case -ENOSPC:
@@ -153,7 +162,7 @@ unsigned int failure_status(const struct error *err)
 		break;
 	}
 	if (err->blame == BLAME_REQUEST)
-		return MHD_HTTP_BAD_REQUEST;
+		return request_status(err->code);
 	return err->blame == BLAME_SOURCE ? MHD_HTTP_BAD_GATEWAY : MHD_HTTP_INTERNAL_SERVER_ERROR;
 }
 
