@@ -5,7 +5,8 @@
  * What is kept is counted, so an answer that is still on its way outlives its place here.
  * Staleness: rest_changed() first counts the change, then drops the object. A thread that read the
  * catalogue before the change and comes to put its object after it finds the count moved on (looked
- * at under the slot's lock) and keeps it out. */
+ * at under the slot's lock) and keeps it out. Once the server stops nobody tells of changes: what
+ * is here is not used any more. */
 #include "rest/exchange.h"
 
 #include <pthread.h>
@@ -77,11 +78,15 @@ static void slot_unlock(struct cache *cache, size_t slot)
 	(void)pthread_mutex_unlock(&cache->locks[slot % CACHE_LOCKS]);
 }
 
-struct kept *cache_get(struct cache *cache, int64_t key)
+struct kept *cache_get(struct cache *cache, const struct rest *rest, int64_t key)
 {
-	size_t slot = slot_lock(cache, key);
-	struct kept *kept = cache->slot[slot];
+	struct kept *kept;
+	size_t slot;
 
+	if (atomic_load(&rest->stopping))
+		return NULL;
+	slot = slot_lock(cache, key);
+	kept = cache->slot[slot];
 	kept = kept && kept->key == key ? kept_ref(kept) : NULL;
 	slot_unlock(cache, slot);
 	return kept;

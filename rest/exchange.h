@@ -112,7 +112,7 @@ struct rest {
 	unsigned int daemon_count;
 	size_t body_limit;
 	_Atomic unsigned int running; /* exchanges under way */
-	_Atomic bool stopping;
+	_Atomic bool stopping; /* rest_changed() may not be called any more */
 	_Atomic bool watched;	 /* rest_changed() is really called: answers may be kept */
 	_Atomic int64_t tick_ms; /* of the last rest_tick() */
 	struct cache *records, *items, *pages, *trees;
@@ -271,7 +271,7 @@ struct cache;
 int cache_new(size_t slots, size_t most_bytes, struct cache **ret);
 void cache_free(struct cache *cache);
 /** cache_get() - a reference of the caller's own, or NULL */
-struct kept *cache_get(struct cache *cache, int64_t key);
+struct kept *cache_get(struct cache *cache, const struct rest *rest, int64_t key);
 /**
  * cache_put() - keep @kept (one more reference), unless something changed, or nobody would tell
  * @seen: rest->generation before @kept was read from the catalogue */

@@ -55,7 +55,7 @@ static int tree_record(struct rest *rest, struct compose **compose, struct error
 int rest_tree_open(struct rest *rest, int64_t id, struct rest_tree **ret, struct error *err)
 {
 	_cleanup_(rest_tree_unrefp) struct rest_tree *shown =
-		(struct rest_tree *)cache_get(rest->trees, id);
+		(struct rest_tree *)cache_get(rest->trees, rest, id);
 	_cleanup_(compose_freep) struct compose *compose = NULL;
 	uint64_t seen = atomic_load(&rest->generation);
 	int r;

@@ -168,7 +168,7 @@ static int64_t page_key(const struct text *name)
 
 static struct page *page_get(struct rest *rest, const struct text *name)
 {
-	struct page *page = (struct page *)cache_get(rest->pages, page_key(name));
+	struct page *page = (struct page *)cache_get(rest->pages, rest, page_key(name));
 
 	if (page && page->seen == atomic_load(&rest->generation) && !strcmp(page->name, name->data))
 		return page;

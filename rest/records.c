@@ -80,7 +80,7 @@ static void record_keep(struct rest *rest, struct cache *cache, uint64_t seen,
 
 int record_of(struct rest *rest, int64_t id, bool fresh, struct record **ret, struct error *err)
 {
-	struct record *record = fresh ? NULL : (struct record *)cache_get(rest->records, id);
+	struct record *record = fresh ? NULL : (struct record *)cache_get(rest->records, rest, id);
 	uint64_t seen = atomic_load(&rest->generation);
 	_cleanup_(compose_freep) struct compose *compose = NULL;
 	int r;
@@ -100,7 +100,7 @@ int record_of(struct rest *rest, int64_t id, bool fresh, struct record **ret, st
 
 struct record *record_item(struct rest *rest, const struct compose *compose, uint64_t seen)
 {
-	struct record *record = (struct record *)cache_get(rest->items, compose->id);
+	struct record *record = (struct record *)cache_get(rest->items, rest, compose->id);
 
 	if (record)
 		return record;

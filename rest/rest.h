@@ -75,6 +75,9 @@ void rest_tick(struct rest *rest);
  * of which waits for a commit (those that come together share one), and long lists. No client has all
  * of the threads, and clients take turns. 8 are enough; with none everything works, slower */
 void rest_work(struct rest *rest);
+/** rest_drain() - before rest_changed() is called no more: from here on nothing kept is used, and nobody
+ * is left waiting */
+void rest_drain(struct rest *rest);
 /** rest_stop() - no new connections, running answers end, at most 2 s; frees */
 void rest_stop(struct rest *rest);
 /** rest_figures() - append what was counted, in Prometheus' text format; any thread */

@@ -402,13 +402,18 @@ void rest_tick(struct rest *rest)
 	lingers_tick(rest->lingers, now_ms);
 }
 
+void rest_drain(struct rest *rest)
+{
+	atomic_store(&rest->stopping, true);
+}
+
 void rest_stop(struct rest *rest)
 {
 	int64_t until = time_monotonic_ms() + STOP_MS;
 
 	if (!rest)
 		return;
-	atomic_store(&rest->stopping, true);
+	rest_drain(rest);
 	local_close(&rest->local);
 	for (unsigned int i = 0; i < rest->daemon_count; i++) {
 		int fd = MHD_quiesce_daemon(rest->daemons[i]);

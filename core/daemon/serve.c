@@ -520,6 +520,8 @@ static void stop(struct daemon *daemon)
 
 	if (fs)
 		fs_drain(fs, true);
+	if (rest)
+		rest_drain(rest);
 	ROOM_SET(daemon, rest, NULL);
 	rest_stop(rest);
 	while (daemon->rest_running)

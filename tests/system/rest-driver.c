@@ -2,6 +2,8 @@
 /* tests/system/rest-driver.c: the HTTP room with a catalogue and trees, but without workers: what
  * they would do is done by the commands of player.h.
  *
+ * Another command is "drain": the first step of a stop, after which no news of changes come.
+ *
  * usage: rest-driver LISTEN [BODY_LIMIT [CONNECTIONS_PER_ADDRESS [WRITERS]]]; prints its URL first.
  */
 #include "rest/rest.h"
@@ -20,6 +22,7 @@ struct driver {
 	struct catalogue *catalogue;
 	struct tree_store *trees;
 	_Atomic(struct rest *) rest;
+	_Atomic bool drained;
 	struct strings arches, base_modules, target_dirs, raw_configs, sigkeys;
 	struct spec_rules rules;
 	struct rest_options options;
@@ -32,7 +35,7 @@ static void on_change(void *data, const struct catalogue_event *event)
 	struct driver *driver = data;
 	struct rest *rest = atomic_load(&driver->rest);
 
-	if (rest)
+	if (rest && !atomic_load(&driver->drained))
 		rest_changed(rest, event);
 }
 
@@ -51,6 +54,18 @@ static int authorise(void *data, const struct asker *asker, const struct spec *s
 static int metrics(void *data, struct text *ret)
 {
 	return text_adds(ret, "# TYPE odcsfs_driver gauge\nodcsfs_driver 1\n");
+}
+
+static int drain(void *data, const char *verb, int64_t value, const char *rest, int64_t *ret,
+		 struct error *err)
+{
+	struct driver *driver = data;
+
+	if (strcmp(verb, "drain") != 0)
+		return -EINVAL;
+	rest_drain(driver->rest);
+	atomic_store(&driver->drained, true);
+	return 0;
 }
 
 static void tick(void *data)
@@ -156,6 +171,7 @@ int main(int argc, char **argv)
 				  .folder = driver.folder,
 				  .folder_fd = driver.folder_fd,
 				  .rules = &driver.rules,
+				  .other = drain,
 				  .idle = tick,
 				  .tick_ms = TICK_MS,
 				  .data = &driver };

@@ -846,6 +846,31 @@ def check_stop(driver):
         slow.close()
 
 
+def check_drain(driver):
+    """While the service stops it is not told of changes any more: it shows none that are over."""
+    with started(driver, "127.0.0.1:0") as server:
+        number = make(server, "done")
+        paths = (f"/api/1/composes/{number}", "/api/1/composes/?per_page=5",
+                 f"/composes/odcs-{number}/compose/metadata/rpms.json")
+        before = [server.get(path) for path in paths * 2][3:]  # the second time they are kept ones
+        case("before the stop", [200] * 3, [answer.status for answer in before])
+        server.tell("drain")
+        record = server.ask("PATCH", paths[0], {"seconds_to_live": 200000}).json
+        case("renewed", True, record["time_to_expire"] > before[0].json["time_to_expire"])
+        case("the record, and the list", [record["time_to_expire"]] * 2,
+             [server.get(paths[0]).json["time_to_expire"],
+              server.get(paths[1]).json["items"][0]["time_to_expire"]])
+        server.ask("DELETE", paths[0])
+        server.tell("clock 5")
+        server.tell("expire")
+        case("removed: its file, its record", (404, "removed"),
+             (server.get(paths[2]).status, server.get(paths[0]).json["state_name"]))
+        start = time.monotonic()
+        waiting = server.post(tag()).json["id"]
+        case("nobody waits", (200, True),
+             (server.get(f"/api/1/composes/{waiting}?wait=20").status, time.monotonic() - start < 5))
+
+
 # ---- main ---------------------------------------------------------------------------------------
 
 def main():
@@ -870,6 +895,7 @@ def main():
         check_bodies(options.driver)
         check_listeners(options.driver)
         check_stop(options.driver)
+        check_drain(options.driver)
     else:
         parser.error("--driver or --url")
     end()
