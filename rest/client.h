@@ -42,7 +42,8 @@ struct client {
 struct link {
 	struct link *next, **previous; /* in clients->links */
 	struct client *client;
-	int fd; /* -1: it was ended */
+	int fd;			  /* -1: it was ended */
+	struct exchange *unheard; /* its request line was read, on_request() was not called yet */
 	_Atomic enum phase phase;
 	_Atomic int64_t since_ms;  /* of the phase */
 	_Atomic uint64_t received; /* bytes of bodies */

@@ -20,6 +20,7 @@
 
 #define THREADS 4
 #define CONNECTION_MEMORY ((size_t)32 * 1024)
+#define ARGUMENTS_ROOM 400 /* members of a query that surely find room in that memory */
 #define STOP_MS 2000
 #define TOO_LARGE "The request body is too large."
 #define TOO_MANY "Too many requests of yours are under way, ask again in a moment."
@@ -27,14 +28,55 @@
 
 /* ---- one exchange ------------------------------------------------------ */
 
+static void exchange_over(struct rest *rest, struct exchange *ex)
+{
+	wait_forget(ex);
+	exchange_free(ex);
+	atomic_fetch_sub(&rest->running, 1);
+}
+
+/* What libmicrohttpd never asked us about, and never tells the end of. */
+static void forget_unheard(struct rest *rest, struct link *link)
+{
+	if (link && link->unheard)
+		exchange_over(rest, steal(link->unheard));
+}
+
+/* The members of a query that are more than libmicrohttpd has room for: it forgets the connection
+ * until its time is over. */
+static bool is_bursting(const char *uri)
+{
+	size_t members = 0;
+
+	for (const char *at = uri; *at && members <= ARGUMENTS_ROOM; at++)
+		members += *at == '&';
+	return members > ARGUMENTS_ROOM;
+}
+
 static void *on_uri(void *data, const char *uri, struct MHD_Connection *connection)
 {
 	struct rest *rest = data;
 	struct exchange *ex = exchange_new(rest, uri);
+	struct link *link = connection_link(connection);
 
-	if (ex)
-		atomic_fetch_add(&rest->running, 1);
+	forget_unheard(rest, link);
+	if (!ex)
+		return NULL;
+	atomic_fetch_add(&rest->running, 1);
+	if (link) {
+		link->unheard = ex;
+		if (is_bursting(uri))
+			(void)shutdown(link->fd, SHUT_RD);
+	}
 	return ex;
+}
+
+static void on_connection(void *data, struct MHD_Connection *connection, void **context,
+			  enum MHD_ConnectionNotificationCode what)
+{
+	if (what == MHD_CONNECTION_NOTIFY_CLOSED)
+		forget_unheard(data, *context);
+	connection_notify(data, connection, context, what);
 }
 
 static void on_completed(void *data, struct MHD_Connection *connection, void **closure,
@@ -42,16 +84,17 @@ static void on_completed(void *data, struct MHD_Connection *connection, void **c
 {
 	struct rest *rest = data;
 	struct exchange *ex = *closure;
+	struct link *link = connection_link(connection);
 
 	*closure = NULL;
-	link_phase(connection_link(connection), PHASE_QUIET);
+	link_phase(link, PHASE_QUIET);
 	if (!ex)
 		return;
+	if (link)
+		link->unheard = NULL;
 	if (ex->early && how == MHD_REQUEST_TERMINATED_COMPLETED_OK)
 		linger_add(rest->lingers, connection);
-	wait_forget(ex);
-	exchange_free(ex);
-	atomic_fetch_sub(&rest->running, 1);
+	exchange_over(rest, ex);
 }
 
 /* libmicrohttpd would decode "%2f" in the path before we see it; request.c does that work. */
@@ -194,6 +237,7 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
 		ex->link = connection_link(connection);
 		if (!ex->link)
 			return MHD_NO;
+		ex->link->unheard = NULL;
 		link_phase(ex->link, PHASE_BODY);
 		ex->early = exchange_admit(ex);
 		r = ex->early ? route_run(ex) : 0;
@@ -266,7 +310,7 @@ static int daemon_start(struct rest *rest, int fd, bool tls, struct error *err)
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY,
 		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)REST_IDLE_SECONDS,
 		MHD_OPTION_URI_LOG_CALLBACK, on_uri, rest, MHD_OPTION_NOTIFY_COMPLETED,
-		on_completed, rest, MHD_OPTION_NOTIFY_CONNECTION, connection_notify, rest,
+		on_completed, rest, MHD_OPTION_NOTIFY_CONNECTION, on_connection, rest,
 		MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, NULL, MHD_OPTION_ARRAY, tls_items,
 		MHD_OPTION_END);
 	if (!daemon)
