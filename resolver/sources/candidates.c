@@ -16,6 +16,7 @@ void tagged_done(struct tagged *tagged)
 		koji_listing_free(tagged->listing[i]);
 	strings_done(&tagged->signing.keys);
 	transport_free(tagged->files);
+	remote_free(tagged->remote);
 }
 
 static int add(struct tagged *tagged, const struct koji_listing *listing,

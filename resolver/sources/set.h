@@ -41,6 +41,7 @@ struct package_set {
 	struct composition composition;
 	struct strings arches, comps_names;
 	struct strings texts; /* strings that rows point to */
+	struct strings packages; /* fetched: their digests */
 	char *depsolve_log, *modules, *sigkeys;
 	int64_t event, bytes_written;
 	size_t room; /* rows allocated */

@@ -8,6 +8,7 @@
 #include "resolver/sources/tagged.h"
 
 #include <ctype.h>
+#include <strings.h>
 
 /* ---- keys -------------------------------------------------------------- */
 
@@ -237,7 +238,83 @@ static int group_builds(struct choosing *choosing)
 	return 0;
 }
 
-int signing_choose(struct load *load, struct tagged *tagged, struct error *err)
+/* ---- on a server ------------------------------------------------------- */
+
+/* Does the hub know a signature with that key? What was not listed with signatures may have any. */
+static bool may_be_signed(const struct candidate *candidate, const char *key)
+{
+	const struct koji_listing *listing = candidate->listing;
+	const struct koji_rpm *rpm = candidate->rpm;
+
+	for (uint32_t i = 0; i < rpm->key_count; i++)
+		if (!strcasecmp(koji_text(listing, listing->key[rpm->key + i]), key))
+			return true;
+	return !listing->key_count;
+}
+
+/* 1: the next copy that may be there stands in @candidate, 0: there is none left */
+static int next_copy(const struct tagged *tagged, struct candidate *candidate, struct error *err)
+{
+	const struct strings *keys = &tagged->signing.keys;
+	_cleanup_(text_done) struct text path = { 0 };
+	int r;
+
+	while (candidate->tried < keys->count &&
+	       !may_be_signed(candidate, keys->item[candidate->tried]))
+		candidate->tried++;
+	if (candidate->tried > keys->count)
+		return 0;
+	candidate->sigkey = candidate->tried < keys->count ? keys->item[candidate->tried] : NULL;
+	candidate->tried++;
+	r = koji_rpm_path(candidate->listing, candidate->rpm, candidate->sigkey, &path, err);
+	if (r < 0)
+		return r;
+	free(candidate->path);
+	candidate->path = text_steal(&path);
+	candidate->copy =
+		candidate->sigkey || tagged->signing.with_unsigned ? COPY_PERMITTED : COPY_REFUSED;
+	return !candidate->path || set_key(candidate) < 0 ? error_oom(err) : 1;
+}
+
+static int on_absent(void *data, uint32_t number, const struct error *failure, struct error *err)
+{
+	struct tagged *tagged = data;
+
+	tagged->item[number].copy = COPY_ABSENT;
+	if (failure->code == -ENOENT)
+		return 0;
+	if (err)
+		*err = *failure;
+	return failure->code;
+}
+
+/* All that may be there by preference are looked for together, then the next ones of those that are
+ * not, and so on. */
+static int choose_remote(struct load *load, struct tagged *tagged, struct error *err)
+{
+	_cleanup_(freep) uint32_t *list = calloc(tagged->count + 1, sizeof(*list));
+	int r = list ? 0 : error_oom(err);
+
+	while (r == 0) {
+		size_t count = 0;
+
+		for (size_t i = 0; i < tagged->count && r >= 0; i++) {
+			if (tagged->item[i].copy != COPY_ABSENT)
+				continue;
+			r = next_copy(tagged, &tagged->item[i], err);
+			if (r > 0)
+				list[count++] = (uint32_t)i;
+		}
+		if (r < 0 || !count)
+			return r < 0 ? r : 0;
+		r = tagged_read(load, tagged, list, count, on_absent, tagged, err);
+	}
+	return r;
+}
+
+/* ---- where they lie ---------------------------------------------------- */
+
+static int choose_local(struct load *load, struct tagged *tagged, struct error *err)
 {
 	struct choosing choosing = { .load = load, .tagged = tagged };
 	struct together work = { .one = choose_build,
@@ -248,6 +325,13 @@ int signing_choose(struct load *load, struct tagged *tagged, struct error *err)
 	work.count = choosing.builds;
 	r = r < 0 ? error_oom(err) : together(&work, err);
 	free(choosing.first);
+	return r;
+}
+
+int signing_choose(struct load *load, struct tagged *tagged, struct error *err)
+{
+	int r = tagged->remote ? choose_remote(load, tagged, err) : choose_local(load, tagged, err);
+
 	if (r < 0)
 		return r;
 	if (tagged->count)

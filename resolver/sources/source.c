@@ -55,6 +55,7 @@ void package_set_free(struct package_set *set)
 	strings_done(&set->arches);
 	strings_done(&set->comps_names);
 	strings_done(&set->texts);
+	strings_done(&set->packages);
 	free(set->depsolve_log);
 	free(set->modules);
 	free(set->sigkeys);
@@ -130,6 +131,11 @@ const char *package_set_source(const struct package_set *set)
 const char *package_set_sigkeys(const struct package_set *set)
 {
 	return set->sigkeys;
+}
+
+struct strings *package_set_packages(struct package_set *set)
+{
+	return &set->packages;
 }
 
 int64_t package_set_bytes_written(const struct package_set *set)

@@ -15,7 +15,9 @@ DEFINE_FREEP(struct pools, pools_free)
 /**
  * struct source_context - what a source may use; borrowed for the call
  * @transport: files that the request names
- * @connect: a transport to servers, as the job's Koji is configured; the caller's to free. NULL: none
+ * @connect: a transport to servers, as the job's Koji is configured; the caller's to free; any thread.
+ * NULL: none
+ * @packages_dirfd: packages that were fetched before; new ones are put into packages/ below @work_dirfd
  * @resolved: called once, when everything was read that tells what the request means at the moment,
  *            and before anything costly: a source indexes, loads and solves only after it returned 0.
  *            A negative errno (with words) is to be returned as it is. NULL: always go on */
@@ -24,7 +26,7 @@ struct source_context {
 	struct transport *transport;
 	int (*connect)(void *data, struct transport **ret, struct error *err);
 	struct pools *pools;
-	int snapshots_dirfd, headers_dirfd;
+	int snapshots_dirfd, headers_dirfd, packages_dirfd, work_dirfd;
 	void (*progress)(void *data, int64_t done, int64_t total, const char *phase,
 			 const char *text);
 	void (*log)(void *data, const char *text);
@@ -42,6 +44,8 @@ struct composition *package_set_composition(struct package_set *set);
 int64_t package_set_event(const struct package_set *set);	  /* -1 none */
 const char *package_set_source(const struct package_set *set);	  /* NULL: unchanged */
 const char *package_set_sigkeys(const struct package_set *set);	  /* NULL: unchanged */
+/** package_set_packages() - digests of packages that were fetched; may be emptied by the caller */
+struct strings *package_set_packages(struct package_set *set);
 int64_t package_set_bytes_written(const struct package_set *set); /* snapshots, headers */
 
 /** struct source_type - one row of the table in source.c */

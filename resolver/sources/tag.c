@@ -101,35 +101,65 @@ static int find_keys(struct tagging *tagging, struct error *err)
 
 /* ---- where it is ------------------------------------------------------- */
 
-static int open_top(struct tagging *tagging, struct error *err)
+/* Topdir by its real path; without packages/ in it it is but a place to mount it */
+static int open_topdir(struct tagging *tagging, const char *topdir, struct error *err)
 {
-	const char *topdir = tagging->site->topdir ? tagging->site->topdir : "";
-	_cleanup_(freep) char *base = NULL, *packages = NULL;
+	_cleanup_(freep) char *base = NULL, *packages = NULL, *real = NULL;
 	struct tagged *tagged = &tagging->tagged;
-	int r;
-
-	/* not below the rights of whoever asks: these files are the site's, and its to show. A link
+	/* not with the rights of whoever asks: these files are the site's, and its to show. A link
 	 * may lead anywhere: volumes are mounted where there is room */
-	r = transport_local(NULL, true, 0, 0, &tagged->files, err);
+	int r = transport_local(NULL, true, 0, 0, &tagged->files, err);
+
 	if (r == 0)
 		r = transport_base(tagged->files, topdir, &base, err);
 	if (r == 0 && asprintf(&packages, "%s/packages", base) < 0) {
 		packages = NULL;
 		r = error_oom(err);
 	}
-	if (r == 0) {
-		_cleanup_(freep) char *real = NULL;
-
+	if (r == 0)
 		r = transport_base(tagged->files, packages, &real, err);
-	}
-	if (r < 0 && err) {
-		err->blame = BLAME_US;
-		err->field[0] = '\0';
-	}
-	if (r < 0)
+	if (r < 0) {
+		if (err) {
+			err->blame = BLAME_US;
+			err->field[0] = '\0';
+		}
 		return error_prefix(err, "koji.topdir");
+	}
 	tagged->base = package_set_text(tagging->load->set, base);
 	return tagged->base ? 0 : error_oom(err);
+}
+
+/* The URL that may be shown: without user and password, and without a slash at its end */
+static int show_url(struct tagging *tagging, const char *url, struct error *err)
+{
+	const char *host = strstr(url, "://") + 3, *path = strchrnul(host, '/');
+	const char *at = memrchr(host, '@', (size_t)(path - host));
+	_cleanup_(text_done) struct text text = { 0 };
+
+	(void)text_add(&text, url, (size_t)(host - url));
+	(void)text_adds(&text, at ? at + 1 : host);
+	while (text.length && text.data[text.length - 1] == '/')
+		text.data[--text.length] = '\0';
+	if (text.failed ||
+	    !(tagging->tagged.base = package_set_text(tagging->load->set, text.data)))
+		return error_oom(err);
+	return 0;
+}
+
+static int open_top(struct tagging *tagging, struct error *err)
+{
+	const char *topdir = tagging->site->topdir, *topurl = tagging->site->topurl;
+	struct tagged *tagged = &tagging->tagged;
+	int r = topdir ? open_topdir(tagging, topdir, err) : -ENOENT;
+
+	if (r == 0 || !topurl || (r != -ENOENT && r != -ENOTDIR))
+		return topdir ? r
+			      : error_set(err, r, BLAME_US, NULL,
+					  "neither koji.topdir nor koji.topurl is configured");
+	transport_free(tagged->files);
+	tagged->files = NULL;
+	r = show_url(tagging, topurl, err);
+	return r < 0 ? r : remote_new(tagging->load->context, topurl, &tagged->remote, err);
 }
 
 static int open_hub(struct tagging *tagging, struct error *err)
@@ -276,11 +306,13 @@ static int list_builds(struct tagging *tagging, struct koji_listing **ret, struc
 
 static int list_candidates(struct tagging *tagging, struct error *err)
 {
-	struct hub_listing_options options = { .event = tagging->event.id,
-					       .inherit = !(tagging->spec->flags &
-							    FLAG_NO_INHERITANCE),
-					       .latest = true,
-					       .arches = &tagging->arches };
+	struct hub_listing_options options = {
+		.event = tagging->event.id,
+		.inherit = !(tagging->spec->flags & FLAG_NO_INHERITANCE),
+		.latest = true,
+		.signatures = tagging->tagged.remote && tagging->tagged.signing.keys.count,
+		.arches = &tagging->arches
+	};
 	_cleanup_(koji_listing_freep) struct koji_listing *builds = NULL;
 	struct koji_listing *listing = NULL;
 	struct load *load = tagging->load;

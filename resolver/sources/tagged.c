@@ -28,6 +28,8 @@ struct files {
 	const struct tagged *tagged;
 	const uint32_t *which; /* numbers of candidates; NULL: the visible ones */
 	size_t count;
+	int (*failed)(void *data, uint32_t number, const struct error *failure, struct error *err);
+	void *data;
 	struct header_file *file;
 	struct nevra *nevra;
 	const char *what; /* for the progress line */
@@ -42,6 +44,15 @@ static void files_done(struct files *files)
 {
 	free(files->file);
 	free(files->nevra);
+}
+
+/* On a server only the unsigned file's size is known. */
+static uint64_t size_of(const struct tagged *tagged, const struct candidate *candidate)
+{
+	if (!tagged->remote)
+		return candidate->file.size;
+	return candidate->sigkey || candidate->rpm->size <= 0 ? HEADER_SIZE_UNKNOWN
+							      : (uint64_t)candidate->rpm->size;
 }
 
 static int fill(struct files *files)
@@ -67,8 +78,9 @@ static int fill(struct files *files)
 			.key = candidate->key,
 			.path = candidate->path,
 			.href = candidate->path,
-			.size = candidate->file.size,
-			.time = candidate->file.mtime_ns / 1000000000,
+			.size = size_of(files->tagged, candidate),
+			.time = files->tagged->remote ? rpm->buildtime
+						      : candidate->file.mtime_ns / 1000000000,
 			.nevra = &files->nevra[i],
 			.md5 = strlen(md5) == HEADER_MD5_HEX_SIZE - 1 ? md5 : NULL,
 		};
@@ -80,11 +92,13 @@ static int open_file(void *data, size_t index, struct header_reader *ret, struct
 {
 	const struct files *files = data;
 	const struct candidate *candidate = candidate_of(files, index);
-	_cleanup_(closep) int fd =
-		transport_open(files->tagged->files, files->tagged->base, candidate->path, err);
+	_cleanup_(closep) int fd = -1;
 	struct stat st;
-	int r = fd;
+	int r;
 
+	if (files->tagged->remote)
+		return remote_open(files->tagged->remote, candidate->path, ret, err);
+	fd = r = transport_open(files->tagged->files, files->tagged->base, candidate->path, err);
 	if (fd < 0 || (r = header_reader_fd(fd, ret, err)) < 0)
 		return r;
 	if (fstat(fd, &st) < 0)
@@ -99,11 +113,21 @@ static int open_file(void *data, size_t index, struct header_reader *ret, struct
 
 static void close_file(void *data, size_t index, struct header_reader *reader)
 {
+	const struct files *files = data;
 	int fd = (int)(intptr_t)reader->data;
 
-	(void)data;
 	(void)index;
-	closep(&fd);
+	if (files->tagged->remote)
+		remote_close(reader);
+	else
+		closep(&fd);
+}
+
+static int on_failed(void *data, size_t index, const struct error *failure, struct error *err)
+{
+	const struct files *files = data;
+
+	return files->failed(files->data, files->which[index], failure, err);
 }
 
 static int tell_progress(void *data, const struct header_totals *totals, struct error *err)
@@ -120,10 +144,42 @@ static struct header_batch batch_of(struct files *files)
 {
 	return (struct header_batch){ .file = files->file,
 				      .count = files->count,
+				      .threads = files->tagged->remote ? HEADER_MAX_THREADS : 0,
+				      .failed = files->failed ? on_failed : NULL,
 				      .open = open_file,
 				      .close = close_file,
 				      .progress = tell_progress,
 				      .data = files };
+}
+
+int tagged_read(struct load *load, const struct tagged *tagged, const uint32_t *which, size_t count,
+		int (*failed)(void *data, uint32_t number, const struct error *failure,
+			      struct error *err),
+		void *data, struct error *err)
+{
+	_cleanup_(files_done) struct files files = { .load = load,
+						     .tagged = tagged,
+						     .which = which,
+						     .count = count,
+						     .failed = failed,
+						     .data = data,
+						     .what = "headers" };
+	struct header_totals totals = { 0 };
+	int64_t start = time_monotonic_ms();
+	struct header_batch batch;
+	int r;
+
+	if (fill(&files) < 0)
+		return error_oom(err);
+	batch = batch_of(&files);
+	r = header_read_all(load->context->headers_dirfd, &batch, &totals, err);
+	load->set->bytes_written += (int64_t)totals.bytes_written;
+	if (r == 0 && totals.read)
+		load_say(load,
+			 "headers of %" PRIu64 " packages read in %" PRId64 " ms, %" PRIu64
+			 " known",
+			 totals.read, time_monotonic_ms() - start, totals.present);
+	return r;
 }
 
 /* ---- the snapshot ------------------------------------------------------ */
@@ -268,30 +324,6 @@ static int build_snapshot(struct load *load, const struct tagged *tagged,
 	return 0;
 }
 
-static int read_headers(struct load *load, const struct tagged *tagged, const uint32_t *which,
-			size_t count, struct error *err)
-{
-	_cleanup_(files_done) struct files files = {
-		.load = load, .tagged = tagged, .which = which, .count = count, .what = "headers"
-	};
-	struct header_totals totals = { 0 };
-	int64_t start = time_monotonic_ms();
-	struct header_batch batch;
-	int r;
-
-	if (fill(&files) < 0)
-		return error_oom(err);
-	batch = batch_of(&files);
-	r = header_read_all(load->context->headers_dirfd, &batch, &totals, err);
-	load->set->bytes_written += (int64_t)totals.bytes_written;
-	if (r == 0 && totals.read)
-		load_say(load,
-			 "headers of %" PRIu64 " packages read in %" PRId64 " ms, %" PRIu64
-			 " known",
-			 totals.read, time_monotonic_ms() - start, totals.present);
-	return r;
-}
-
 /* Nobody reads the records while the snapshot is there: said now and then that they are needed */
 static void mark_records(const struct load *load, const struct tagged *tagged, const char *digest)
 {
@@ -349,7 +381,9 @@ int tagged_open(struct load *load, struct tagged *tagged, struct error *err)
 	mark_records(load, tagged, repomd.digest);
 	r = pools_open(load->context->pools, repomd.digest, &repository->held, err);
 	if (r == -ENOENT) {
-		r = read_headers(load, tagged, NULL, tagged->visible, err);
+		r = tagged->remote
+			    ? 0
+			    : tagged_read(load, tagged, NULL, tagged->visible, NULL, NULL, err);
 		if (r == 0)
 			r = build_snapshot(load, tagged, &repomd, err);
 		if (r == 0)
@@ -429,38 +463,47 @@ static int set_checksums(struct load *load, const uint32_t *list, size_t count,
 	return 0;
 }
 
-int tagged_finish(struct load *load, struct tagged *tagged, struct error *err)
+/* Of files that are here */
+static int hash(struct load *load, const struct tagged *tagged, const uint32_t *list, size_t count,
+		char (*ret)[DIGEST_HEX_SIZE], struct error *err)
 {
-	_cleanup_(files_done) struct files files = { .load = load,
-						     .tagged = tagged,
-						     .what = "checksums" };
-	_cleanup_(freep) char(*sha256)[DIGEST_HEX_SIZE] = NULL;
-	_cleanup_(freep) uint32_t *list = NULL;
+	_cleanup_(files_done) struct files files = {
+		.load = load, .tagged = tagged, .which = list, .count = count, .what = "checksums"
+	};
 	struct header_totals totals = { 0 };
+	int64_t start = time_monotonic_ms();
 	struct header_batch batch;
-	int64_t start;
 	int r;
 
-	if (list_chosen(load, &list, &files.count) < 0)
-		return error_oom(err);
 	/* mostly there: a record keeps the sum, and without one it would be computed each time */
-	r = read_headers(load, tagged, list, files.count, err);
+	r = tagged_read(load, tagged, list, count, NULL, NULL, err);
 	if (r < 0)
 		return r;
-	files.which = list;
-	sha256 = calloc(files.count + 1, sizeof(*sha256));
-	if (!sha256 || fill(&files) < 0)
+	if (fill(&files) < 0)
 		return error_oom(err);
-	start = time_monotonic_ms();
 	batch = batch_of(&files);
-	r = header_digest_all(load->context->headers_dirfd, &batch, sha256, &totals, err);
-	if (r < 0)
-		return r;
-	if (totals.read)
+	r = header_digest_all(load->context->headers_dirfd, &batch, ret, &totals, err);
+	if (r == 0 && totals.read)
 		load_say(load,
 			 "checksums of %" PRIu64 " packages (%" PRIu64 " MiB) computed in %" PRId64
 			 " ms, %" PRIu64 " known",
 			 totals.read, totals.bytes_read >> 20, time_monotonic_ms() - start,
 			 totals.present);
-	return set_checksums(load, list, files.count, sha256) < 0 ? error_oom(err) : 0;
+	return r;
+}
+
+int tagged_finish(struct load *load, struct tagged *tagged, struct error *err)
+{
+	_cleanup_(freep) char(*sha256)[DIGEST_HEX_SIZE] = NULL;
+	_cleanup_(freep) uint32_t *list = NULL;
+	size_t count = 0;
+	int r;
+
+	if (list_chosen(load, &list, &count) < 0 || !(sha256 = calloc(count + 1, sizeof(*sha256))))
+		return error_oom(err);
+	r = tagged->remote ? remote_fetch(load, tagged, list, count, sha256, err)
+			   : hash(load, tagged, list, count, sha256, err);
+	if (r < 0)
+		return r;
+	return set_checksums(load, list, count, sha256) < 0 ? error_oom(err) : 0;
 }

@@ -4,9 +4,11 @@
  *   candidates.c  rows of the hub that may end in the compose
  *   signing.c     for each the copy that the signing keys of the request permit
  *   tagged.c      their headers, remembered; the snapshot made of them; SHA-256 of what is chosen
+ *   remote.c      their files on a server
  *   tag.c         source types "tag" and "build", which use all of it */
 #pragma once
 
+#include "resolver/header/header.h"
 #include "resolver/koji/hub.h"
 #include "resolver/sources/load.h"
 
@@ -34,7 +36,8 @@ enum copy {
  *        there
  * @file: as it was then
  * @sigkey: of COPY_PERMITTED; NULL: unsigned
- * @key: of its record below headers/ */
+ * @key: of its record below headers/
+ * @tried: on a server, so many copies were looked for */
 struct candidate {
 	const struct koji_listing *listing;
 	const struct koji_rpm *rpm;
@@ -43,13 +46,15 @@ struct candidate {
 	const char *sigkey;
 	enum copy copy;
 	char key[DIGEST_HEX_SIZE];
+	uint32_t tried;
 };
 
 /**
  * struct tagged - all of them
  * @visible: so many are not absent; they come first, in the order of their paths: candidate i is
  *           package i of the snapshot
- * @base, @files: real path of topdir, and what opens files there with the service's rights */
+ * @base: real path of topdir, or topurl without user and password
+ * @files: opens files below @base with the service's rights; NULL: @remote fetches them */
 struct tagged {
 	struct koji_listing *listing[2]; /* of the tag, of builds that are named */
 	struct candidate *item;
@@ -57,6 +62,7 @@ struct tagged {
 	struct signing signing;
 	const char *base;
 	struct transport *files;
+	struct remote *remote;
 };
 void tagged_done(struct tagged *tagged);
 
@@ -71,11 +77,34 @@ int tagged_refuse(const struct tagged *tagged, const struct candidate *candidate
 /** candidate_nevra() - "name-[epoch:]version-release.arch"; malloc'ed or NULL */
 char *candidate_nevra(const struct candidate *candidate);
 
-/** signing_choose() - find the copy of each candidate, and sort them. -EBADMSG, BLAME_SOURCE: a file
- * that cannot be the one that the hub speaks of */
+/** signing_choose() - find the copy of each candidate, and sort them; of remote ones the headers are
+ * read then. -EBADMSG, BLAME_SOURCE: a file that cannot be the one that the hub speaks of */
 int signing_choose(struct load *load, struct tagged *tagged, struct error *err);
+
+/**
+ * tagged_read() - see to it that there are records of the headers of candidates
+ * @which: their numbers
+ * @failed: NULL, or as in struct header_batch, with the number of the candidate */
+int tagged_read(struct load *load, const struct tagged *tagged, const uint32_t *which, size_t count,
+		int (*failed)(void *data, uint32_t number, const struct error *failure,
+			      struct error *err),
+		void *data, struct error *err);
 
 /** tagged_open() - the snapshot of the visible ones, opened or built, as load->repository[0] */
 int tagged_open(struct load *load, struct tagged *tagged, struct error *err);
 /** tagged_finish() - SHA-256 of the files of the set's rows */
 int tagged_finish(struct load *load, struct tagged *tagged, struct error *err);
+
+/* ---- remote.c ---- */
+
+int remote_new(const struct source_context *context, const char *url, struct remote **ret,
+	       struct error *err);
+void remote_free(struct remote *remote);
+/** remote_open() - a file for reading its header; any thread. -ENOENT: it is not there */
+int remote_open(struct remote *remote, const char *path, struct header_reader *ret,
+		struct error *err);
+void remote_close(struct header_reader *reader);
+/** remote_fetch() - have packages/ hold candidates @list, whose headers were read
+ * @ret_sha256: @count of them */
+int remote_fetch(struct load *load, const struct tagged *tagged, const uint32_t *list, size_t count,
+		 char (*ret_sha256)[DIGEST_HEX_SIZE], struct error *err);

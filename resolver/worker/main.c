@@ -24,7 +24,7 @@
 #define LINE_STEP (64 * 1024)
 
 struct worker {
-	int state_dirfd, work_dirfd, pipe_fd, snapshots_dirfd, headers_dirfd;
+	int state_dirfd, work_dirfd, pipe_fd, snapshots_dirfd, headers_dirfd, packages_dirfd;
 	int64_t memory_limit, pools_limit;
 	int64_t cpu_limit; /* seconds of processor time for one job; 0: none */
 	bool network;	   /* may connections be made? */
@@ -296,6 +296,8 @@ static int fill_outcome(const struct worker *worker, struct package_set *set,
 	outcome->manifest_new = result->manifest_new;
 	outcome->blobs = result->blobs;
 	result->blobs = (struct strings){ 0 };
+	outcome->packages = *package_set_packages(set);
+	*package_set_packages(set) = (struct strings){ 0 };
 	outcome->koji_event = package_set_event(set);
 	outcome->timestamp = package_set_composition(set)->timestamp;
 	outcome->packages_count = result->packages_count;
@@ -335,6 +337,8 @@ static int make_compose(struct worker *worker, const struct job *job, struct err
 		.pools = worker->pools,
 		.snapshots_dirfd = worker->snapshots_dirfd,
 		.headers_dirfd = worker->headers_dirfd,
+		.packages_dirfd = worker->packages_dirfd,
+		.work_dirfd = worker->work_dirfd,
 		.progress = say_progress,
 		.log = say_log,
 		.resolved = ask,
@@ -439,6 +443,9 @@ static int start(struct worker *worker, struct error *err)
 	worker->headers_dirfd = directory_open(worker->state_dirfd, "headers");
 	if (worker->headers_dirfd < 0)
 		return error_errno(err, worker->headers_dirfd, "headers");
+	worker->packages_dirfd = directory_open(worker->state_dirfd, "packages");
+	if (worker->packages_dirfd < 0)
+		return error_errno(err, worker->packages_dirfd, "packages");
 	writable[0] = worker->snapshots_dirfd;
 	writable[1] = worker->headers_dirfd;
 	writable[2] = worker->work_dirfd;
@@ -457,6 +464,7 @@ static void worker_done(struct worker *worker)
 	text_done(&worker->in);
 	closep(&worker->snapshots_dirfd);
 	closep(&worker->headers_dirfd);
+	closep(&worker->packages_dirfd);
 }
 
 int worker_main(int argc, char **argv)
@@ -466,6 +474,7 @@ int worker_main(int argc, char **argv)
 							.pipe_fd = -1,
 							.snapshots_dirfd = -1,
 							.headers_dirfd = -1,
+							.packages_dirfd = -1,
 							.memory_limit = -1,
 							.pools_limit = -1 };
 	struct error err = { 0 };

@@ -29,6 +29,7 @@ class Field:
 
     def __init__(self, service, hub, topdir, builds):
         self.service, self.hub, self.topdir, self.builds, self.serial = service, hub, topdir, builds, 0
+        self.prefix = f"file://{topdir}/"
 
     def compose(self, spec, want="done"):
         self.serial += 1
@@ -48,7 +49,7 @@ class Field:
         for file in sorted(self.service.tree(number).rglob("*.rpm")):
             if tree == "*" or f"/{tree}/" in str(file):
                 url = os.getxattr(file, "user.odcs.origin_url").decode()
-                prefix = f"file://{self.topdir}/"
+                prefix = self.prefix
                 check(url.startswith(prefix), f"{url} lies below {prefix}")
                 found[file.name.removesuffix(".rpm")] = url.removeprefix(prefix).replace("%2B", "+").replace("%7E", "~")
         return found
@@ -57,6 +58,12 @@ class Field:
         """files of the main tree for x86_64, without their release and arch"""
         folder = self.service.tree(number) / "x86_64/os/Packages"
         return {file.name.rsplit("-", 1)[0] for file in folder.rglob("*.rpm")}
+
+
+def forget(service, kind):
+    """remove the files of one folder of the state directory"""
+    for file in (service.state / kind).iterdir():
+        file.unlink()
 
 
 def repodata(folder, kind):
@@ -249,11 +256,7 @@ def test_again(field):
     """an unchanged tag costs small calls only; one more build costs the headers of that build"""
     names = ["apr-1.6.3-1.fc26", "apr-util-1.6.0-1.fc26", "openssl-1.1.0f-7.fc26", "glibc-fake-2.25-7.fc26"]
     tag = kojikit.Tag(field.hub, "own-again", field.builds, {1: names}, id=7010)
-    shutil.rmtree(field.service.state / "headers")
-    (field.service.state / "headers").mkdir()
-    for worker in field.service.workers(1): # it has the folder open
-        os.kill(worker, 9)
-    wait_for(lambda: len(field.service.children()) == 1 and field.service.workers(1))
+    forget(field.service, "headers")
     field.hub.koji.event = 600
     field.hub.koji.changed[7010] = 1
     first = field.compose(tag_spec("own-again"))
@@ -470,6 +473,111 @@ def test_site_keys(hub, topdir):
         check(all("signed" not in path for path in field.origins(number).values()), "the request's own go first")
 
 
+# ---- over the network -------------------------------------------------------------------
+
+def packages_of(service):
+    return sorted(p.name for p in (service.state / "packages").iterdir())
+
+
+def remote_again(field):
+    """what was looked at and fetched once is not asked for again"""
+    hub, service = field.hub, field.service
+    hub.clear()
+    first = field.compose(tag_spec("f26-candidate", packages=["apr"], sigkeys=["7ec1b334", ""], flags=["no_reuse"]))
+    gets = hub.counts["GET"]
+    files = packages_of(service)
+    same({os.getxattr(f, "user.odcs.sha256").decode() for f in service.tree(first).rglob("*.rpm")} - set(files), set(),
+         "all are in packages/")
+    hub.clear()
+    field.compose(tag_spec("f26-candidate", packages=["apr"], sigkeys=["7ec1b334", ""], flags=["no_reuse"]))
+    same((hub.counts["GET"], packages_of(service)), (0, files), "nothing is fetched twice")
+    field.compose(tag_spec("f26-candidate", packages=["apr"], sigkeys=["7ec1b334", ""]))
+    field.compose(tag_spec("f26-candidate", packages=["apr"], sigkeys=["7ec1b334", ""]))
+    check("is the same" in field.log(), field.log())
+    # a fetched file that is damaged on the disk: EIO, and the next compose fetches it again
+    file = next(service.tree(first).rglob("apr-1.6.3*.x86_64.rpm"))
+    digest = os.getxattr(file, "user.odcs.sha256").decode()
+    (service.state / "packages" / digest).unlink()
+    with contextlib.suppress(OSError):
+        file.read_bytes()
+        check(False, "a package that is not there cannot be read")
+    hub.clear()
+    field.compose(tag_spec("f26-candidate", packages=["apr"], sigkeys=["7ec1b334", ""]))
+    check("cannot be reused" in field.log(), field.log())
+    same(hub.counts["GET"], 1, "that one only")
+    same(hashlib.sha256(file.read_bytes()).hexdigest(), digest, "and it can be read again")
+    return gets
+
+
+def remote_trouble(field):
+    hub = field.hub
+    nvr = "ed-1.14.2-1.fc26"
+    path = field.topdir / "packages/ed/1.14.2/1.fc26/x86_64/ed-1.14.2-1.fc26.x86_64.rpm"
+    good = path.read_bytes()
+    tag = kojikit.Tag(hub, "own-far", field.builds, {1: [nvr]}, id=7030)
+    spec = tag_spec("own-far", packages=["ed"], flags=["no_reuse"])
+    def fails(*words, **wrong):
+        forget(field.service, "packages")
+        hub.clear()
+        hub.misbehave(method="GET", times=-1, **wrong)
+        got = field.error(spec)
+        hub.clear()
+        for word in words:
+            check(word in got, f"{wrong}: {word!r} in {got!r}")
+    forget(field.service, "headers")
+    fails("ed-1.14.2-1.fc26.", "92 bytes", what="html")
+    fails("ed-1.14.2-1.fc26.", what="status", code=403)
+    field.compose(spec) # now the headers are known
+    fails("bytes came where", what="half")
+    fails("bytes came where", what="html")
+    path.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    fails("its signature says", what="delay", seconds=0)
+    path.write_bytes(good)
+    # it stumbles, and then it does not
+    hub.clear()
+    hub.misbehave("status", "GET", times=2, code=503)
+    field.compose(spec)
+    # the copy is gone since its header was read: told, and the next time looked for elsewhere
+    forget(field.service, "packages")
+    path.unlink()
+    words = field.error(spec)
+    check("404" in words and path.name in words, words)
+    words = field.error(spec)
+    check("there is no copy that the signing keys permit" in words, words)
+    path.write_bytes(good)
+    field.compose(spec)
+
+
+def test_remote(hub, topdir, builds):
+    """where topdir is not mounted its files are fetched, when they are chosen"""
+    secret = hub.topurl.replace("://", "://us3r:s3cret@") + "/"
+    with Service("odcsfs.workers=1", f"koji.hub={hub.url}", "koji.topdir=/nonexistent", f"koji.topurl={secret}") as service:
+        field = Field(service, hub, topdir, builds)
+        field.prefix = f"{hub.topurl}/"
+        test_expected(field)
+        number = field.compose(tag_spec("f26-candidate", builds=["bash-fake-4.4.12-5.fc26"], sigkeys=["a4f1cd23", ""]))
+        for file in service.tree(number).rglob("*.rpm"):
+            content = file.read_bytes()
+            same(hashlib.sha256(content).hexdigest(), os.getxattr(file, "user.odcs.sha256").decode(), f"{file.name}")
+            same(os.getxattr(file, "user.odcs.cached"), b"1", "it is here")
+            origin = os.getxattr(file, "user.odcs.origin_url").decode()
+            check("s3cret" not in origin, origin)
+        if shutil.which("dnf"):
+            test_dnf(field)
+        remote_again(field)
+        remote_trouble(field)
+        check("s3cret" not in service.log_text() + field.log(), "a password is shown")
+        before = packages_of(service)
+        check(before, "there are fetched packages")
+        for record in service.call("GET", "/api/1/composes/?per_page=100&state=2").json["items"]:
+            service.call("DELETE", f"/api/1/composes/{record['id']}")
+        old = time.time() - 1000
+        for folder in ("packages", "manifests", "blobs"):
+            for path in (service.state / folder).iterdir():
+                os.utime(path, (old, old))
+        check(wait_for(lambda: not packages_of(service), 20), f"swept: {packages_of(service)}")
+
+
 def test_dnf(field):
     """dnf takes it for a repository"""
     number = field.compose(tag_spec("f26-candidate", builds=["bash-fake-4.4.12-5.fc26"], sigkeys=["a4f1cd23", ""]))
@@ -510,6 +618,9 @@ def main():
                 else:
                     print("skipped: dnf is not there: nothing is installed from the compose")
             test_site_keys(hub, topdir)
+            started = time.monotonic()
+            test_remote(hub, topdir, builds)
+            print(f"test_remote: {time.monotonic() - started:.1f} s", flush=True)
     end()
 
 
