@@ -4,10 +4,15 @@
  * A worker that has resolved its job waits for our word. A done compose of the same question and
  * inputs is looked at by the worker, since the files of its sources may hang: we must not. One that
  * is being made is joined: the new one waits without a worker, in memory only, and shares its end
- * unless that end says nothing about the question. architecture.md, Reuse, draws it. */
+ * unless that end says nothing about the question. architecture.md, Reuse, draws it.
+ *
+ * A question that has killed several workers while others waited for its answer is not tried by
+ * each of those in turn: they share the failure. Who asks later tries again. */
 #include "core/daemon/scheduler.h"
 
 #define REUSE_AT_ONCE 64 /* rows of one commit */
+#define LOSSES_MAX 3	 /* workers that died of one question */
+#define LOSSES_KEPT 64	 /* questions; the oldest is forgotten */
 
 /**
  * struct joined - a generating compose that waits for another one
@@ -18,6 +23,18 @@ struct joined {
 	uint32_t uid, gid;
 	bool trusted;
 	enum { STEP_WAIT, STEP_REUSE, STEP_UNCLAIM, STEP_OVER } step;
+};
+
+/**
+ * struct loss - a question whose worker died while others waited for the answer
+ * @key: of the question, the inputs and the rights to them
+ * @last: the youngest compose that has waited */
+struct loss {
+	struct loss *next;
+	char key[DIGEST_HEX_SIZE];
+	unsigned int count;
+	int64_t last;
+	char *reason;
 };
 
 static struct catalogue *catalogue_of(const struct scheduler *scheduler)
@@ -130,6 +147,110 @@ static int join(struct scheduler *scheduler, struct slot *slot, int64_t other)
 	return stop_job(scheduler, slot);
 }
 
+/* ---- workers that died of it ------------------------------------------------ */
+
+static bool loss_key(const struct slot *slot, char ret[static DIGEST_HEX_SIZE])
+{
+	const struct job *job = slot->work;
+	char question[DIGEST_HEX_SIZE], words[3 * DIGEST_HEX_SIZE];
+
+	if (!job || !spec_reusable(job->spec) || spec_question(job->spec, question) < 0)
+		return false;
+	(void)snprintf(words, sizeof(words), "%s %s %d %" PRIu32 " %" PRIu32, question,
+		       slot->resolution.inputs, job->trusted, job->trusted ? 0 : job->uid,
+		       job->trusted ? 0 : job->gid);
+	sha256_hex(words, strlen(words), ret);
+	return true;
+}
+
+static struct loss **loss_place(struct scheduler *scheduler, const char *key)
+{
+	struct loss **place = &scheduler->losses;
+
+	while (*place && strcmp((*place)->key, key) != 0)
+		place = &(*place)->next;
+	return place;
+}
+
+static void loss_drop(struct loss **place)
+{
+	struct loss *loss = *place;
+
+	if (!loss)
+		return;
+	*place = loss->next;
+	free(loss->reason);
+	free(loss);
+}
+
+static struct loss *loss_new(struct scheduler *scheduler, const char *key)
+{
+	struct loss *loss = calloc(1, sizeof(*loss)), **place = &scheduler->losses;
+
+	if (!loss)
+		return NULL;
+	(void)snprintf(loss->key, sizeof(loss->key), "%s", key);
+	loss->next = scheduler->losses;
+	scheduler->losses = loss;
+	for (size_t i = 0; *place && i < LOSSES_KEPT; i++)
+		place = &(*place)->next;
+	loss_drop(place);
+	return loss;
+}
+
+/* The youngest that waits for @id; 0: nobody does */
+static int64_t last_joined(const struct scheduler *scheduler, int64_t id)
+{
+	int64_t last = 0;
+
+	for (const struct joined *joined = scheduler->joined; joined; joined = joined->next)
+		if (joined->other == id && joined->step == STEP_WAIT && joined->id > last)
+			last = joined->id;
+	return last;
+}
+
+/* One more worker has died: what does that say to those who wait? */
+static enum ending loss_count(struct scheduler *scheduler, const struct slot *slot,
+			      const char *reason)
+{
+	int64_t last = last_joined(scheduler, atomic_load(&slot->job));
+	char key[DIGEST_HEX_SIZE];
+	struct loss *loss;
+
+	if (!reason || slot->phase != PHASE_MAKE || !loss_key(slot, key))
+		return ENDING_LOST;
+	loss = *loss_place(scheduler, key);
+	if (!loss && last)
+		loss = loss_new(scheduler, key);
+	if (!loss)
+		return ENDING_LOST;
+	loss->last = last > loss->last ? last : loss->last;
+	free(loss->reason);
+	loss->reason = strdup(reason);
+	return ++loss->count < LOSSES_MAX ? ENDING_LOST : ENDING_FAILED;
+}
+
+/* Why a compose that has waited before is not tried again, or NULL */
+static const char *loss_reason(struct scheduler *scheduler, const struct slot *slot)
+{
+	char key[DIGEST_HEX_SIZE];
+	const struct loss *loss = loss_key(slot, key) ? *loss_place(scheduler, key) : NULL;
+
+	return loss && loss->count >= LOSSES_MAX && atomic_load(&slot->job) <= loss->last
+		       ? loss->reason
+		       : NULL;
+}
+
+static int give_up(struct scheduler *scheduler, struct slot *slot, const char *reason)
+{
+	int64_t id = atomic_load(&slot->job);
+
+	log_line(slot, reason);
+	job_over(scheduler, slot); /* first: the news of this failure is no cancellation of a job */
+	fail_compose(scheduler, id, reason);
+	return child_send(slot->child, &(struct message){ .type = PIPE_STOP, .id = id });
+}
+
 /* ---- candidates ------------------------------------------------------------ */
 
 struct look {
@@ -193,8 +314,12 @@ static int go_on(struct scheduler *scheduler, struct slot *slot)
 				 look_at, &look, &err) < 0)
 		log_warning("compose %" PRId64 ": %s", id, err.message);
 	found = look.found;
-	if (!found)
-		return make(scheduler, slot);
+	if (!found) {
+		const char *reason =
+			has_joined(scheduler, id) ? NULL : loss_reason(scheduler, slot);
+
+		return reason ? give_up(scheduler, slot, reason) : make(scheduler, slot);
+	}
 	return found->state == STATE_DONE ? ask_worker(slot, found)
 					  : join(scheduler, slot, found->id);
 }
@@ -270,7 +395,12 @@ void reuse_settle(struct scheduler *scheduler, struct slot *slot, enum ending en
 {
 	int64_t other = atomic_load(&slot->job);
 	struct joined **place = &scheduler->joined;
+	char key[DIGEST_HEX_SIZE];
 
+	if (ending == ENDING_LOST)
+		ending = loss_count(scheduler, slot, reason);
+	else if (ending == ENDING_DONE && loss_key(slot, key))
+		loss_drop(loss_place(scheduler, key));
 	while (*place) {
 		struct joined *joined = *place;
 
@@ -371,4 +501,6 @@ void reuse_free(struct scheduler *scheduler)
 		scheduler->joined = joined->next;
 		free(joined);
 	}
+	while (scheduler->losses)
+		loss_drop(&scheduler->losses);
 }

@@ -38,7 +38,8 @@ struct slot {
 	char reason[256]; /* why we killed it, or "" */
 };
 
-struct joined; /* reuse.c */
+struct joined; /* reuse.c, as the next */
+struct loss;
 
 /* struct owed - a verdict that could not be written (no room on the disk): tried again until it is
  */
@@ -62,6 +63,7 @@ struct scheduler {
 	int64_t claim_ms; /* not before: the last claim could not be written */
 	struct joined *joined;
 	int64_t joined_ms; /* when to try again to settle them; 0: nothing to try */
+	struct loss *losses;
 };
 
 /* ---- scheduler.c ----------------------------------------------------------- */
@@ -93,7 +95,7 @@ enum ending {
 };
 /**
  * reuse_settle() - the compose at hand has ended (its row says so): so have those that waited for it
- * @reason: of ENDING_FAILED */
+ * @reason: of ENDING_FAILED, and of a worker's death; NULL: cancelled */
 void reuse_settle(struct scheduler *scheduler, struct slot *slot, enum ending ending,
 		  const char *reason);
 /** reuse_pay() - try again what could not be written, when joined_ms has come */

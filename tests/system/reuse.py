@@ -312,6 +312,26 @@ def test_join_lost(service, big):
         check(all(f"compose {held.id} cannot be waited for any more" in (r / "log").read_text() for _, r in joined), "logs")
 
 
+def test_join_killers(service, big):
+    """equal composes that each kill their worker: not each of those that wait is tried"""
+    for _ in range(5):
+        held = Held(service, big)
+        joined = held.join(7)
+        killed = [held.worker]
+        os.kill(held.worker, signal.SIGKILL)
+        while any(service.record(n)["state_name"] in ("wait", "generating") for n, _ in joined):
+            worker = held.indexing()
+            if worker and worker not in killed:
+                os.kill(worker, signal.SIGKILL)
+                killed.append(worker)
+        if set(ends(joined)) == {"failed"} or len(killed) > 3:
+            break # else one was too fast to be killed
+    same((len(killed), set(ends(joined))), (3, {"failed"}), "workers that died of it")
+    check(all("worker" in service.record(n)["state_reason"] for n, _ in joined), f"reason: {service.record(joined[-1][0])}")
+    check(all("worker" in (r / "log").read_text() for _, r in joined), "their logs")
+    check(held.client.done(held.spec), "who asks later tries again")
+
+
 def test_join_failed(service, big):
     held = Held(service, big, ["no-such-package"])
     joined = held.join(4)
@@ -608,7 +628,7 @@ def main():
             print("ok attributes", flush=True)
             test_changed(service, folder)
             print("ok changed", flush=True)
-            for case in (test_join, test_join_lost, test_join_failed):
+            for case in (test_join, test_join_lost, test_join_killers, test_join_failed):
                 case(service, big)
                 print(f"ok {case.__name__}", flush=True)
             test_removed(service, repository)
