@@ -39,6 +39,27 @@ static int take_word(const struct tags *tags, rpmTagVal tag, const char *value, 
 	return *ret ? 0 : error_oom(err);
 }
 
+/* Arches of a source package, joined; what is no word is left out, and what is too much. */
+static int take_arches(const struct tags *tags, rpmTagVal tag, char **ret, struct error *err)
+{
+	_cleanup_(tag_values_done) struct tag_values values = { 0 };
+	_cleanup_(text_done) struct text text = { 0 };
+	int r = 0;
+
+	if (tags_number(tags, RPMTAG_SOURCEPACKAGE))
+		r = tags_strings(tags, tag, UINT32_MAX, &values, err);
+	for (uint32_t i = 0; r > 0 && i < values.count; i++) {
+		const char *arch = tag_string(&values, i);
+
+		if (*arch && is_word(arch) && text.length + strlen(arch) < HEADER_MAX_WORD)
+			(void)text_addf(&text, "%s%s", text.length ? " " : "", arch);
+	}
+	if (r < 0)
+		return r;
+	*ret = text_steal(&text);
+	return *ret ? 0 : error_oom(err);
+}
+
 static int take_words(const struct tags *tags, struct header *ret, struct error *err)
 {
 	bool source = tags_number(tags, RPMTAG_SOURCEPACKAGE) != 0;
@@ -54,18 +75,20 @@ static int take_words(const struct tags *tags, struct header *ret, struct error 
 		{ RPMTAG_SOURCERPM, tags_string(tags, RPMTAG_SOURCERPM), &ret->sourcerpm },
 	};
 	uint64_t epoch = tags_number(tags, RPMTAG_EPOCH);
+	int r;
 
 	if (epoch > UINT32_MAX)
 		return error_set(err, -EBADMSG, BLAME_SOURCE, tag_word(RPMTAG_EPOCH),
 				 "%s: %" PRIu64 " is too large", tag_word(RPMTAG_EPOCH), epoch);
 	ret->epoch = (uint32_t)epoch;
 	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
-		int r = take_word(tags, words[i].tag, words[i].value, words[i].ret, err);
+		r = take_word(tags, words[i].tag, words[i].value, words[i].ret, err);
 
 		if (r < 0)
 			return r;
 	}
-	return 0;
+	r = take_arches(tags, RPMTAG_EXCLUSIVEARCH, &ret->only, err);
+	return r < 0 ? r : take_arches(tags, RPMTAG_EXCLUDEARCH, &ret->never, err);
 }
 
 static int check_word(rpmTagVal tag, const char *is, const char *should_be, struct error *err)

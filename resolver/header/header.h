@@ -70,6 +70,7 @@ enum header_element { HEADER_PRIMARY, HEADER_FILELISTS, HEADER_OTHER, HEADER_ELE
 /**
  * struct header - what a header said; initialise with { 0 }, header_done() frees
  * @sourcerpm: "" for a source package; arch is "src" then, also of a nosrc package
+ * @only, @never: of a source package its ExclusiveArch and ExcludeArch, joined by blanks; else ""
  * @start, @end: where the header lies in the file
  * @md5:       as above; "" when there is none
  * @sha256:    of the whole file; "" until header_store_digest() was told
@@ -77,7 +78,7 @@ enum header_element { HEADER_PRIMARY, HEADER_FILELISTS, HEADER_OTHER, HEADER_ELE
  *
  * Name, version, release and arch have no control character, blank or slash. */
 struct header {
-	char *name, *version, *release, *arch, *sourcerpm;
+	char *name, *version, *release, *arch, *sourcerpm, *only, *never;
 	uint32_t epoch;
 	uint64_t size, start, end;
 	int64_t time;

@@ -9,6 +9,8 @@ void header_done(struct header *header)
 	free(header->release);
 	free(header->arch);
 	free(header->sourcerpm);
+	free(header->only);
+	free(header->never);
 	for (size_t i = 0; i < HEADER_ELEMENTS; i++)
 		text_done(&header->element[i]);
 	*header = (struct header){ 0 };

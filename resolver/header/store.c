@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* resolver/header/store.c: records on disk.
  *
- *   struct record │ name, version, release, arch, source RPM, each with its NUL │ three zstd frames
+ *   struct record │ name, version, release, arch, source RPM, only, never, each with its NUL │
+ * three zstd frames
  *
  * The sum covers everything before the frames, lengths of the frames included; each frame has
  * zstd's own. Numbers as this machine keeps them: a record is made again rather than carried to
@@ -13,12 +14,12 @@
 #include <unistd.h>
 #include <zstd.h>
 
-#define RECORD_MAGIC UINT64_C(0x31307264682d736f) /* "os-hdr01" on a little-endian machine */
+#define RECORD_MAGIC UINT64_C(0x32307264682d736f) /* "os-hdr02" on a little-endian machine */
 #define RECORD_LEVEL 1
 #define RECORD_MAX_BYTES (UINT64_C(4) * HEADER_MAX_ELEMENT)
 #define FRONT_BYTES 1024  /* mostly holds everything before the frames */
 #define MARK_SECONDS 3600 /* a record in use is marked no more often */
-#define WORDS 5
+#define WORDS 7
 #define MD5_BYTES ((HEADER_MD5_HEX_SIZE - 1) / 2)
 
 struct record {
@@ -175,8 +176,8 @@ static int unpack(const struct record *record, const char *frames, unsigned int 
 
 static int fill(const struct record *record, const char *words, struct header *ret)
 {
-	char **const word[WORDS] = { &ret->name, &ret->version, &ret->release, &ret->arch,
-				     &ret->sourcerpm };
+	char **const word[WORDS] = { &ret->name,      &ret->version, &ret->release, &ret->arch,
+				     &ret->sourcerpm, &ret->only,    &ret->never };
 
 	for (size_t i = 0; i < WORDS; i++, words += strlen(words) + 1) {
 		*word[i] = strdup(words);
@@ -278,8 +279,9 @@ static int publish(int headers_dirfd, const char *key, const struct text *file, 
 int record_put(int headers_dirfd, const char *key, const struct header *header,
 	       struct ZSTD_CCtx_s *packer, uint64_t *ret_bytes, struct error *err)
 {
-	const char *const word[WORDS] = { header->name, header->version, header->release,
-					  header->arch, header->sourcerpm };
+	const char *const word[WORDS] = { header->name, header->version,   header->release,
+					  header->arch, header->sourcerpm, header->only,
+					  header->never };
 	_cleanup_(text_done) struct text file = { 0 };
 	struct record record = { .magic = RECORD_MAGIC,
 				 .size = header->size,

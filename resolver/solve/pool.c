@@ -159,6 +159,8 @@ void solve_pool_free(struct solve_pool *pool)
 		return;
 	if (pool->pool)
 		pool_free(pool->pool);
+	for (size_t i = 0; i < pool->repo_count; i++)
+		map_free(&pool->repo[i].hidden);
 	map_free(&pool->considered);
 	free(pool->weak);
 	free(pool->broken);
@@ -201,6 +203,23 @@ int solve_pool_add(struct solve_pool *pool, FILE *solv, uint32_t count, bool loo
 	}
 	repo_free(repo->repo, 0);
 	return -EBADMSG;
+}
+
+int solve_pool_hide(struct solve_pool *pool, uint32_t repository, uint32_t index, struct error *err)
+{
+	struct solve_repo *repo = repository < pool->repo_count ? &pool->repo[repository] : NULL;
+
+	if (!repo || pool->files_added || index >= (uint32_t)repo->repo->nsolvables)
+		return error_set(err, -EINVAL, BLAME_US, NULL, "a package of no repository");
+	if (!repo->hidden.size)
+		map_init(&repo->hidden, repo->repo->nsolvables);
+	MAPSET(&repo->hidden, index);
+	return 0;
+}
+
+static bool is_hidden(const struct solve_repo *repo, Id p)
+{
+	return repo->hidden.size && MAPTST(&repo->hidden, p - repo->repo->start);
 }
 
 static bool is_accepted(const struct solve_pool *pool, Id arch)
@@ -250,6 +269,7 @@ static int consider(struct solve_pool *pool, struct error *err)
 			const Solvable *s = pool_id2solvable(pool->pool, p);
 
 			if (s->repo == repo && is_accepted(pool, s->arch) &&
+			    !is_hidden(&pool->repo[i], p) &&
 			    (pool->repo[i].lookaside || first_of_nevra(pool, table, room - 1, p)))
 				MAPSET(&pool->considered, p);
 		}

@@ -15,6 +15,7 @@ struct solve_repo {
 	bool lookaside;
 	Offset scratch; /* place for shown weak lists, as long as all of them */
 	Offset place;	/* next free in it, during a run */
+	Map hidden;	/* by index; size 0: none */
 };
 
 /* lists of weak dependencies, taken out of the solvable (weak.c) */

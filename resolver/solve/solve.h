@@ -50,6 +50,10 @@ DEFINE_FREEP(struct solve_pool, solve_pool_free)
  * @lookaside: may satisfy requirements, preferred over the others, never part of the answer */
 int solve_pool_add(struct solve_pool *pool, FILE *solv, uint32_t count, bool lookaside,
 		   struct error *err);
+/** solve_pool_hide() - package @index is no candidate here, whatever its arch; before
+ * solve_pool_prepare() */
+int solve_pool_hide(struct solve_pool *pool, uint32_t repository, uint32_t index,
+		    struct error *err);
 /** solve_pool_prepare() - after the last add (and after solve_pool_add_path()): make it ready to
  * solve */
 int solve_pool_prepare(struct solve_pool *pool, struct error *err);

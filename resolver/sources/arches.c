@@ -102,15 +102,10 @@ static int load_arch(struct load *load, size_t arch, struct strings *missing, st
 	return 0;
 }
 
-static int fail_missing(struct load *load, const struct strings *missing, struct error *err)
+static int fail_missing(const struct strings *missing, struct error *err)
 {
 	_cleanup_(freep) char *names = strings_join(missing, " ");
-	int r = 0;
 
-	for (size_t i = 0; i < missing->count && r == 0 && load->absent; i++)
-		r = load->absent(load, missing->item[i], err);
-	if (r < 0)
-		return r;
 	if (!names)
 		return error_oom(err);
 	return error_set(err, -ENOENT, BLAME_REQUEST, NULL,
@@ -127,6 +122,6 @@ int load_arches(struct load *load, struct error *err)
 	for (size_t i = 0; i < load->set->arches.count && r == 0; i++)
 		r = load_arch(load, i, &missing, err);
 	if (r == 0 && missing.count)
-		r = fail_missing(load, &missing, err);
+		r = fail_missing(&missing, err);
 	return r < 0 ? r : rows_add_sources(load, !load->context->job->spec->packages.count, err);
 }

@@ -28,10 +28,6 @@ struct load {
 	size_t count, sources;	       /* all of them; those that are not lookaside */
 	struct text log;	       /* becomes the compose's depsolve log: no times in it */
 	int64_t step, steps;	       /* of the progress line */
-	/** @absent: may be NULL; a requested name that no arch has: 0, or a negative errno with better
-	 * words for it */
-	int (*absent)(struct load *load, const char *name, struct error *err);
-	void *data; /* the source type's own */
 };
 void load_done(struct load *load); /* all but the context */
 

@@ -48,6 +48,11 @@ DEFINE_FREEP(struct hot, hot_free)
 
 static void held_free(struct held *held)
 {
+	for (size_t i = 0; i < held->limit_count; i++) {
+		free(held->limit[i].only);
+		free(held->limit[i].never);
+	}
+	free(held->limit);
 	snapshot_free(held->snapshot);
 	free(held->debug);
 	free(held->twin);
@@ -195,8 +200,36 @@ static int add_path(void *data, uint32_t index, const char *path)
 	return solve_pool_add_path(adder->pool, adder->repository, index, path, adder->err);
 }
 
-static int load_one(struct solve_pool *pool, uint32_t number, const struct held *held,
-		    bool lookaside, struct error *err)
+static bool names_one(const char *words, const struct strings *arches)
+{
+	_cleanup_(strings_done) struct strings list = { 0 };
+
+	(void)strings_split(&list, words, ' ');
+	for (size_t i = 0; i < list.count; i++)
+		if (strcmp(list.item[i], "noarch") != 0 && strings_has(arches, list.item[i]))
+			return true;
+	return false;
+}
+
+/* Packages that may not be in composes of @arch */
+static int hide_limited(struct solve_pool *pool, uint32_t number, const struct held *held,
+			const char *arch, struct error *err)
+{
+	_cleanup_(strings_done) struct strings arches = { 0 };
+	int r = held->limit_count ? solve_arch_list(arch, &arches, err) : 0;
+
+	for (size_t i = 0; i < held->limit_count && r == 0; i++) {
+		const struct limit *limit = &held->limit[i];
+
+		if (names_one(limit->never, &arches) ||
+		    (*limit->only && !names_one(limit->only, &arches)))
+			r = solve_pool_hide(pool, number, limit->index, err);
+	}
+	return r;
+}
+
+static int load_one(struct solve_pool *pool, const char *arch, uint32_t number,
+		    const struct held *held, bool lookaside, struct error *err)
 {
 	struct path_adder adder = { .pool = pool, .repository = number, .err = err };
 	_cleanup_(fclosep) FILE *solv = NULL;
@@ -204,6 +237,8 @@ static int load_one(struct solve_pool *pool, uint32_t number, const struct held 
 
 	if (r == 0)
 		r = solve_pool_add(pool, solv, snapshot_count(held->snapshot), lookaside, err);
+	if (r == 0)
+		r = hide_limited(pool, number, held, arch, err);
 	return r < 0 ? r : snapshot_paths(held->snapshot, add_path, &adder);
 }
 
@@ -229,7 +264,7 @@ static int load_pool(struct hot *hot, const char *arch, bool beside, struct held
 		       : solve_pool_new(arch, &hot->pool, err);
 
 	for (size_t i = 0; i < count && r == 0; i++)
-		r = load_one(hot->pool, (uint32_t)i, held[i], i >= count - lookaside, err);
+		r = load_one(hot->pool, arch, (uint32_t)i, held[i], i >= count - lookaside, err);
 	if (r == 0)
 		r = solve_pool_prepare(hot->pool, err);
 	if (r == 0 && count > 1)
@@ -273,6 +308,19 @@ int pools_solver(struct pools *pools, const char *arch, bool beside, struct held
 	pools->hot[pools->hot_count++] = steal(hot);
 	make_room(pools);
 	return 0;
+}
+
+int held_limit(struct held *held, uint32_t index, const char *only, const char *never)
+{
+	struct limit *more = reallocarray(held->limit, held->limit_count + 1, sizeof(*held->limit));
+	struct limit *limit;
+
+	if (!more)
+		return -ENOMEM;
+	held->limit = more;
+	limit = &held->limit[held->limit_count++];
+	*limit = (struct limit){ .index = index, .only = strdup(only), .never = strdup(never) };
+	return limit->only && limit->never ? 0 : -ENOMEM;
 }
 
 /* ---- packages by what is written in them ------------------------------- */

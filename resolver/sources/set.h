@@ -15,7 +15,19 @@ struct held {
 	uint64_t used; /* stamp of the last use */
 	uint32_t *debug, *twin;
 	size_t debug_count;
+	bool limits_known; /* held_limit() was told of all */
+	struct limit *limit;
+	size_t limit_count;
 };
+
+/** struct limit - a noarch package that its source package keeps from some arches; the words are joined by
+ * blanks, "" says nothing */
+struct limit {
+	uint32_t index;
+	char *only, *never;
+};
+/** held_limit() - note one; pools that are loaded later heed it */
+int held_limit(struct held *held, uint32_t index, const char *only, const char *never);
 
 /** pools_open() - the snapshot of that digest, out of memory or off the disk; -ENOENT as
  * snapshot_open(). Given back with pools_release() */

@@ -341,28 +341,24 @@ static int list_candidates(struct tagging *tagging, struct error *err)
 
 /* ---- packages that cannot be had --------------------------------------- */
 
-static bool is_named(const struct candidate *candidate, const char *name)
+/* Does the request name it? */
+static bool is_named(const struct strings *packages, const struct candidate *candidate,
+		     const char *nevra)
 {
 	const struct koji_listing *listing = candidate->listing;
 	const char *plain = koji_text(listing, candidate->rpm->name);
 	const char *arch = koji_text(listing, candidate->rpm->arch);
-	_cleanup_(freep) char *nevra = candidate_nevra(candidate);
 	size_t length = strlen(plain);
 
-	return !strcmp(name, plain) || (nevra && !strcmp(name, nevra)) ||
-	       (!strncmp(name, plain, length) && name[length] == '.' &&
-		!strcmp(name + length + 1, arch));
-}
+	for (size_t i = 0; i < packages->count; i++) {
+		const char *name = packages->item[i];
 
-static int absent(struct load *load, const char *name, struct error *err)
-{
-	const struct tagging *tagging = load->data;
-	const struct tagged *tagged = &tagging->tagged;
-
-	for (size_t i = tagged->visible; i < tagged->count; i++)
-		if (is_named(&tagged->item[i], name))
-			return tagged_refuse(tagged, &tagged->item[i], err);
-	return 0;
+		if (!strncmp(name, plain, length) &&
+		    (!name[length] || !strcmp(name, nevra) ||
+		     (name[length] == '.' && !strcmp(name + length + 1, arch))))
+			return true;
+	}
+	return false;
 }
 
 /* Not only beside, for multilib? */
@@ -379,6 +375,7 @@ static bool is_main(const struct tagging *tagging, const struct candidate *candi
 
 static int find_copies(struct tagging *tagging, struct error *err)
 {
+	const struct strings *packages = &tagging->spec->packages;
 	struct tagged *tagged = &tagging->tagged;
 	struct load *load = tagging->load;
 	int64_t start = time_monotonic_ms();
@@ -389,11 +386,13 @@ static int find_copies(struct tagging *tagging, struct error *err)
 	for (size_t i = tagged->visible; i < tagged->count; i++) {
 		_cleanup_(freep) char *nevra = candidate_nevra(&tagged->item[i]);
 
-		/* everything is wanted: also what cannot be had */
-		if (!tagging->spec->packages.count && is_main(tagging, &tagged->item[i]))
+		if (!nevra)
+			return error_oom(err);
+		/* everything is wanted, or what is named for each arch: also what cannot be had */
+		if (is_main(tagging, &tagged->item[i]) &&
+		    (!packages->count || is_named(packages, &tagged->item[i], nevra)))
 			return tagged_refuse(tagged, &tagged->item[i], err);
-
-		load_say(load, "%s is nowhere below %s", nevra ? nevra : "a package", tagged->base);
+		load_say(load, "%s is nowhere below %s", nevra, tagged->base);
 	}
 	load_say(load, "files of %zu packages found in %" PRId64 " ms", tagged->visible,
 		 time_monotonic_ms() - start);
@@ -464,7 +463,7 @@ static int run(struct tagging *tagging, struct error *err)
 int tag_load(const struct source_context *context, struct package_set **ret, struct error *err)
 {
 	const struct spec *spec = context->job->spec;
-	_cleanup_(load_done) struct load load = { .context = context, .absent = absent };
+	_cleanup_(load_done) struct load load = { .context = context };
 	_cleanup_(tagging_done) struct tagging tagging = { .load = &load,
 							   .spec = spec,
 							   .site = &context->job->koji };
@@ -472,7 +471,6 @@ int tag_load(const struct source_context *context, struct package_set **ret, str
 
 	if (r < 0)
 		return r;
-	load.data = &tagging;
 	load.steps = (int64_t)(spec->lookaside_repos.count + spec->arches.count + 4);
 	r = run(&tagging, err);
 	if (r < 0)

@@ -361,6 +361,75 @@ static int look(struct load *load, const struct repository *repository, uint32_t
 	return 0;
 }
 
+/* ---- noarch packages that are not for every arch ------------------------ */
+
+static int compare_build_of(const void *a, const void *b, void *data)
+{
+	const struct tagged *tagged = data;
+	const struct candidate *ca = &tagged->item[*(const uint32_t *)a];
+	const struct candidate *cb = &tagged->item[*(const uint32_t *)b];
+
+	if (ca->listing != cb->listing)
+		return (uintptr_t)ca->listing < (uintptr_t)cb->listing ? -1 : 1;
+	return ca->rpm->build < cb->rpm->build ? -1 : ca->rpm->build > cb->rpm->build;
+}
+
+/* The noarch packages of the build of source package @number get its limits */
+static int limit_build(struct held *held, const struct tagged *tagged, const uint32_t *noarch,
+		       size_t count, uint32_t number, const struct header *source)
+{
+	size_t low = 0, high = count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (compare_build_of(&noarch[middle], &number, (void *)(uintptr_t)tagged) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (;
+	     low < count && compare_build_of(&noarch[low], &number, (void *)(uintptr_t)tagged) == 0;
+	     low++)
+		if (held_limit(held, noarch[low], source->only, source->never) < 0)
+			return -ENOMEM;
+	return 0;
+}
+
+/* A noarch package may be in the arches that its source package was made for (ExclusiveArch,
+ * ExcludeArch), as in Pungi's composes. Once for each snapshot: it takes a look at the records of
+ * all sources. */
+static int set_limits(const struct load *load, const struct tagged *tagged, struct held *held,
+		      struct error *err)
+{
+	_cleanup_(freep) uint32_t *noarch = calloc(tagged->visible + 1, sizeof(*noarch));
+	size_t count = 0;
+
+	if (!noarch)
+		return error_oom(err);
+	for (uint32_t i = 0; i < tagged->visible && !held->limits_known; i++)
+		if (!strcmp(koji_text(tagged->item[i].listing, tagged->item[i].rpm->arch),
+			    "noarch"))
+			noarch[count++] = i;
+	qsort_r(noarch, count, sizeof(*noarch), compare_build_of, (void *)(uintptr_t)tagged);
+	for (uint32_t i = 0; i < tagged->visible && count; i++) {
+		const struct candidate *candidate = &tagged->item[i];
+		_cleanup_(header_done) struct header header = { 0 };
+		int r;
+
+		if (strcmp(koji_text(candidate->listing, candidate->rpm->arch), "src") != 0)
+			continue;
+		r = header_store_get(load->context->headers_dirfd, candidate->key, 0, &header, err);
+		if (r < 0)
+			return r;
+		if (r == 1 && (*header.only || *header.never) &&
+		    limit_build(held, tagged, noarch, count, i, &header) < 0)
+			return error_oom(err);
+	}
+	held->limits_known = true;
+	return 0;
+}
+
 int tagged_open(struct load *load, struct tagged *tagged, struct error *err)
 {
 	struct repomd_record record[] = {
@@ -402,7 +471,7 @@ int tagged_open(struct load *load, struct tagged *tagged, struct error *err)
 	if (snapshot_count(repository->held->snapshot) != tagged->visible)
 		return error_set(err, -EIO, BLAME_US, NULL, "the index of %s is incomplete",
 				 repository->word);
-	return 0;
+	return set_limits(load, tagged, repository->held, err);
 }
 
 /* ---- SHA-256 ----------------------------------------------------------- */

@@ -6,7 +6,8 @@ import contextlib, gzip, hashlib, json, os, pathlib, re, shutil, subprocess, sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import *
-import kojikit, replayhub
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "unit/header"))
+import craft, kojikit, replayhub
 
 EXPECTED = replayhub.DATA / "recordings/EXPECTED_paths.f26-candidate.tsv"
 TIME = 1795415750 # of event 536, in whole seconds
@@ -205,6 +206,44 @@ def test_arches(field):
     same(field.error(tag_spec("f26-candidate", arches=["x86_65"])), 'arches: Unknown arch "x86_65"', "unknown arch")
 
 
+def craft_build(field, name, noarch, **limits):
+    """a build of @noarch packages, and its source package with ExclusiveArch or ExcludeArch; its NVR"""
+    folder = field.topdir / "packages" / name / "1" / "1"
+    for package, arch in [(name, "src")] + [(package, "noarch") for package in noarch]:
+        tags = craft.basic(package, arch="x86_64" if arch == "src" else arch)
+        if arch == "src":
+            del tags[craft.SOURCERPM]
+            tags[craft.SOURCEPACKAGE] = craft.int32(1)
+            tags.update({getattr(craft, tag): craft.texts(*arches) for tag, arches in limits.items()})
+        else:
+            tags[craft.SOURCERPM] = craft.text(f"{name}-1-1.src.rpm")
+        (folder / arch).mkdir(parents=True, exist_ok=True)
+        (folder / arch / f"{package}-1-1.{arch}.rpm").write_bytes(craft.rpm(tags, source=arch == "src"))
+    return field.builds.read(folder)
+
+
+def test_noarch(field):
+    """noarch packages go where their source package may be built"""
+    builds = [craft_build(field, "l-any", ["l-any"]),
+              craft_build(field, "l-only", ["l-only", "l-only-doc"], EXCLUSIVEARCH=["aarch64", "noarch"]),
+              craft_build(field, "l-never", ["l-never"], EXCLUDEARCH=["x86_64", "s390x"]),
+              craft_build(field, "l-both", ["l-both"], EXCLUSIVEARCH=["i686", "x86_64"], EXCLUDEARCH=["aarch64"])]
+    kojikit.Tag(field.hub, "own-limits", field.builds, {1: builds}, id=7020)
+    want = {"x86_64": {"l-any", "l-both"}, "aarch64": {"l-any", "l-only", "l-only-doc", "l-never"},
+            "i686": {"l-any", "l-never", "l-both"}}
+    for again in range(2): # the second one has the snapshot, and after that the pools
+        number = field.compose(tag_spec("own-limits", arches=list(want), flags=["no_reuse"]))
+        for arch, names in want.items():
+            have = {file.name.rsplit("-", 2)[0] for file in (field.service.tree(number) / arch / "os").rglob("*.rpm")}
+            same(have, names, f"noarch in {arch}")
+        for worker in field.service.workers(1) if not again else []:
+            os.kill(worker, 9)
+            wait_for(lambda: worker not in field.service.children() and field.service.workers(1))
+    words = field.error(tag_spec("own-limits", packages=["l-only"]))
+    check("not present in the generated compose: l-only." in words, words)
+    field.compose(tag_spec("own-limits", packages=["l-only"], arches=["x86_64", "aarch64"]))
+
+
 def test_multilib(field):
     """packages of i686 beside those of x86_64"""
     number = field.compose(tag_spec("f26-candidate", packages=["apr-devel", "tzdata"], multilib_arches=["x86_64"],
@@ -345,6 +384,18 @@ def test_refused(field):
     field.compose(tag_spec("f26-candidate", packages=["apr"], flags=["no_reuse"]))
     check("ed-1.14.2-1.fc26.x86_64 is nowhere below" in field.log(), field.log())
     lost.with_name("gone").rename(lost)
+    # a name that another arch has, and its source: not left out in silence
+    for arch, others in (("aarch64", ["x86_64"]), ("src", None)):
+        file, = field.topdir.glob(f"packages/apr/1.6.3/*/{arch}/apr-1.6.3-*.rpm")
+        file.rename(file.with_suffix(".gone"))
+        for name in ("apr", f"apr.{arch}", file.name.removesuffix(".rpm")):
+            words = field.error(tag_spec("f26-candidate", packages=["tzdata", name], arches=["x86_64", "aarch64"],
+                                         flags=["no_reuse"]))
+            check(words.startswith(f"{file.name.removesuffix('.rpm')}: there is no copy") and file.name in words,
+                  f"{name}: {words}")
+        if others:
+            field.compose(tag_spec("f26-candidate", packages=["apr"], arches=others, flags=["no_reuse"]))
+        file.with_suffix(".gone").rename(file)
     # limits and words
     words = field.error(tag_spec("f26-candidate", sigkeys=["nosuch/../key"]))
     check('"nosuch/../key" is no signing key' in words, words)
@@ -607,7 +658,7 @@ def main():
         with replayhub.ReplayHub(topdir=topdir) as hub:
             with Service("odcsfs.workers=1", f"koji.hub={hub.url}", f"koji.topdir={topdir}", "koji.timeout=10") as service:
                 field = Field(service, hub, topdir, builds)
-                for test in (test_expected, test_content, test_tags, test_choice, test_arches, test_multilib, test_builds, test_again,
+                for test in (test_expected, test_content, test_tags, test_choice, test_arches, test_noarch, test_multilib, test_builds, test_again,
                              test_signed_later, test_refused, test_words, test_hub, test_files):
                     started = time.monotonic()
                     test(field)

@@ -209,6 +209,10 @@ static void test_record(struct shelf *shelf)
 	CHECK_INT(header_store_get(shelf->headers, key, ALL, &got, &err), 0);
 	sha256_hex("x", 1, sha256);
 	CHECK_INT(header_store_digest(shelf->headers, key, sha256, &err), 0);
+	CHECK_STR(made.only, ""); /* it is no source package */
+	CHECK_STR(made.never, "");
+	free(made.only);
+	made.only = strdup("x86_64 noarch");
 	CHECK_INT(header_store_put(shelf->headers, key, &made, &bytes, &err), 0);
 	CHECK_INT(fstatat(shelf->headers, key, &st, 0), 0);
 	CHECK_INT(st.st_size, bytes);
@@ -218,6 +222,8 @@ static void test_record(struct shelf *shelf)
 	CHECK_STR(got.release, made.release);
 	CHECK_STR(got.arch, made.arch);
 	CHECK_STR(got.sourcerpm, made.sourcerpm);
+	CHECK_STR(got.only, "x86_64 noarch");
+	CHECK_STR(got.never, "");
 	CHECK_STR(got.md5, made.md5);
 	CHECK_STR(got.sha256, "");
 	CHECK(got.epoch == made.epoch && got.size == made.size && got.start == made.start &&

@@ -685,6 +685,26 @@ static void test_refusals(void)
 	solve_pool_free(pool);
 }
 
+/* A hidden package is nobody's: not by name, not as a provider, not with everything */
+static void test_hidden(void)
+{
+	_cleanup_(solve_pool_freep) struct solve_pool *pool = NULL;
+	struct error err = { 0 };
+
+	CHECK_INT(solve_pool_new("x86_64", &pool, &err), 0);
+	load(pool, "a 0 1 1 noarch r:b\nb 0 2 1 noarch\nb 0 1 1 noarch\nc 0 1 1 noarch", false,
+	     NULL, 0);
+	CHECK_INT(solve_pool_hide(pool, 0, 1, &err), 0);
+	CHECK_INT(solve_pool_hide(pool, 0, 3, &err), 0);
+	CHECK_INT(solve_pool_hide(pool, 0, 4, &err), -EINVAL);
+	CHECK_INT(solve_pool_hide(pool, 1, 0, &err), -EINVAL);
+	CHECK_INT(solve_pool_prepare(pool, &err), 0);
+	CHECK_INT(solve_pool_hide(pool, 0, 0, &err), -EINVAL); /* too late */
+	expect(pool, "a", "0:0 0:2");
+	expect(pool, "c b-2-1.noarch", " -b-2-1.noarch -c");
+	expect(pool, NULL, "0:0 0:2");
+}
+
 /* ---- another arch beside ------------------------------------------------- */
 
 static char *beside(struct solve_pool *pool, const char *set, const char *wanted, bool no_deps,
@@ -776,6 +796,7 @@ int main(void)
 	test_paths();
 	test_hot();
 	test_arches();
+	test_hidden();
 	test_beside();
 	test_refusals();
 	TEST_END();
