@@ -114,7 +114,7 @@ static int tables_check(struct connection *writer, struct error *err)
 		"SELECT written FROM specs LIMIT 1",
 		("SELECT number, name, owner, uid, gid, mode, time_created, compose_id, "
 		 "time_removed, note FROM requests LIMIT 1"),
-		"SELECT number, owner FROM turns LIMIT 1",
+		"SELECT number, owner, uid FROM turns LIMIT 1",
 		"SELECT source_type, state, count FROM tallies LIMIT 1",
 	};
 

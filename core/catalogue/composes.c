@@ -271,24 +271,30 @@ int catalogue_submit(struct catalogue *catalogue, const struct submission *submi
 
 /* ---- claim ------------------------------------------------------------- */
 
-/* Each owner with waiting composes is found by one step in the index, whatever their number. Of
- * those with the fewest generating, the one served longest ago comes first: by age alone, a flood
- * that came before a polite client's only compose would keep it waiting until the flood is done. */
+/* Turns are taken by owner and uid: without accounts all have one name, and those who are known by
+ * their uid must not wait behind one flood. Each with waiting composes is found, by his oldest, by
+ * one step in the index, whatever their number. Of those with the fewest generating, the one served
+ * longest ago comes first: by age alone, a flood that came before a polite client's only compose
+ * would keep it waiting until the flood is done. */
+#define WAITING_ROW "composes_active WHERE state < 3 AND state = 0 "
 #define CLAIM_SQL                                                                                  \
-	"WITH RECURSIVE waiting (owner) AS ("                                                      \
-	"SELECT min(owner) FROM composes INDEXED BY composes_active "                              \
-	"WHERE state < 3 AND state = 0 "                                                           \
+	"WITH RECURSIVE waiting (id) AS ("                                                         \
+	"SELECT (SELECT id FROM composes INDEXED BY " WAITING_ROW                                  \
+	"ORDER BY owner, uid, id LIMIT 1) "                                                        \
 	"UNION ALL "                                                                               \
-	"SELECT (SELECT min(owner) FROM composes INDEXED BY composes_active "                      \
-	"WHERE state < 3 AND state = 0 AND owner > waiting.owner) "                                \
-	"FROM waiting WHERE waiting.owner IS NOT NULL) "                                           \
-	"SELECT (SELECT min(id) FROM composes INDEXED BY composes_active "                         \
-	"WHERE state < 3 AND state = 0 AND owner = waiting.owner) AS oldest, "                     \
+	"SELECT coalesce("                                                                         \
+	"(SELECT id FROM composes INDEXED BY " WAITING_ROW                                         \
+	"AND owner = known.owner AND uid > known.uid ORDER BY uid, id LIMIT 1), "                  \
+	"(SELECT id FROM composes INDEXED BY " WAITING_ROW                                         \
+	"AND owner > known.owner ORDER BY owner, uid, id LIMIT 1)) "                               \
+	"FROM waiting JOIN composes AS known ON known.id = waiting.id) "                           \
+	"SELECT oldest.id, "                                                                       \
 	"(SELECT count(*) FROM composes INDEXED BY composes_active "                               \
-	"WHERE state < 3 AND state = 1 AND owner = waiting.owner) AS generating, "                 \
-	"(SELECT number FROM turns WHERE turns.owner = waiting.owner) AS turn "                    \
-	"FROM waiting WHERE owner IS NOT NULL "                                                    \
-	"ORDER BY generating, turn, oldest LIMIT 1"
+	"WHERE state < 3 AND state = 1 AND owner = oldest.owner AND uid = oldest.uid) "            \
+	"AS generating, "                                                                          \
+	"(SELECT number FROM turns WHERE owner = oldest.owner AND uid = oldest.uid) AS turn "      \
+	"FROM waiting JOIN composes AS oldest ON oldest.id = waiting.id "                          \
+	"ORDER BY generating, turn, oldest.id LIMIT 1"
 
 /* A waiting row whose record cannot be read would be claimed again and again. */
 static int claim_damaged(struct catalogue *catalogue, int64_t id, const char *words,
@@ -320,8 +326,9 @@ static int claim_start(struct catalogue *catalogue, const struct compose *compos
 		    VALUES(INTEGER(compose->id), INTEGER(now), TEXT(text)), err);
 	if (r < 0)
 		return r;
-	return sql_run(catalogue->writer, "INSERT OR REPLACE INTO turns (owner) VALUES (?1)",
-		       VALUES(TEXT(compose->owner)), err);
+	return sql_run(catalogue->writer,
+		       "INSERT OR REPLACE INTO turns (owner, uid) VALUES (?1, ?2)",
+		       VALUES(TEXT(compose->owner), INTEGER(compose->uid)), err);
 }
 
 static int claim_run(struct catalogue *catalogue, struct verb *verb, struct error *err)

@@ -140,3 +140,18 @@ ALTER TABLE composes ADD COLUMN latest TEXT;                           -- name o
 ALTER TABLE composes ADD COLUMN timestamp INTEGER NOT NULL DEFAULT -1; -- s since 1970, of its repodata; -1: not done, or of an earlier version
 CREATE INDEX composes_latest ON composes (owner, latest, timestamp)
 	WHERE latest IS NOT NULL AND timestamp >= 0;
+
+-- version 5
+-- Turns are taken by owner and uid: without accounts everybody has the same name.
+DROP INDEX composes_active;
+CREATE INDEX composes_active ON composes (state, owner, uid) WHERE state < 3;
+ALTER TABLE turns RENAME TO turns_of_owners;
+CREATE TABLE turns (
+	number INTEGER PRIMARY KEY AUTOINCREMENT, -- counts claims from 1
+	owner  TEXT    NOT NULL,                  -- user name
+	uid    INTEGER NOT NULL,                  -- numeric user id
+	UNIQUE (owner, uid)
+);
+INSERT INTO turns SELECT number, owner, coalesce((SELECT max(uid) FROM composes
+	WHERE composes.owner = turns_of_owners.owner), 0) FROM turns_of_owners;
+DROP TABLE turns_of_owners;

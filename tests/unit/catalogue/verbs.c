@@ -377,6 +377,41 @@ static void test_fairness(void)
 	CHECK_INT(catalogue_fail(catalogue, flood[2], "late", NULL), -ESTALE);
 }
 
+static int64_t submit_as(struct catalogue *catalogue, const char *owner, uint32_t uid)
+{
+	_cleanup_(spec_freep) struct spec *spec = test_spec(TEST_TEXT);
+	struct submission submission = { .owner = owner, .uid = uid, .gid = 1 };
+	int64_t id = 0;
+
+	submission.spec = spec;
+	submission.text = TEST_TEXT;
+	submission.text_length = strlen(TEST_TEXT);
+	CHECK_INT(catalogue_submit(catalogue, &submission, &id, NULL, NULL), 0);
+	return id;
+}
+
+/* without accounts a flood and a polite client have the same name */
+static void test_fairness_uids(void)
+{
+	_cleanup_(catalogue_closep) struct catalogue *catalogue = test_open(test_path("uids"));
+	int64_t flood[4], polite, other;
+
+	for (int i = 0; i < 4; i++)
+		flood[i] = submit_as(catalogue, "unknown", 1000);
+	CHECK_INT(test_claim(catalogue), flood[0]);
+	CHECK_INT(test_finish_compose(catalogue, flood[0], NULL), 0);
+	polite = submit_as(catalogue, "unknown", 999);
+	other = submit_as(catalogue, "unknown", 4294967294);
+	CHECK_INT(test_claim(catalogue), polite);
+	CHECK_INT(test_claim(catalogue), other);
+	CHECK_INT(test_claim(catalogue), flood[1]); /* nobody else waits */
+	polite = submit_as(catalogue, "unknown", 999);
+	CHECK_INT(test_claim(catalogue), polite); /* each has one under way */
+	CHECK_INT(test_claim(catalogue), flood[2]);
+	CHECK_INT(test_claim(catalogue), flood[3]);
+	CHECK_INT(test_claim(catalogue), 0);
+}
+
 /* ---- reuse ------------------------------------------------------------- */
 
 static int64_t expires_of(struct catalogue *catalogue, int64_t id)
@@ -624,6 +659,7 @@ int main(void)
 	test_submissions();
 	test_foreign_letters();
 	test_fairness();
+	test_fairness_uids();
 	test_reuse();
 	test_requests();
 	test_many_requests();
