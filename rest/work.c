@@ -133,14 +133,17 @@ void rest_work(struct rest *rest)
 	works->threads++;
 	while ((ex = work_take(works)) || !works->ended) {
 		struct queue *queue;
+		bool dropped;
 
 		if (!ex) {
 			(void)pthread_cond_wait(&works->more, &works->lock);
 			continue;
 		}
 		queue = queue_of(ex);
+		/* the end does not wait for long reads that nobody has begun */
+		dropped = works->ended && ex->method == METHOD_GET;
 		(void)pthread_mutex_unlock(&works->lock);
-		ex->work_result = ex->work(ex);
+		ex->work_result = dropped ? -ECANCELED : ex->work(ex);
 		ex->worked = true;
 		(void)pthread_mutex_lock(&works->lock);
 		queue->working--;
