@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* resolver/header/batch.c: many files by several threads.
  *
- *   threads: next index ─► record there? else open, read, write one ─► count, list a failure ─►
- * next caller:  sleeps ─► progress(), failed(), without the lock ─► … until the last thread has
- * left
+ *   threads: next index ─► record there? else open, read, write ─► count, list failures ─► next
+ *   caller:  sleeps ─► progress(), failed(), without the lock ─► … until no thread is left
  *
  * Memory is bounded twice: what the headers under way need together (HEADER_MEMORY), and how many
  * failures may wait. */

@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* resolver/header/store.c: records on disk.
  *
- *   struct record │ name, version, release, arch, source RPM, only, never, each with its NUL │
- * three zstd frames
+ *   struct record │ name, version, release, arch, source RPM, … each with its NUL │ zstd frames
  *
  * The sum covers everything before the frames, lengths of the frames included; each frame has
  * zstd's own. Numbers as this machine keeps them: a record is made again rather than carried to

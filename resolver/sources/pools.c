@@ -200,15 +200,17 @@ static int add_path(void *data, uint32_t index, const char *path)
 	return solve_pool_add_path(adder->pool, adder->repository, index, path, adder->err);
 }
 
-static bool names_one(const char *words, const struct strings *arches)
+/* 1: @words name one of @arches, 0: none, or -ENOMEM */
+static int names_one(const char *words, const struct strings *arches)
 {
 	_cleanup_(strings_done) struct strings list = { 0 };
 
-	(void)strings_split(&list, words, ' ');
+	if (strings_split(&list, words, ' ') < 0)
+		return -ENOMEM;
 	for (size_t i = 0; i < list.count; i++)
 		if (strcmp(list.item[i], "noarch") != 0 && strings_has(arches, list.item[i]))
-			return true;
-	return false;
+			return 1;
+	return 0;
 }
 
 /* Packages that may not be in composes of @arch */
@@ -220,9 +222,12 @@ static int hide_limited(struct solve_pool *pool, uint32_t number, const struct h
 
 	for (size_t i = 0; i < held->limit_count && r == 0; i++) {
 		const struct limit *limit = &held->limit[i];
+		int never = names_one(limit->never, &arches);
+		int only = *limit->only ? names_one(limit->only, &arches) : 1;
 
-		if (names_one(limit->never, &arches) ||
-		    (*limit->only && !names_one(limit->only, &arches)))
+		if (never < 0 || only < 0)
+			return error_oom(err);
+		if (never || !only)
 			r = solve_pool_hide(pool, number, limit->index, err);
 	}
 	return r;

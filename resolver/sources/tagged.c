@@ -396,38 +396,52 @@ static int limit_build(struct held *held, const struct tagged *tagged, const uin
 	return 0;
 }
 
+static int limit_by(const struct load *load, const struct tagged *tagged, struct held *held,
+		    const uint32_t *noarch, size_t count, uint32_t source, struct error *err)
+{
+	const struct candidate *candidate = &tagged->item[source];
+	_cleanup_(header_done) struct header header = { 0 };
+	int r = header_store_get(load->context->headers_dirfd, candidate->key, 0, &header, err);
+
+	if (r == 0)
+		return error_set(err, -EIO, BLAME_US, NULL, "the record of %s is gone",
+				 candidate->path);
+	if (r > 0 && (*header.only || *header.never) &&
+	    limit_build(held, tagged, noarch, count, source, &header) < 0)
+		return error_oom(err);
+	return r < 0 ? r : 0;
+}
+
 /* A noarch package may be in the arches that its source package was made for (ExclusiveArch,
  * ExcludeArch), as in Pungi's composes. Once for each snapshot: it takes a look at the records of
- * all sources. */
-static int set_limits(const struct load *load, const struct tagged *tagged, struct held *held,
+ * all sources, of which some may be gone although the snapshot is there. */
+static int set_limits(struct load *load, const struct tagged *tagged, struct held *held,
 		      struct error *err)
 {
 	_cleanup_(freep) uint32_t *noarch = calloc(tagged->visible + 1, sizeof(*noarch));
-	size_t count = 0;
+	_cleanup_(freep) uint32_t *source = calloc(tagged->visible + 1, sizeof(*source));
+	size_t count = 0, sources = 0;
+	int r = 0;
 
-	if (!noarch)
+	if (!noarch || !source)
 		return error_oom(err);
-	for (uint32_t i = 0; i < tagged->visible && !held->limits_known; i++)
-		if (!strcmp(koji_text(tagged->item[i].listing, tagged->item[i].rpm->arch),
-			    "noarch"))
-			noarch[count++] = i;
-	qsort_r(noarch, count, sizeof(*noarch), compare_build_of, (void *)(uintptr_t)tagged);
-	for (uint32_t i = 0; i < tagged->visible && count; i++) {
+	for (uint32_t i = 0; i < tagged->visible && !held->limits_known; i++) {
 		const struct candidate *candidate = &tagged->item[i];
-		_cleanup_(header_done) struct header header = { 0 };
-		int r;
+		const char *arch = koji_text(candidate->listing, candidate->rpm->arch);
 
-		if (strcmp(koji_text(candidate->listing, candidate->rpm->arch), "src") != 0)
-			continue;
-		r = header_store_get(load->context->headers_dirfd, candidate->key, 0, &header, err);
-		if (r < 0)
-			return r;
-		if (r == 1 && (*header.only || *header.never) &&
-		    limit_build(held, tagged, noarch, count, i, &header) < 0)
-			return error_oom(err);
+		if (!strcmp(arch, "noarch"))
+			noarch[count++] = i;
+		else if (!strcmp(arch, "src") || !strcmp(arch, "nosrc"))
+			source[sources++] = i;
 	}
-	held->limits_known = true;
-	return 0;
+	if (count)
+		r = tagged_read(load, tagged, source, sources, NULL, NULL, err);
+	qsort_r(noarch, count, sizeof(*noarch), compare_build_of, (void *)(uintptr_t)tagged);
+	for (size_t i = 0; i < sources && count && r == 0; i++)
+		r = limit_by(load, tagged, held, noarch, count, source[i], err);
+	if (r == 0)
+		held->limits_known = true;
+	return r;
 }
 
 int tagged_open(struct load *load, struct tagged *tagged, struct error *err)
