@@ -1,29 +1,48 @@
 # SPDX-License-Identifier: MIT
 """tests/system/kojikit.py: tags of our own for the replaying hub, made of the builds that lie below its topdir."""
-import pathlib, subprocess
+import pathlib, shutil, subprocess
 
 import replayhub
 
 QUERY = ("%{name}\\t%{epoch}\\t%{version}\\t%{release}\\t%{buildtime}\\t%{sigmd5}\\n")
 
 
+def headers(files):
+    """what the RPMs say of themselves, many in each call of rpm"""
+    said = []
+    for first in range(0, len(files), 1000):
+        said += subprocess.run(["rpm", "-qp", "--nosignature", "--qf", QUERY, *map(str, files[first:first + 1000])],
+                               capture_output=True, text=True, check=True).stdout.splitlines()
+    return [line.split("\t") for line in said]
+
+
 class Builds:
     """the builds below @topdir, in the words of a hub; @without: packages that are not looked at (there are many)"""
 
     def __init__(self, topdir, without="bulk"):
-        self.topdir, self.build, self.rpms, self.by_id = pathlib.Path(topdir), {}, {}, {}
+        self.topdir, self.build, self.rpms = pathlib.Path(topdir), {}, {}
         self.number = 5000
-        for folder in sorted(self.topdir.glob("packages/*/*/*")) + sorted(self.topdir.glob("vol/*/packages/*/*/*")):
-            if folder.is_dir() and not folder.is_symlink() and not folder.parts[-3].startswith(without):
-                self.read(folder)
+        folders = [f for f in sorted(self.topdir.glob("packages/*/*/*")) + sorted(self.topdir.glob("vol/*/packages/*/*/*"))
+                   if f.is_dir() and not f.is_symlink() and not f.parts[-3].startswith(without)]
+        files = {folder: self.files(folder) for folder in folders}
+        said = iter(headers([file for folder in folders for file in files[folder]]))
+        for folder in folders:
+            self.add(folder, [(file, next(said)) for file in files[folder]])
+
+    @staticmethod
+    def files(folder):
+        return sorted(file for file in folder.glob("*/*.rpm") if file.parent.name != "data")
 
     def read(self, folder):
         """a build that appeared there; its NVR"""
-        name, version, release = (folder := pathlib.Path(folder)).parts[-3:]
-        volume = folder.parts[-5] if folder.parts[-6] == "vol" else "DEFAULT"
-        files = sorted(file for file in folder.glob("*/*.rpm") if file.parent.name != "data")
+        files = self.files(pathlib.Path(folder))
+        return self.add(pathlib.Path(folder), list(zip(files, headers(files))))
+
+    def add(self, folder, files):
         if not files:
             return None
+        name, version, release = folder.parts[-3:]
+        volume = folder.parts[-5] if folder.parts[-6] == "vol" else "DEFAULT"
         self.number += 1
         nvr, when = f"{name}-{version}-{release}", "2026-11-23 06:19:22.354001+00:00"
         self.build[nvr] = {
@@ -32,18 +51,26 @@ class Builds:
             "owner_id": 1, "owner_name": "kojiadmin", "package_id": self.number, "package_name": name, "release": release,
             "start_time": when, "state": 1, "tag_id": 1, "tag_name": "own", "task_id": None, "version": version,
             "volume_id": 0, "volume_name": volume}
-        said = subprocess.run(["rpm", "-qp", "--nosignature", "--qf", QUERY, *map(str, files)], capture_output=True,
-                              text=True, check=True).stdout.splitlines()
-        self.rpms[nvr] = []
-        for file, line in zip(files, said):
-            name, epoch, version, release, buildtime, md5 = line.split("\t")
-            self.number += 1
-            self.rpms[nvr].append({
-                "arch": file.parent.name, "build_id": self.build[nvr]["id"], "buildroot_id": None, "buildtime":
-                int(buildtime), "draft": False, "epoch": None if epoch == "(none)" else int(epoch), "extra": None,
-                "id": self.number, "metadata_only": False, "name": name, "payloadhash": md5, "release": release,
-                "size": file.stat().st_size, "version": version})
+        self.rpms[nvr] = [self.row(self.build[nvr]["id"], file, said) for file, said in files]
         return nvr
+
+    def row(self, build, file, said):
+        name, epoch, version, release, buildtime, md5 = said
+        self.number += 1
+        return {"arch": file.parent.name, "build_id": build, "buildroot_id": None, "buildtime": int(buildtime),
+                "draft": False, "epoch": None if epoch == "(none)" else int(epoch), "extra": None, "id": self.number,
+                "metadata_only": False, "name": name, "payloadhash": md5, "release": release,
+                "size": file.stat().st_size, "version": version}
+
+
+def lay_out(files, topdir):
+    """copies of RPMs where Koji would have them, each a build of its own"""
+    for file in files:
+        name, version, rest = file.name.rsplit("-", 2)
+        release, arch, _ = rest.rsplit(".", 2)
+        folder = topdir / "packages" / name / version / release / arch
+        folder.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(file, folder)
 
 
 class Tag:
