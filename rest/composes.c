@@ -266,8 +266,11 @@ static int renew_compose(struct exchange *ex, int64_t id, const json_t *body, st
 	int r = catalogue_get(catalogue, id, &old, err);
 
 	if (r == -ENOENT || (r >= 0 && !state_is_final(old->state)))
-		return error_set(err, -ENOENT, BLAME_REQUEST, "id",
-				 "No compose with id %" PRId64 " found", id);
+		return ex->method == METHOD_POST
+			       ? error_set(err, -EINVAL, BLAME_REQUEST, "id",
+					   "No expired or failed compose with id %" PRId64, id)
+			       : error_set(err, -ENOENT, BLAME_REQUEST, "id",
+					   "No compose with id %" PRId64 " found", id);
 	if (r >= 0)
 		r = wishes_read(ex, body, &wishes, err);
 	if (r >= 0)

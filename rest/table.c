@@ -123,7 +123,7 @@ static const struct operation submit_seed = {
 	.summary = "Ask for a compose, or renew one by {\"id\": N}",
 	.body = BODY_REQUEST_SEED,
 	.replies = { DONE_JSON("ComposeSeed", "Accepted; it will be made.") },
-	.errors = { MHD_HTTP_NOT_FOUND, ERRORS_WRITE },
+	.errors = { ERRORS_WRITE },
 };
 static const struct operation show_seed = {
 	compose_get,

@@ -121,7 +121,8 @@ int catalogue_submit(struct catalogue *catalogue, const struct submission *submi
 		     int64_t *ret_id, struct compose **ret, struct error *err);
 
 /** catalogue_claim() - oldest waiting compose of the owner and uid with the fewest generating, of
- * those of who was served longest ago: wait → generating, "Compose thread started", time_started, pungi_compose_id. 1 = got one, 0 = none */
+ * those of who was served longest ago: wait → generating, "Compose thread started", time_started,
+ * pungi_compose_id. 1 = got one, 0 = none */
 int catalogue_claim(struct catalogue *catalogue, struct compose **ret, struct error *err);
 
 /** catalogue_finish() - generating → done; *durable*. time_to_expire moves by the time the queue and the

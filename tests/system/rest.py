@@ -587,7 +587,9 @@ def check_seed(server):
     failed = make(server, "failed")
     answer = server.post({"id": failed}, "/odcs/1/composes")
     case("seed {id} regenerates", (200, True), (answer.status, answer.json["id"] > failed))
-    case("seed {id} unknown", 404, server.post({"id": 987654}, "/odcs/1/composes").status)
+    for name, unknown in (("unknown", 987654), ("waiting", make(server, "wait"))):
+        refused(server, f"seed {{id}} {name}", server.post({"id": unknown}, "/odcs/1/composes"), 400,
+                f"No expired or failed compose with id {unknown}")
     case("no {id} at /api/1", 400, server.post({"id": number}).status)
     for path in ("/odcs/1/composes", "/odcs/1/composes/"):
         answer = server.get(path + "?per_page=2")
