@@ -75,6 +75,28 @@ static int type_lookup(struct fs *fs, const char *name, struct fuse_entry_param 
 	return view_entry(fs, &node, ret);
 }
 
+/* Where a name leads that moves on from compose to compose: asked anew each time. */
+static int latest_lookup(struct fs *fs, const char *name, struct fuse_entry_param *ret)
+{
+	_cleanup_(freep) char *owner = NULL;
+	struct error err = { 0 };
+	const char *latest;
+	struct inode node;
+	int64_t id = 0;
+	int r = compose_latest_parse(name, &owner, &latest);
+
+	if (r < 0)
+		return r;
+	r = catalogue_latest(fs->options.catalogue, owner, latest, &id, 1, &err);
+	if (r <= 0)
+		return r < 0 ? -EIO : -ENOENT;
+	if (!inode_parse(VIEW_INO(VIEW_OWNED, id), &node))
+		return -EOVERFLOW;
+	r = node_entry(fs, &node, ret);
+	ret->entry_timeout = 0;
+	return r;
+}
+
 int composes_lookup(struct fs *fs, const char *name, struct fuse_entry_param *ret)
 {
 	_cleanup_(compose_freep) struct compose *compose = NULL;
@@ -86,8 +108,10 @@ int composes_lookup(struct fs *fs, const char *name, struct fuse_entry_param *re
 	uint64_t ino;
 	int r;
 
-	if (compose_name_parse(name, &id, &owner, &owner_length) < 0)
-		return type_lookup(fs, name, ret);
+	if (compose_name_parse(name, &id, &owner, &owner_length) < 0) {
+		r = latest_lookup(fs, name, ret);
+		return r == -ENOENT ? type_lookup(fs, name, ret) : r;
+	}
 	r = catalogue_get(fs->options.catalogue, id, &compose, &err);
 	if (r < 0)
 		return r == -ENOENT ? r : -EIO;

@@ -255,6 +255,8 @@ int compose_open(struct fs *fs, const struct inode *node, struct fuse_file_info 
 		shown_close(fs, node->id);
 		return r;
 	}
+	if (fs->options.read && tree_is_content(tree, &found))
+		fs->options.read(fs->options.read_data, node->id);
 	fi->fh = 0;
 	fi->noflush = 1;
 	fi->keep_cache = final && !found.live;

@@ -52,6 +52,10 @@ struct fs_options {
 	int64_t (*cache_used)(void *data);
 	void *cache_used_data;
 	enum fs_read_mode read_mode;
+	/* a file below compose/ of compose @id was opened; NULL: nobody wants to know. Must not block */
+	void (*read)(void *data, int64_t id);
+	void *read_data;
+	int64_t read_lease; /* seconds, of composes whose request says none; shown */
 	unsigned int threads; /* that answer the kernel; 0: a sane number */
 	/* text of /metrics; NULL: the file is empty */
 	int (*metrics)(void *data, struct text *ret);

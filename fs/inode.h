@@ -57,7 +57,7 @@ enum request_file {
 enum view {
 	VIEW_REUSED = 1, /* composes/NEW → OLD; key: compose */
 	VIEW_ODCS,	 /* composes/odcs-ID */
-	VIEW_OWNED,	 /* composes/latest-OWNER-ID */
+	VIEW_OWNED,	 /* composes/latest-OWNER-ID; where latest-OWNER-NAME leads */
 	VIEW_SEED,	 /* composes/latest-odcs-ID-1 */
 	VIEW_TYPE,	 /* composes/TYPE/; key: number of the word */
 	VIEW_LATEST,	 /* composes/TYPE/latest-NAME-VERSION; key: compose */

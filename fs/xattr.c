@@ -16,6 +16,8 @@ enum record_name {
 	RECORD_SIGKEYS,
 	RECORD_ARCHES,
 	RECORD_REUSED_ID,
+	RECORD_LEASE,
+	RECORD_LATEST,
 	RECORD_NOTE, /* the last two: of request directories only */
 	RECORD_TTL,
 	RECORD_NAMES,
@@ -31,6 +33,8 @@ static const char *const record_names[RECORD_NAMES] = {
 	[RECORD_SIGKEYS] = "sigkeys",
 	[RECORD_ARCHES] = "arches",
 	[RECORD_REUSED_ID] = "reused_id",
+	[RECORD_LEASE] = "lease",
+	[RECORD_LATEST] = "latest",
 	[RECORD_NOTE] = "note",
 	[RECORD_TTL] = "ttl",
 };
@@ -40,7 +44,22 @@ static int word(struct text *ret, const char *string)
 	return string && *string ? text_adds(ret, string) : -ENODATA;
 }
 
-static int record_value(const struct compose *compose, enum record_name name, struct text *ret)
+static int lease_value(const struct fs *fs, const struct compose *compose, struct text *ret)
+{
+	int64_t lease = compose->spec->lease < 0 ? fs->options.read_lease : compose->spec->lease;
+
+	return lease > 0 ? text_addf(ret, "%" PRId64, lease) : -ENODATA;
+}
+
+static int latest_value(const struct compose *compose, struct text *ret)
+{
+	_cleanup_(freep) char *name = compose_latest_name(compose);
+
+	return word(ret, name);
+}
+
+static int record_value(const struct fs *fs, const struct compose *compose, enum record_name name,
+			struct text *ret)
 {
 	char time[TIME_ISO_SIZE];
 
@@ -64,6 +83,10 @@ static int record_value(const struct compose *compose, enum record_name name, st
 	case RECORD_REUSED_ID:
 		return compose->reused_id ? text_addf(ret, "%" PRId64, compose->reused_id)
 					  : -ENODATA;
+	case RECORD_LEASE:
+		return lease_value(fs, compose, ret);
+	case RECORD_LATEST:
+		return latest_value(compose, ret);
 	default:
 		return -ENODATA;
 	}
@@ -83,7 +106,7 @@ static int request_value(struct fs *fs, const struct request_view *view, enum re
 		return r;
 	}
 	if (view->compose)
-		return record_value(view->compose, name, ret);
+		return record_value(fs, view->compose, name, ret);
 	if (name == RECORD_STATE)
 		return word(ret, state_name(STATE_DRAFT));
 	return name == RECORD_OWNER ? word(ret, view->request.owner) : -ENODATA;
@@ -177,7 +200,7 @@ static int record_get(struct fs *fs, const struct inode *node, int name, struct 
 	}
 	_cleanup_(compose_freep) struct compose *compose = NULL;
 	r = compose_record(fs, node->id, &compose);
-	return r < 0 ? r : record_value(compose, (enum record_name)name, ret);
+	return r < 0 ? r : record_value(fs, compose, (enum record_name)name, ret);
 }
 
 int xattr_get(struct fs *fs, const struct inode *node, const char *name, struct text *ret)

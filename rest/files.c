@@ -7,12 +7,15 @@
 #include "rest/listing.h"
 #include "rest/work.h"
 
+#define GENERATIONS_MAX 16 /* of one latest-… name that files are looked for in */
+
 /* ---- open trees, kept until their compose changes ---------------------- */
 
 struct rest_tree {
 	struct kept kept;
 	char *owner;
 	struct tree *tree;
+	int64_t tree_id; /* of the compose whose tree it is */
 };
 
 static void shown_free(struct kept *kept)
@@ -78,6 +81,7 @@ int rest_tree_open(struct rest *rest, int64_t id, struct rest_tree **ret, struct
 			r = tree_open(rest->options.trees, compose, &shown->tree, err);
 		if (r < 0)
 			return r;
+		shown->tree_id = compose->id;
 		cache_put(rest->trees, rest, seen, &shown->kept);
 	}
 	*ret = steal(shown);
@@ -86,14 +90,67 @@ int rest_tree_open(struct rest *rest, int64_t id, struct rest_tree **ret, struct
 
 /* ---- paths ------------------------------------------------------------- */
 
-static int name_open(struct exchange *ex, const char *name, struct rest_tree **ret,
-		     struct error *err)
+/* Does @below name a file whose name says what is in it? */
+static bool is_lasting(const char *below)
+{
+	const char *file = strrchr(below, '/');
+
+	return file && (strstr(below, "/Packages/") ||
+			(strstr(below, "/repodata/") && strcmp(file, "/repomd.xml") != 0));
+}
+
+static bool has_file(const struct rest_tree *shown, const char *below)
+{
+	struct tree_node node;
+
+	return tree_find(shown->tree, below, &node) == 0 && !node.directory;
+}
+
+/* The newest compose of that name. Who has read repomd.xml before the name moved on comes for the
+ * rest of it now, and for packages days later: these files are found as long as any that it has led
+ * to is there. */
+static int latest_open(struct exchange *ex, const char *name, const char *below,
+		       struct rest_tree **ret, struct error *err)
+{
+	_cleanup_(rest_tree_unrefp) struct rest_tree *newest = NULL;
+	_cleanup_(freep) char *owner = NULL;
+	int64_t ids[GENERATIONS_MAX];
+	const char *latest;
+	int r = compose_latest_parse(name, &owner, &latest), count = r;
+
+	if (r >= 0)
+		r = count = catalogue_latest(ex->rest->options.catalogue, owner, latest, ids,
+					     GENERATIONS_MAX, err);
+	if (r == 0)
+		return -ENOENT;
+	if (r > 0)
+		r = rest_tree_open(ex->rest, ids[0], &newest, err);
+	if (r < 0)
+		return r;
+	for (int i = 1; i < count && is_lasting(below) && !has_file(newest, below); i++) {
+		_cleanup_(rest_tree_unrefp) struct rest_tree *older = NULL;
+		struct error ignored = { 0 };
+
+		if (rest_tree_open(ex->rest, ids[i], &older, &ignored) == 0 &&
+		    has_file(older, below)) {
+			*ret = steal(older);
+			return 0;
+		}
+	}
+	*ret = steal(newest);
+	return 0;
+}
+
+static int name_open(struct exchange *ex, const char *name, const char *below,
+		     struct rest_tree **ret, struct error *err)
 {
 	const char *owner = NULL;
 	size_t length = 0;
 	int64_t id;
 	int r = compose_name_parse(name, &id, &owner, &length);
 
+	if (r == -ENOENT)
+		return latest_open(ex, name, below, ret, err);
 	if (r >= 0)
 		r = rest_tree_open(ex->rest, id, ret, err);
 	if (r >= 0 && length &&
@@ -139,14 +196,20 @@ static int failed(struct exchange *ex, int r, const struct error *err)
 static int node_answer(struct exchange *ex, struct rest_tree *shown, const char *name,
 		       const char *below, bool slash)
 {
+	const struct rest_options *options = &ex->rest->options;
 	struct tree_node node;
 	struct error err = { 0 };
 	int r = tree_find(shown->tree, below, &node);
 
 	if (r < 0)
 		return failed(ex, r, &err);
-	if (!node.directory)
-		return slash ? not_found(ex) : file_send(ex, shown->tree, &node);
+	if (!node.directory && slash)
+		return not_found(ex);
+	if (!node.directory) {
+		if (options->read && !ex->head && tree_is_content(shown->tree, &node))
+			options->read(options->read_data, shown->tree_id);
+		return file_send(ex, shown->tree, &node);
+	}
 	if (!slash)
 		return directory_redirect(ex, *below ? below : name);
 	if (!ex->work && work_park(ex, files_get)) /* a listing may be long */
@@ -179,6 +242,6 @@ int files_get(struct exchange *ex)
 		*below++ = '\0';
 	if (*below && slash)
 		below[strlen(below) - 1] = '\0';
-	r = name_open(ex, path, &shown, &err);
+	r = name_open(ex, path, below, &shown, &err);
 	return r < 0 ? failed(ex, r, &err) : node_answer(ex, shown, path, below, slash);
 }

@@ -54,6 +54,10 @@ struct rest_options {
 	void *authorise_data;
 	int (*metrics)(void *data, struct text *ret);
 	void *metrics_data;
+	/* a file below compose/ of the tree of compose @id is read; NULL: nobody wants to know. Must not
+	 * block */
+	void (*read)(void *data, int64_t id);
+	void *read_data;
 	struct rest_limits limits;
 };
 

@@ -193,13 +193,20 @@ struct lease {
 	int64_t id, time_read;
 };
 /**
- * catalogue_lease() - those that show one of these trees, and are done and not deleted, live on
+ * struct lease_terms - what holds for all
  * @seconds: the lease of those whose request says none; 0: none
+ * @most: seconds after time_done that a lease cannot go beyond
+ * @expiring: only trees of which one compose expires until then; INT64_MAX: all */
+struct lease_terms {
+	int64_t seconds, most, expiring;
+};
+/**
+ * catalogue_lease() - those that show one of these trees, and are done and not deleted, live on
  *
- * All that show a tree live until the latest time that one of them is owed, time_read + its lease, but not
- * beyond time_done + @most; none becomes shorter. One commit, without one when nothing changes. Not durable */
+ * All that show a tree live until the latest time that one of them is owed: time_read + its lease. None becomes
+ * shorter. One commit, without one when nothing changes. Not durable */
 int catalogue_lease(struct catalogue *catalogue, const struct lease *leases, size_t count,
-		    int64_t seconds, int64_t most, struct error *err);
+		    const struct lease_terms *terms, struct error *err);
 
 /** catalogue_expire() - done or failed rows with time_to_expire <= @now → removed (at most 100 a call);
  * @ret_count: rows changed. Reasons as odcs-api.md 3.4 step 4. tree_kept of a record says whether others

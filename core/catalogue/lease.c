@@ -18,24 +18,27 @@
 #define UNTIL_SQL                                                                                  \
 	"WITH showing AS (" SHOWING ") SELECT until FROM "                                         \
 	"(SELECT max(min(?2 + seconds, most)) AS until FROM showing WHERE seconds > 0) "           \
-	"WHERE until > (SELECT min(time_to_expire) FROM showing)"
+	"WHERE until > (SELECT min(time_to_expire) FROM showing) "                                 \
+	"AND (SELECT min(time_to_expire) FROM showing) <= ?5"
 
 struct leasing {
 	const struct lease *leases;
 	size_t count;
-	int64_t seconds, most;
+	const struct lease_terms *terms;
 };
 
 static int until_read(struct connection *connection, const struct leasing *leasing, size_t i,
 		      int64_t *ret, struct error *err)
 {
 	const struct lease *lease = &leasing->leases[i];
+	const struct lease_terms *terms = leasing->terms;
 	int r;
 
 	*ret = 0;
 	r = sql_number(connection, UNTIL_SQL,
 		       VALUES(INTEGER(lease->id), INTEGER(lease->time_read),
-			      INTEGER(leasing->seconds), INTEGER(leasing->most)),
+			      INTEGER(terms->seconds), INTEGER(terms->most),
+			      INTEGER(terms->expiring)),
 		       ret, err);
 	*ret = *ret > TIME_LAST ? TIME_LAST : *ret;
 	return r;
@@ -97,11 +100,9 @@ static int is_owed(struct catalogue *catalogue, const struct leasing *leasing, s
 }
 
 int catalogue_lease(struct catalogue *catalogue, const struct lease *leases, size_t count,
-		    int64_t seconds, int64_t most, struct error *err)
+		    const struct lease_terms *terms, struct error *err)
 {
-	struct leasing leasing = {
-		.leases = leases, .count = count, .seconds = seconds, .most = most
-	};
+	struct leasing leasing = { .leases = leases, .count = count, .terms = terms };
 	struct verb verb = { .run = lease_run, .arguments = &leasing };
 	int r = is_owed(catalogue, &leasing, err);
 

@@ -67,6 +67,9 @@ static const struct key keys[] = {
 	  "seconds to live of a request that says nothing" },
 	{ "lifetime.maximum", KEY_SECONDS, FIELD(lifetime_maximum), "259200", 1, INT32_MAX,
 	  "more is cut to this" },
+	{ "lifetime.read_lease", KEY_SECONDS, FIELD(lifetime_read_lease), "0", 0, INT32_MAX,
+	  "each read keeps a compose for so many seconds more, at most lifetime.maximum after it "
+	  "was done; 0: reads keep nothing" },
 	{ "lifetime.draft", KEY_SECONDS, FIELD(lifetime_draft), "3600", 1, INT32_MAX,
 	  "a request directory without an accepted spec goes after this" },
 	{ "lifetime.history", KEY_SECONDS, FIELD(lifetime_history), "2592000", 1, INT32_MAX,

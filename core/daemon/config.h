@@ -21,8 +21,8 @@ struct config {
 	char *tls_cert, *tls_key, *tls_client_ca; /* files; "": none */
 	char *http_socket, *http_socket_mode, *http_socket_group; /* "": none */
 	/* [lifetime] seconds */
-	int64_t lifetime_default, lifetime_maximum, lifetime_draft, lifetime_history,
-		lifetime_snapshot;
+	int64_t lifetime_default, lifetime_maximum, lifetime_read_lease, lifetime_draft,
+		lifetime_history, lifetime_snapshot;
 	/* [fs] */
 	bool list_aliases, owner_may_expire;
 	char *read_mode;	       /* auto, passthrough or splice */

@@ -87,12 +87,30 @@ void scheduler_figures(struct scheduler *scheduler, struct scheduler_figures *re
 void scheduler_free(struct scheduler *scheduler);
 DEFINE_FREEP(struct scheduler, scheduler_free)
 
+/* ---- lease.c: who reads a compose keeps it ---------------------------------- */
+
+struct leases;
+
+int leases_new(const struct config *config, struct catalogue *catalogue, struct leases **ret);
+void leases_free(struct leases *leases);
+/** leases_read() - the tree of compose @id was read; any thread, never waits for a disk */
+void leases_read(void *leases, int64_t id);
+
+enum lease_round {
+	LEASE_ROUND_MINUTE, /* what was not written for a minute */
+	LEASE_ROUND_DUE,    /* what keeps from ending what would end now */
+	LEASE_ROUND_LAST,   /* everything: the service stops */
+};
+/** leases_write() - one thread at a time */
+void leases_write(struct leases *leases, enum lease_round kind, int64_t now);
+
 /* ---- expiry.c: the clock -------------------------------------------------- */
 
 struct expiry;
 
-int expiry_start(const struct config *config, struct store *store, struct expiry **ret,
-		 struct error *err);
+/** expiry_start() - @leases: borrowed until expiry_free() */
+int expiry_start(const struct config *config, struct store *store, struct leases *leases,
+		 struct expiry **ret, struct error *err);
 void expiry_changed(void *expiry, const struct catalogue_event *event); /* for catalogue_watch() */
 /** expiry_sweep() - one clean-up pass now: files that nobody refers to; @min_age_seconds spares new
  * ones */

@@ -27,6 +27,7 @@
 struct expiry {
 	const struct config *config;
 	struct store *store;
+	struct leases *leases;
 	pthread_t thread;
 	bool running;
 	int event_fd; /* wakes the thread */
@@ -83,7 +84,8 @@ static bool is_left_record(const char *name, const struct stat *st)
 	return st->st_mtime < time_now() - LEFTOVER_SECONDS;
 }
 
-/* What a killed worker left half made (its name begins with a dot), and what nobody has used for long */
+/* What a killed worker left half made (its name begins with a dot), and what nobody has used for
+ * long */
 static int sweep_used(struct store *store, const char *directory,
 		      bool (*is_left)(const char *name, const struct stat *st), int64_t *ret_files)
 {
@@ -184,6 +186,17 @@ static void expire(struct expiry *expiry, int64_t now)
 	} while (count);
 }
 
+/* What was read lives on, before anything ends. */
+static void prolong(struct expiry *expiry, int64_t now)
+{
+	int64_t next = INT64_MAX;
+	struct error err = { 0 };
+
+	leases_write(expiry->leases, LEASE_ROUND_MINUTE, now);
+	if (catalogue_next_expiry(expiry->store->catalogue, &next, &err) < 0 || next <= now)
+		leases_write(expiry->leases, LEASE_ROUND_DUE, now);
+}
+
 static void tidy(struct expiry *expiry, int64_t now)
 {
 	struct catalogue *catalogue = expiry->store->catalogue;
@@ -235,6 +248,7 @@ static void *run(void *data)
 		uint64_t count;
 
 		atomic_store(&expiry->store->full, !reserve_check(expiry->store));
+		prolong(expiry, now);
 		expire(expiry, now);
 		tidy(expiry, now);
 		if (time_monotonic_ms() >= expiry->sweep_at_ms)
@@ -253,8 +267,8 @@ void expiry_changed(void *data, const struct catalogue_event *event)
 	wake(data);
 }
 
-int expiry_start(const struct config *config, struct store *store, struct expiry **ret,
-		 struct error *err)
+int expiry_start(const struct config *config, struct store *store, struct leases *leases,
+		 struct expiry **ret, struct error *err)
 {
 	_cleanup_(expiry_freep) struct expiry *expiry = calloc(1, sizeof(*expiry));
 	int r;
@@ -263,6 +277,7 @@ int expiry_start(const struct config *config, struct store *store, struct expiry
 		return error_oom(err);
 	expiry->config = config;
 	expiry->store = store;
+	expiry->leases = leases;
 	expiry->expired_ms = expiry->sweep_at_ms = time_monotonic_ms(); /* what the last run left */
 	expiry->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (expiry->event_fd < 0)

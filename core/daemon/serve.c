@@ -42,6 +42,7 @@ struct daemon {
 	pthread_t fs_thread, notify_thread, rest_threads[REST_WRITERS];
 	size_t rest_running;
 	struct metrics *metrics;
+	struct leases *leases;
 	bool fs_running, notify_running;
 	bool mount_wanted; /* SIGHUP came while an unmounted tree was still held open */
 };
@@ -289,7 +290,7 @@ static int start_workers(struct daemon *daemon, struct error *err)
 static int start_clock(struct daemon *daemon, struct error *err)
 {
 	struct expiry *expiry;
-	int r = expiry_start(daemon->config, &daemon->store, &expiry, err);
+	int r = expiry_start(daemon->config, &daemon->store, daemon->leases, &expiry, err);
 
 	if (r >= 0)
 		ROOM_SET(daemon, expiry, expiry);
@@ -347,6 +348,8 @@ static int start_http(struct daemon *daemon, struct error *err)
 		.authorise_data = daemon,
 		.metrics = on_metrics,
 		.metrics_data = daemon,
+		.read = leases_read,
+		.read_data = daemon->leases,
 		.limits = {
 			.connections = (unsigned int)config->limit_connections,
 			.client_connections = (unsigned int)config->client_connections,
@@ -431,6 +434,7 @@ static int start_tree(struct daemon *daemon, struct error *err)
 		.drafts_per_user = config->limit_drafts,
 		.live_composes_per_user = config->limit_live_composes,
 		.cache_size_bytes = config->cache_size,
+		.read_lease = config->lifetime_read_lease,
 		.list_aliases = config->list_aliases,
 		.owner_may_expire = config->owner_may_expire,
 		.read_mode = read_mode(config),
@@ -441,6 +445,8 @@ static int start_tree(struct daemon *daemon, struct error *err)
 		.authorise_data = daemon,
 		.metrics = on_metrics,
 		.metrics_data = daemon,
+		.read = leases_read,
+		.read_data = daemon->leases,
 	};
 	r = fs_new(&daemon->fs_options, &fs, err);
 	if (r < 0)
@@ -496,6 +502,8 @@ static int start(struct daemon *daemon, struct error *err)
 		r = open_store(daemon, err);
 	if (r >= 0)
 		r = catalogue_watch(daemon->store.catalogue, on_change, daemon);
+	if (r >= 0 && leases_new(daemon->config, daemon->store.catalogue, &daemon->leases) < 0)
+		r = error_oom(err);
 	if (r >= 0)
 		r = start_workers(daemon, err);
 	if (r >= 0)
@@ -534,12 +542,15 @@ static void stop(struct daemon *daemon)
 	scheduler_free(scheduler);
 	ROOM_SET(daemon, expiry, NULL);
 	expiry_free(expiry);
+	if (daemon->leases)
+		leases_write(daemon->leases, LEASE_ROUND_LAST, time_now());
 	ROOM_SET(daemon, fs, NULL);
 	if (daemon->notify_running) {
 		fs_notify_stop(fs);
 		(void)pthread_join(daemon->notify_thread, NULL);
 	}
 	fs_free(fs);
+	leases_free(daemon->leases);
 	tree_store_close(daemon->store.trees);
 	catalogue_close(daemon->store.catalogue);
 	closep(&daemon->store.state_dirfd);

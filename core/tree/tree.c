@@ -52,7 +52,8 @@ int tree_open(struct tree_store *store, const struct compose *compose, struct tr
 	int r = 0;
 
 	if (compose->tree_kept)
-		shown.state = STATE_DONE; /* whoever shows it must not see that its own row is over */
+		shown.state =
+			STATE_DONE; /* whoever shows it must not see that its own row is over */
 	if (shown.state == STATE_DONE)
 		r = store_manifest_get(store, compose->manifest ? compose->manifest : "", &manifest,
 				       err);
@@ -294,6 +295,16 @@ int tree_find(const struct tree *tree, const char *path, struct tree_node *ret)
 	if (r == 0)
 		*ret = node;
 	return r;
+}
+
+bool tree_is_content(const struct tree *tree, const struct tree_node *node)
+{
+	struct tree_node at = *node;
+
+	while (at.index != TREE_ROOT && at.parent != TREE_ROOT)
+		if (tree_get(tree, at.parent, &at) < 0)
+			return false;
+	return at.index != TREE_ROOT && !strcmp(at.name, "compose");
 }
 
 int tree_package_get(const struct tree *tree, uint32_t index, struct tree_package *ret)

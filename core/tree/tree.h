@@ -83,6 +83,8 @@ struct tree_node {
 int tree_get(const struct tree *tree, uint32_t index, struct tree_node *ret);	/* -ENOENT */
 int tree_lookup(const struct tree *tree, uint32_t directory, const char *name, size_t length,
 		struct tree_node *ret);						/* -ENOENT, -ENOTDIR */
+/** tree_is_content() - is it compose/ or below it, what the compose is made for, not one of its logs? */
+bool tree_is_content(const struct tree *tree, const struct tree_node *node);
 /** tree_child() - @position counts from 0 without gaps and never changes; -ENOENT past the end */
 int tree_child(const struct tree *tree, uint32_t directory, uint32_t position,
 	       struct tree_node *ret);

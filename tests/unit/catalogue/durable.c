@@ -535,6 +535,7 @@ static void test_migration_3(const char *data)
 	_cleanup_(catalogue_closep) struct catalogue *catalogue = NULL;
 	_cleanup_(compose_freep) struct compose *compose = NULL, *kin = NULL;
 	struct lease lease = { .id = 9, .time_read = 1800000000 };
+	struct lease_terms terms = { .seconds = 60, .most = INT32_MAX, .expiring = INT64_MAX };
 	_cleanup_(freep) char *sql = NULL;
 	struct error err = { 0 };
 	char path[512];
@@ -547,7 +548,7 @@ static void test_migration_3(const char *data)
 	execute(test_path("old3"), sql);
 	catalogue = test_open(test_path("old3"));
 	CHECK_INT(catalogue_integrity(catalogue, &err), 0);
-	CHECK_INT(catalogue_lease(catalogue, &lease, 1, 60, INT32_MAX, &err), 0);
+	CHECK_INT(catalogue_lease(catalogue, &lease, 1, &terms, &err), 0);
 	compose = test_get(catalogue, 9);
 	kin = test_get(catalogue, 10);
 	CHECK_INT(compose->time_to_expire, 1800000060);

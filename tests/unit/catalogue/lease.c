@@ -60,8 +60,9 @@ static void watch(void *data, const struct catalogue_event *event)
 static void read_at(struct catalogue *catalogue, int64_t id, int64_t when, int64_t seconds)
 {
 	struct lease lease = { .id = id, .time_read = TEST_START + when };
+	struct lease_terms terms = { .seconds = seconds, .most = MOST, .expiring = INT64_MAX };
 
-	CHECK_INT(catalogue_lease(catalogue, &lease, 1, seconds, MOST, NULL), 0);
+	CHECK_INT(catalogue_lease(catalogue, &lease, 1, &terms, NULL), 0);
 }
 
 static void test_lease(void)
@@ -118,6 +119,7 @@ static void test_lease(void)
 static void test_many(void)
 {
 	_cleanup_(catalogue_closep) struct catalogue *catalogue = test_open(test_path("many"));
+	struct lease_terms terms = { .seconds = 2000, .most = MOST, .expiring = INT64_MAX };
 	struct lease leases[150];
 	int64_t id;
 
@@ -127,13 +129,19 @@ static void test_many(void)
 					    .time_read = TEST_START + (int64_t)i };
 	id = claimed(catalogue, "alice", TAG(",\"lease\":5000"));
 	leases[3].id = id;
-	CHECK_INT(catalogue_lease(catalogue, leases, ARRAY_SIZE(leases), 2000, MOST, NULL), 0);
+	CHECK_INT(catalogue_lease(catalogue, leases, ARRAY_SIZE(leases), &terms, NULL), 0);
 	CHECK_INT(left(catalogue, id), 1000);
 	CHECK_INT(left(catalogue, leases[2].id), 2002);
 	CHECK_INT(left(catalogue, leases[149].id), 2149);
 	CHECK_INT(catalogue_fail(catalogue, id, "no", NULL), 0);
 	read_at(catalogue, id, 0, 5000);
 	CHECK_INT(left(catalogue, id), 1000);
+	/* only those that would end */
+	CHECK_INT(catalogue_renew(catalogue, leases[7].id, 10, RENEW_SET, NULL, NULL), 0);
+	terms = (struct lease_terms){ .seconds = 9000, .most = MOST, .expiring = TEST_START + 10 };
+	CHECK_INT(catalogue_lease(catalogue, leases, ARRAY_SIZE(leases), &terms, NULL), 0);
+	CHECK_INT(left(catalogue, leases[7].id), 9007);
+	CHECK_INT(left(catalogue, leases[8].id), 2008);
 }
 
 /* The files are one compose's, the readers those of all that show it. */

@@ -142,6 +142,8 @@ static void walk(const struct tree *tree, const struct tree_node *directory, con
 		CHECK_INT(again.index, node.index);
 		CHECK_INT(tree_find(tree, below.data, &again), 0);
 		CHECK_INT(again.index, node.index);
+		CHECK_INT(tree_is_content(tree, &node),
+			  !strcmp(below.data, "compose") || !strncmp(below.data, "compose/", 8));
 		CHECK_INT(tree_lookup(tree, directory->index, node.name, node.name_length - 1,
 				      &again),
 			  -ENOENT);
