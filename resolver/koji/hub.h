@@ -93,7 +93,8 @@ struct koji_rpm {
 };
 
 /** struct koji_listing - builds and their RPMs, each sorted by id and once; key[] are places of
- * texts */
+ * texts
+ * @signatures: they were asked for: an RPM without keys is signed with none */
 struct koji_listing {
 	struct koji_build *build;
 	size_t build_count;
@@ -101,6 +102,7 @@ struct koji_listing {
 	size_t rpm_count;
 	uint32_t *key;
 	size_t key_count;
+	bool signatures;
 	char *text;
 	size_t text_bytes;
 };

@@ -118,6 +118,7 @@ int hub_list(struct hub *hub, const char *tag, const struct hub_listing_options 
 		r = gathering_finish(&reader.gathering, ret, err);
 		if (r < 0)
 			return error_prefix(err, "Koji hub, listTaggedRPMS");
+		(*ret)->signatures = options->signatures;
 	}
 	return r;
 }

@@ -249,7 +249,7 @@ static bool may_be_signed(const struct candidate *candidate, const char *key)
 	for (uint32_t i = 0; i < rpm->key_count; i++)
 		if (!strcasecmp(koji_text(listing, listing->key[rpm->key + i]), key))
 			return true;
-	return !listing->key_count;
+	return !listing->signatures;
 }
 
 /* 1: the next copy that may be there stands in @candidate, 0: there is none left */

@@ -562,6 +562,19 @@ def remote_again(field):
     return gets
 
 
+def remote_unsigned(field):
+    """where the hub knows no signature no copy is looked for in vain"""
+    kojikit.Tag(field.hub, "own-unsigned", field.builds, {1: ["ed-1.14.2-1.fc26"]}, id=7031)
+    gets = []
+    for keys in [""], ["7ec1b334", "a4f1cd23", "00000001", ""]:
+        forget(field.service, "headers")
+        forget(field.service, "packages")
+        field.hub.clear()
+        field.compose(tag_spec("own-unsigned", sigkeys=keys, flags=["no_reuse"]))
+        gets.append(field.hub.counts["GET"])
+    check(gets[0] and gets[0] == gets[1], f"requests without and with keys: {gets}")
+
+
 def remote_trouble(field):
     hub = field.hub
     nvr = "ed-1.14.2-1.fc26"
@@ -618,6 +631,7 @@ def test_remote(hub, topdir, builds):
         if shutil.which("dnf"):
             test_dnf(field)
         remote_again(field)
+        remote_unsigned(field)
         remote_trouble(field)
         check("s3cret" not in service.log_text() + field.log(), "a password is shown")
         before = packages_of(service)
