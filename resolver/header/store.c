@@ -163,14 +163,26 @@ static int unpack_frames(const struct record *record, const char *frames, unsign
 	return 1;
 }
 
-static int unpack(const struct record *record, const char *frames, unsigned int elements,
-		  struct header *ret)
-{
-	ZSTD_DCtx *unpacker = ZSTD_createDCtx();
-	int r = unpacker ? unpack_frames(record, frames, elements, unpacker, ret) : -ENOMEM;
+struct header_unpacker {
+	ZSTD_DCtx *zstd;
+};
 
-	(void)ZSTD_freeDCtx(unpacker);
-	return r;
+struct header_unpacker *header_unpacker_new(void)
+{
+	struct header_unpacker *unpacker = calloc(1, sizeof(*unpacker));
+
+	if (unpacker && !(unpacker->zstd = ZSTD_createDCtx())) {
+		free(unpacker);
+		return NULL;
+	}
+	return unpacker;
+}
+
+void header_unpacker_free(struct header_unpacker *unpacker)
+{
+	if (unpacker)
+		(void)ZSTD_freeDCtx(unpacker->zstd);
+	free(unpacker);
 }
 
 static int fill(const struct record *record, const char *words, struct header *ret)
@@ -196,6 +208,18 @@ static int fill(const struct record *record, const char *words, struct header *r
 int header_store_get(int headers_dirfd, const char *key, unsigned int elements, struct header *ret,
 		     struct error *err)
 {
+	struct header_unpacker *unpacker = elements ? header_unpacker_new() : NULL;
+	int r = elements && !unpacker
+			? error_oom(err)
+			: header_store_read(headers_dirfd, key, elements, unpacker, ret, err);
+
+	header_unpacker_free(unpacker);
+	return r;
+}
+
+int header_store_read(int headers_dirfd, const char *key, unsigned int elements,
+		      struct header_unpacker *unpacker, struct header *ret, struct error *err)
+{
 	_cleanup_(closep) int fd = openat(headers_dirfd, key, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	_cleanup_(header_done) struct header header = { 0 };
 	_cleanup_(text_done) struct text front = { 0 };
@@ -208,8 +232,8 @@ int header_store_get(int headers_dirfd, const char *key, unsigned int elements, 
 	if (r == 1)
 		r = fill(&record, front.data + sizeof(record), &header);
 	if (r == 1 && elements)
-		r = unpack(&record, front.data + sizeof(record) + record.words_bytes, elements,
-			   &header);
+		r = unpack_frames(&record, front.data + sizeof(record) + record.words_bytes,
+				  elements, unpacker->zstd, &header);
 	if (r < 0)
 		return error_errno(err, r, "headers/%s", key);
 	if (r == 0) { /* damaged: who reads the file again shall not find it */

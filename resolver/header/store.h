@@ -18,6 +18,14 @@
 int header_store_get(int headers_dirfd, const char *key, unsigned int elements, struct header *ret,
 		     struct error *err);
 
+/** struct header_unpacker - what a thread keeps for many readings; making one costs more than using it */
+struct header_unpacker;
+struct header_unpacker *header_unpacker_new(void); /* NULL: out of memory */
+void header_unpacker_free(struct header_unpacker *unpacker);
+/** header_store_read() - as header_store_get() */
+int header_store_read(int headers_dirfd, const char *key, unsigned int elements,
+		      struct header_unpacker *unpacker, struct header *ret, struct error *err);
+
 /** header_store_put() - write a record, replacing one that is there
  * @ret_bytes: of it; may be NULL */
 int header_store_put(int headers_dirfd, const char *key, const struct header *header,

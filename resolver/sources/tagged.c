@@ -205,6 +205,7 @@ struct document {
 	size_t at;
 	size_t next; /* candidate; one more: the end is made, too */
 	bool begun;
+	struct header_unpacker *unpacker;
 };
 
 struct documents {
@@ -220,19 +221,23 @@ static const char *const heads[SNAPSHOT_STREAMS] = {
 };
 
 static int add_element(const struct documents *documents, enum snapshot_stream stream,
-		       const struct candidate *candidate, struct text *ret, struct error *err)
+		       const struct candidate *candidate, struct document *document,
+		       struct error *err)
 {
 	_cleanup_(header_done) struct header header = { 0 };
-	int r = header_store_get(documents->load->context->headers_dirfd, candidate->key,
-				 1u << stream, &header, err);
+	int r;
 
+	if (!document->unpacker && !(document->unpacker = header_unpacker_new()))
+		return error_oom(err);
+	r = header_store_read(documents->load->context->headers_dirfd, candidate->key, 1u << stream,
+			      document->unpacker, &header, err);
 	if (r == 0)
 		return error_set(err, -EIO, BLAME_US, NULL, "the record of %s is gone",
 				 candidate->path);
 	if (r < 0)
 		return r;
-	text_done(ret);
-	*ret = header.element[stream];
+	text_done(&document->bytes);
+	document->bytes = header.element[stream];
 	header.element[stream] = (struct text){ 0 };
 	return 0;
 }
@@ -251,8 +256,7 @@ static int make_more(const struct documents *documents, enum snapshot_stream str
 		(void)text_addf(&document->bytes, XML_HEAD "<%s packages=\"%zu\">\n", heads[stream],
 				tagged->visible);
 	} else if (document->next < tagged->visible) {
-		r = add_element(documents, stream, &tagged->item[document->next++],
-				&document->bytes, err);
+		r = add_element(documents, stream, &tagged->item[document->next++], document, err);
 	} else if (document->next++ == tagged->visible) {
 		text_clear(&document->bytes);
 		(void)text_addf(&document->bytes, "</%.*s>\n", length, heads[stream]);
@@ -314,8 +318,10 @@ static int build_snapshot(struct load *load, const struct tagged *tagged,
 	int64_t written = 0, start = time_monotonic_ms();
 	int r = snapshot_build(load->context->snapshots_dirfd, repomd, &reader, &written, err);
 
-	for (size_t i = 0; i < SNAPSHOT_STREAMS; i++)
+	for (size_t i = 0; i < SNAPSHOT_STREAMS; i++) {
 		text_done(&documents.document[i].bytes);
+		header_unpacker_free(documents.document[i].unpacker);
+	}
 	if (r < 0)
 		return r;
 	load->set->bytes_written += written;
