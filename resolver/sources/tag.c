@@ -361,6 +361,13 @@ static bool is_named(const struct strings *packages, const struct candidate *can
 	return false;
 }
 
+static bool is_source(const struct candidate *candidate)
+{
+	const char *arch = koji_text(candidate->listing, candidate->rpm->arch);
+
+	return !strcmp(arch, "src") || !strcmp(arch, "nosrc");
+}
+
 /* Not only beside, for multilib? */
 static bool is_main(const struct tagging *tagging, const struct candidate *candidate)
 {
@@ -370,7 +377,7 @@ static bool is_main(const struct tagging *tagging, const struct candidate *candi
 	for (size_t i = 0; i < arches->count; i++)
 		if (solve_arch_takes(arches->item[i], arch))
 			return true;
-	return !strcmp(arch, "src") || !strcmp(arch, "nosrc");
+	return is_source(candidate);
 }
 
 static int find_copies(struct tagging *tagging, struct error *err)
@@ -397,6 +404,64 @@ static int find_copies(struct tagging *tagging, struct error *err)
 	load_say(load, "files of %zu packages found in %" PRId64 " ms", tagged->visible,
 		 time_monotonic_ms() - start);
 	load->step++;
+	return 0;
+}
+
+/* Of which build, and for which arch; arch 0 ("" is no arch): any */
+struct product {
+	const struct koji_listing *listing;
+	uint32_t build, arch;
+};
+
+static int compare_products(const void *a, const void *b)
+{
+	const struct product *pa = a, *pb = b;
+
+	if (pa->listing != pb->listing)
+		return (uintptr_t)pa->listing < (uintptr_t)pb->listing ? -1 : 1;
+	if (pa->build != pb->build)
+		return pa->build < pb->build ? -1 : 1;
+	if (!pa->arch || !pb->arch)
+		return 0;
+	return pa->arch < pb->arch ? -1 : pa->arch > pb->arch;
+}
+
+/* Source and debug packages belong to what was chosen: one that has no file at all, which the
+ * solver did not see, is not left out in silence. */
+static int check_companions(const struct tagging *tagging, struct error *err)
+{
+	const struct tagged *tagged = &tagging->tagged;
+	const struct composition *composition = &tagging->load->set->composition;
+	const struct snapshot *snapshot = tagging->load->repository[0].held->snapshot;
+	_cleanup_(freep) struct product *chosen = calloc(composition->count + 1, sizeof(*chosen));
+	size_t count = 0;
+
+	if (!chosen)
+		return error_oom(err);
+	for (size_t i = 0; i < composition->count; i++) {
+		const struct composer_package *row = &composition->package[i];
+		const struct candidate *candidate;
+
+		if (row->snapshot != snapshot)
+			continue;
+		candidate = &tagged->item[row->index];
+		chosen[count++] = (struct product){ candidate->listing, candidate->rpm->build,
+						    candidate->rpm->arch };
+	}
+	qsort(chosen, count, sizeof(*chosen), compare_products);
+	for (size_t i = tagged->visible; i < tagged->count; i++) {
+		const struct candidate *candidate = &tagged->item[i];
+		const char *name = koji_text(candidate->listing, candidate->rpm->name);
+		struct product product = { candidate->listing, candidate->rpm->build,
+					   candidate->rpm->arch };
+
+		if (is_source(candidate))
+			product.arch = 0;
+		else if (!package_is_debug(name))
+			continue;
+		if (bsearch(&product, chosen, count, sizeof(*chosen), compare_products))
+			return tagged_refuse(tagged, candidate, err);
+	}
 	return 0;
 }
 
@@ -455,6 +520,8 @@ static int run(struct tagging *tagging, struct error *err)
 		r = load_open(load, err);
 	if (r == 0)
 		r = load_arches(load, err);
+	if (r == 0)
+		r = check_companions(tagging, err);
 	if (r == 0)
 		r = tagged_finish(load, &tagging->tagged, err);
 	return r < 0 ? r : finish(tagging, err);

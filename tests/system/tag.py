@@ -398,6 +398,20 @@ def test_refused(field):
         if others:
             field.compose(tag_spec("f26-candidate", packages=["apr"], arches=others, flags=["no_reuse"]))
         file.with_suffix(".gone").rename(file)
+    # what belongs to a package that is only required: its source; a debug package
+    source, = field.topdir.glob("packages/apr/1.6.3/*/src/apr-1.6.3-*.rpm")
+    nvr = craft_build(field, "d-need", ["d-need", "d-need-debuginfo", "d-need-doc"])
+    kojikit.Tag(field.hub, "own-debug", field.builds, {1: [nvr]}, id=7021)
+    for tag, name, file in (("f26-candidate", "apr-util", source),
+                            ("own-debug", "d-need", field.topdir / "packages/d-need/1/1/noarch/d-need-debuginfo-1-1.noarch.rpm")):
+        file.rename(file.with_suffix(".gone"))
+        words = field.error(tag_spec(tag, packages=[name], flags=["no_reuse"]))
+        check(words.startswith(f"{file.name.removesuffix('.rpm')}: there is no copy"), f"{name}: {words}")
+        file.with_suffix(".gone").rename(file)
+        field.compose(tag_spec(tag, packages=[name], flags=["no_reuse"]))
+    # others of the build are nobody's
+    (field.topdir / "packages/d-need/1/1/noarch/d-need-doc-1-1.noarch.rpm").unlink()
+    field.compose(tag_spec("own-debug", packages=["d-need"], flags=["no_reuse"]))
     # limits and words
     words = field.error(tag_spec("f26-candidate", sigkeys=["nosuch/../key"]))
     check('"nosuch/../key" is no signing key' in words, words)
