@@ -109,52 +109,6 @@ static void give_memory(struct run *run, uint64_t bytes)
 	(void)pthread_mutex_unlock(&run->lock);
 }
 
-/* With the header's size known: make the record. */
-static int make_record(struct self *self, struct input *input, struct error *err)
-{
-	_cleanup_(header_done) struct header header = { 0 };
-	uint64_t memory = (input->end - input->start) * MEMORY_GROWTH, bytes = 0;
-	int r;
-
-	memory = memory < HEADER_MEMORY ? memory : HEADER_MEMORY;
-	if (!take_memory(self->run, memory))
-		return -ECANCELED;
-	r = header_make(input, &header, err);
-	if (r == 0)
-		r = record_put(self->run->headers_dirfd, input->file->key, &header, self->packer,
-			       &bytes, err);
-	self->totals.bytes_written += bytes;
-	give_memory(self->run, memory);
-	return r;
-}
-
-static int read_one(struct self *self, size_t index, struct error *err)
-{
-	const struct header_batch *batch = self->run->batch;
-	const struct header_file *file = &batch->file[index];
-	int headers_dirfd = self->run->headers_dirfd;
-	_cleanup_(header_done) struct header known = { 0 };
-	_cleanup_(input_done) struct input input = { .file = file };
-	struct header_reader reader;
-	int r = header_store_get(headers_dirfd, file->key, 0, &known, err);
-
-	if (r != 0) {
-		self->totals.present += r == 1;
-		return r < 0 ? r : 0;
-	}
-	r = open_reader(batch, index, &reader, err);
-	if (r < 0)
-		return error_prefix(err, "%s", file->path);
-	input.reader = &reader;
-	r = input_front(&input, err);
-	if (r == 0)
-		r = make_record(self, &input, err);
-	self->totals.bytes_read += input.bytes_read;
-	self->totals.read += r == 0;
-	close_reader(batch, index, &reader);
-	return err->code ? error_prefix(err, "%s", file->path) : r;
-}
-
 static bool is_stopped(struct run *run)
 {
 	bool stop;
@@ -190,6 +144,58 @@ static int hash(struct self *self, const struct header_reader *reader,
 				 "size: %" PRIu64 " bytes, not %" PRIu64, offset, file->size);
 	digest_hex(digest, ret);
 	return 0;
+}
+
+/* With the header's size known: make the record. */
+static int make_record(struct self *self, struct input *input, struct error *err)
+{
+	_cleanup_(header_done) struct header header = { 0 };
+	uint64_t memory = (input->end - input->start) * MEMORY_GROWTH, bytes = 0;
+	char sha256[DIGEST_MAX_HEX_SIZE];
+	int r;
+
+	memory = memory < HEADER_MEMORY ? memory : HEADER_MEMORY;
+	if (!take_memory(self->run, memory))
+		return -ECANCELED;
+	r = header_make(input, &header, err);
+	if (r == 0 && self->run->batch->whole) {
+		r = hash(self, input->reader, input->file, sha256, err);
+		if (r == 0)
+			memcpy(header.sha256, sha256, sizeof(header.sha256));
+	}
+	if (r == 0)
+		r = record_put(self->run->headers_dirfd, input->file->key, &header, self->packer,
+			       &bytes, err);
+	self->totals.bytes_written += bytes;
+	give_memory(self->run, memory);
+	return r;
+}
+
+static int read_one(struct self *self, size_t index, struct error *err)
+{
+	const struct header_batch *batch = self->run->batch;
+	const struct header_file *file = &batch->file[index];
+	int headers_dirfd = self->run->headers_dirfd;
+	_cleanup_(header_done) struct header known = { 0 };
+	_cleanup_(input_done) struct input input = { .file = file };
+	struct header_reader reader;
+	int r = header_store_get(headers_dirfd, file->key, 0, &known, err);
+
+	if (r != 0) {
+		self->totals.present += r == 1;
+		return r < 0 ? r : 0;
+	}
+	r = open_reader(batch, index, &reader, err);
+	if (r < 0)
+		return error_prefix(err, "%s", file->path);
+	input.reader = &reader;
+	r = input_front(&input, err);
+	if (r == 0)
+		r = make_record(self, &input, err);
+	self->totals.bytes_read += input.bytes_read;
+	self->totals.read += r == 0;
+	close_reader(batch, index, &reader);
+	return err->code ? error_prefix(err, "%s", file->path) : r;
 }
 
 static int hash_one(struct self *self, size_t index, struct error *err)

@@ -115,6 +115,7 @@ struct header_totals {
 /**
  * struct header_batch - files and what to do on the way
  * @threads: 0: as many as there are processors, at most HEADER_MAX_THREADS
+ * @whole:   for header_read_all(): read whole files, so that new records have their SHA-256, too
  * @dirfd:   directory below which paths are opened when @open is NULL
  * @open, @close: a reader for a file; called in the threads, several at a time; @close is called
  * once for each reader
@@ -127,6 +128,7 @@ struct header_batch {
 	const struct header_file *file;
 	size_t count;
 	unsigned int threads;
+	bool whole;
 	int dirfd;
 	int (*open)(void *data, size_t index, struct header_reader *ret, struct error *err);
 	void (*close)(void *data, size_t index, struct header_reader *reader);
