@@ -229,10 +229,12 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *data)
 static int fail_timeout(struct exchange *exchange)
 {
 	const struct transport_options *options = &exchange->transfer->options;
-	curl_off_t connected = 0;
+	curl_off_t connected = 0, sent = 0;
 
+	/* one that was kept open since the last exchange took no time */
 	(void)curl_easy_getinfo(exchange->curl, CURLINFO_CONNECT_TIME_T, &connected);
-	if (connected == 0)
+	(void)curl_easy_getinfo(exchange->curl, CURLINFO_PRETRANSFER_TIME_T, &sent);
+	if (connected == 0 && sent == 0)
 		return fail(exchange, -ETIMEDOUT, "no connection in time");
 	/* its clock and ours may differ by a moment */
 	if (options->deadline_ms && time_monotonic_ms() + 50 >= options->deadline_ms)

@@ -8,7 +8,7 @@
  */
 #include "resolver/sources/tagged.h"
 
-#define NAMES_SHOWN 8 /* of builds that cannot be taken */
+#define NAMES_SHOWN 8 /* of builds and packages that cannot be taken */
 
 /** struct tagging - a job of one of these types */
 struct tagging {
@@ -386,6 +386,7 @@ static int find_copies(struct tagging *tagging, struct error *err)
 	struct tagged *tagged = &tagging->tagged;
 	struct load *load = tagging->load;
 	int64_t start = time_monotonic_ms();
+	size_t told = 0;
 	int r = signing_choose(load, tagged, err);
 
 	if (r < 0)
@@ -399,8 +400,11 @@ static int find_copies(struct tagging *tagging, struct error *err)
 		if (is_main(tagging, &tagged->item[i]) &&
 		    (!packages->count || is_named(packages, &tagged->item[i], nevra)))
 			return tagged_refuse(tagged, &tagged->item[i], err);
-		load_say(load, "%s is nowhere below %s", nevra, tagged->base);
+		if (told++ < NAMES_SHOWN)
+			load_say(load, "%s is nowhere below %s", nevra, tagged->base);
 	}
+	if (told > NAMES_SHOWN)
+		load_say(load, "nor are %zu more", told - NAMES_SHOWN);
 	load_say(load, "files of %zu packages found in %" PRId64 " ms", tagged->visible,
 		 time_monotonic_ms() - start);
 	load->step++;

@@ -533,6 +533,40 @@ def test_files(field):
     field.compose(tag_spec("own-files", flags=["no_reuse"]))
 
 
+def test_large(field):
+    """a tag of 24,000 RPMs of which not one is there: told in few words, in bounded memory"""
+    field.hub.add_tag("own-large", 4000, rpms=6)
+    worker = field.service.workers(1)[0]
+    words = field.error(tag_spec("own-large", packages=["nosuch"], arches=["x86_64", "aarch64"]))
+    check("not present in the generated compose: nosuch" in words, words)
+    check("nor are 23992 more" in field.log() and len(field.log()) < 10000, field.log()[:3000])
+    same(field.service.workers(1)[0], worker, "the worker lives")
+    peak = int(re.search(r"VmHWM:\s+(\d+)", pathlib.Path(f"/proc/{worker}/status").read_text())[1]) >> 10
+    check(peak < 300 or "libasan" in pathlib.Path(f"/proc/{worker}/maps").read_text(), f"its memory: {peak} MiB")
+
+
+def test_away(topdir):
+    """a hub that is away, or takes its time: words in time, and the tree is served meanwhile"""
+    with replayhub.ReplayHub(topdir=topdir) as hub:
+        with Service("odcsfs.workers=1", f"koji.hub={hub.url}", f"koji.topdir={topdir}", "koji.timeout=2") as service:
+            field = Field(service, hub, topdir, None)
+            hub.misbehave("delay", "listTaggedRPMS", seconds=8)
+            started = time.monotonic()
+            request = service.submit("slow", tag_spec("f26-candidate"))
+            while (request / "status").read_text().strip() in ("wait", "generating"):
+                before = time.monotonic()
+                os.listdir(service.mnt / "composes")
+                check(time.monotonic() - before < 1, "the tree is served")
+                time.sleep(0.1)
+            words = service.record(1)["state_reason"]
+            check("listTaggedRPMS" in words and "no complete answer in time" in words, words)
+            check(time.monotonic() - started < 6, f"{time.monotonic() - started:.1f} s")
+        with Service("odcsfs.workers=1", "koji.hub=http://127.0.0.1:9/kojihub", f"koji.topdir={topdir}", "koji.timeout=1") as service:
+            field = Field(service, hub, topdir, None)
+            words = field.error(tag_spec("f26-candidate"))
+            check("getTag" in words and "refused" in words and "tried" in words, words)
+
+
 def test_site_keys(hub, topdir):
     """[koji] sigkeys are those of a request without"""
     with Service("odcsfs.workers=1", f"koji.hub={hub.url}", f"koji.topdir={topdir}", "koji.sigkeys=a4f1cd23 7ec1b334 ''") as service:
@@ -694,7 +728,7 @@ def main():
             with Service("odcsfs.workers=1", f"koji.hub={hub.url}", f"koji.topdir={topdir}", "koji.timeout=10") as service:
                 field = Field(service, hub, topdir, builds)
                 for test in (test_expected, test_content, test_tags, test_choice, test_arches, test_noarch, test_multilib, test_builds, test_again,
-                             test_signed_later, test_refused, test_words, test_hub, test_files):
+                             test_signed_later, test_refused, test_words, test_hub, test_files, test_large):
                     started = time.monotonic()
                     test(field)
                     hub.clear()
@@ -704,6 +738,7 @@ def main():
                 else:
                     print("skipped: dnf is not there: nothing is installed from the compose")
             test_site_keys(hub, topdir)
+            test_away(topdir)
             started = time.monotonic()
             test_remote(hub, topdir, builds)
             print(f"test_remote: {time.monotonic() - started:.1f} s", flush=True)
