@@ -75,14 +75,17 @@ void rest_changed(void *rest, const struct catalogue_event *event);
 /** rest_tick() - about once a second, any thread: ends long polls whose time is over, keeps
  * followers of /api/1/events alive, drops clients that never finish their request's headers */
 void rest_tick(struct rest *rest);
-/** rest_work() - lend this thread to what takes longer, until rest_stop(): requests that write, each
+/** rest_work() - lend this thread to what takes longer, until rest_end(): requests that write, each
  * of which waits for a commit (those that come together share one), and long lists. No client has all
  * of the threads, and clients take turns. 8 are enough; with none everything works, slower */
 void rest_work(struct rest *rest);
 /** rest_drain() - before rest_changed() is called no more: from here on nothing kept is used, and nobody
  * is left waiting */
 void rest_drain(struct rest *rest);
-/** rest_stop() - no new connections, running answers end, at most 2 s; frees */
+/** rest_end() - no new connections; each rest_work() returns, also one that has yet to begin. Join the
+ * threads that were lent, then rest_stop() */
+void rest_end(struct rest *rest);
+/** rest_stop() - rest_end() if it was not called; running answers end, at most 2 s; frees */
 void rest_stop(struct rest *rest);
 /** rest_figures() - append what was counted, in Prometheus' text format; any thread */
 void rest_figures(struct rest *rest, struct text *ret);

@@ -451,12 +451,11 @@ void rest_drain(struct rest *rest)
 	atomic_store(&rest->stopping, true);
 }
 
-void rest_stop(struct rest *rest)
+void rest_end(struct rest *rest)
 {
-	int64_t until = time_monotonic_ms() + STOP_MS;
-
-	if (!rest)
+	if (!rest || rest->ended)
 		return;
+	rest->ended = true;
 	rest_drain(rest);
 	local_close(&rest->local);
 	for (unsigned int i = 0; i < rest->daemon_count; i++) {
@@ -469,6 +468,15 @@ void rest_stop(struct rest *rest)
 		wait_end_all(rest);
 	if (rest->works)
 		works_end(rest->works);
+}
+
+void rest_stop(struct rest *rest)
+{
+	int64_t until = time_monotonic_ms() + STOP_MS;
+
+	if (!rest)
+		return;
+	rest_end(rest);
 	while (atomic_load(&rest->running) && time_monotonic_ms() < until)
 		(void)nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
 	for (unsigned int i = 0; i < rest->daemon_count; i++)

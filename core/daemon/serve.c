@@ -531,9 +531,10 @@ static void stop(struct daemon *daemon)
 	if (rest)
 		rest_drain(rest);
 	ROOM_SET(daemon, rest, NULL);
-	rest_stop(rest);
+	rest_end(rest);
 	while (daemon->rest_running)
 		(void)pthread_join(daemon->rest_threads[--daemon->rest_running], NULL);
+	rest_stop(rest);
 	if (fs)
 		fs_stop(fs);
 	if (daemon->fs_running)

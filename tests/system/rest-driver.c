@@ -135,9 +135,12 @@ static int start(struct driver *driver, int argc, char **argv, struct error *err
 
 static void stop(struct driver *driver)
 {
-	rest_stop(atomic_exchange(&driver->rest, NULL));
+	struct rest *rest = atomic_exchange(&driver->rest, NULL);
+
+	rest_end(rest);
 	for (int i = 0; i < driver->writer_count; i++)
 		(void)pthread_join(driver->writers[i], NULL);
+	rest_stop(rest);
 	tree_store_close(driver->trees);
 	catalogue_close(driver->catalogue);
 	test_folder_done(driver->folder, driver->folder_fd);
