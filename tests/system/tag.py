@@ -279,6 +279,10 @@ def test_builds(field):
     same((record["source"], record["koji_event"]), ("", None), "a build compose's record")
     same(field.names(number), {"apr-1.6.2", "apr-devel-1.6.2", "ed-1.14.2"}, "exactly these")
     same(set(field.hub.counts) - {"connections"}, {"multiCall"}, f"calls: {field.hub.counts}")
+    field.hub.clear()
+    field.compose(build_spec(["ed-1.14.2-1.fc26", "apr-1.6.2-1.fc26"]))
+    field.logged(f"compose {number} is the same")
+    same(field.hub.counts["multiCall"], 0, "the same builds again: nothing is asked")
     same(field.names(field.compose(build_spec(["httpd-2.4.27-3.fc26"], packages=["mod_ssl"]))),
          {"mod_ssl-2.4.27", "httpd-2.4.27", "httpd-filesystem-2.4.27", "httpd-tools-2.4.27"}, "dependencies inside only")
     number = field.compose(tag_spec("f26-candidate", builds=["apr-1.6.2-1.fc26"]))
@@ -483,6 +487,13 @@ def test_hub(field):
     number = field.compose(tag_spec("f26-candidate", flags=["no_reuse"]))
     same(field.hub.counts["listTaggedRPMS"], 3, "asked again")
     check("trying again" in field.log(), field.log())
+    # rows without a file are no candidates
+    tag = kojikit.Tag(field.hub, "own-rows", field.builds, {1: ["ed-1.14.2-1.fc26", "apr-1.6.2-1.fc26"]}, id=7015)
+    def mark(rpms, found):
+        for rpm in rpms:
+            rpm["metadata_only"] = rpm["name"] == "ed"
+    tag.edit = mark
+    same(field.names(field.compose(tag_spec("own-rows"))), {"apr-1.6.2", "apr-devel-1.6.2"}, "metadata_only")
     # places that are none
     nvr = "ed-1.14.2-1.fc26"
     tag = kojikit.Tag(field.hub, "own-bad", field.builds, {1: [nvr]}, id=7012)
