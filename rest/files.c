@@ -7,7 +7,7 @@
 #include "rest/listing.h"
 #include "rest/work.h"
 
-#define GENERATIONS_MAX 16 /* of one latest-… name that files are looked for in */
+#define GENERATIONS_MAX 16 /* contents of one latest-… name that files are looked for in */
 
 /* ---- open trees, kept until their compose changes ---------------------- */
 

@@ -154,8 +154,8 @@ int catalogue_known_event(struct catalogue *catalogue, const struct spec *spec, 
 /** catalogue_generation() - the newest generation of @owner's composes named @latest that ever was */
 int catalogue_generation(struct catalogue *catalogue, const char *owner, const char *latest,
 			 struct generation *ret, struct error *err);
-/** catalogue_latest() - done ones of these, newest generation first, at most @room ids; their count. 0 also when
- * the newest that ever was is removed: a name never leads back */
+/** catalogue_latest() - done ones of these, newest generation first, one of each content, at most @room ids; their
+ * count. 0 also when the newest that ever was is removed: a name never leads back */
 int catalogue_latest(struct catalogue *catalogue, const char *owner, const char *latest,
 		     int64_t *ret_ids, int room, struct error *err);
 /** catalogue_reuse() - generating → done, showing the tree of @reused_id (done, not expired or deleted, a

@@ -98,9 +98,10 @@ int catalogue_latest(struct catalogue *catalogue, const char *owner, const char 
 	if (r >= 0 && newest > 0)
 		r = count = sql_numbers(
 			reader,
-			"SELECT id FROM composes INDEXED BY composes_latest "
+			"SELECT max(id) FROM composes INDEXED BY composes_latest "
 			"WHERE latest IS NOT NULL AND timestamp >= 0 AND owner = ?1 "
-			"AND latest = ?2 AND state = 2 ORDER BY timestamp DESC, id DESC LIMIT ?3",
+			"AND latest = ?2 AND state = 2 GROUP BY timestamp "
+			"ORDER BY timestamp DESC LIMIT ?3",
 			VALUES(TEXT(owner), TEXT(latest), INTEGER(room)), ret_ids, room, err);
 	reader_put(catalogue, reader);
 	return r < 0 ? r : count;

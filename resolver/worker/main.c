@@ -263,7 +263,7 @@ static int empty_work(const struct worker *worker, struct error *err)
 
 /* Who follows latest-OWNER-NAME sees a change in a later timestamp only (koji.md 8). So what is not
  * later by its sources is written as of before, and when that gives other bytes, a second later. */
-static int write_files(const struct worker *worker, struct composition *composition,
+static int write_files(struct worker *worker, struct composition *composition,
 		       struct composer_result *result, struct error *err)
 {
 	const struct generation *before = &worker->job->before;
@@ -276,6 +276,8 @@ static int write_files(const struct worker *worker, struct composition *composit
 		r = composer_write(composition, worker->work_dirfd, result, err);
 	if (r < 0 || !follows || !strcmp(result->manifest, before->manifest))
 		return r;
+	say_log(worker,
+		"the sources are not later than the compose before: repodata gets a later time");
 	composer_result_done(result);
 	composition->timestamp += composition->timestamp < INT64_MAX;
 	r = empty_work(worker, err);
