@@ -104,6 +104,10 @@ def refused(server, name, answer, status, message):
     case(f"{name}: type", "application/json", answer["Content-Type"])
 
 
+def tag(**members):
+    return {"source": {"type": "tag", "source": "f26"}, **members}
+
+
 def stamp(text):
     return calendar.timegm(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ"))
 

@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: MIT
+"""tests/system/rest_wire.py: bytes on the wire: hostile requests, bodies and connections at their
+limits. Part of rest.py."""
+import http.client, json, re, socket, time
+
+from restkit import *
+
+
+def status_of(data):
+    match = re.match(rb"HTTP/1\.\d (\d{3}) ", data)
+    return int(match[1]) if match else None
+
+
+def check_hostile(server):
+    refused(server, "a long URL", server.get("/" + "a" * 9000), 414,
+            "The requested URL is too long.")
+    case("a URL of 100 KB", 414, status_of(server.raw(b"GET /" + b"a" * 100000 +
+                                                      b" HTTP/1.1\r\nHost: x\r\n\r\n")))
+    for count in (500, 4000): # more than the connection has memory for; the driver's leaks are seen at its end
+        begin = time.monotonic()
+        case(f"{count} members of a query: closed", (b"", True),
+             (server.raw(b"GET /api/1/composes/?" + b"a&" * count + b" HTTP/1.1\r\nHost: x\r\n\r\n"),
+              time.monotonic() - begin < 3))
+    case("a header of 100 KB", True, status_of(server.raw(
+        b"GET / HTTP/1.1\r\nX: " + b"a" * 100000 + b"\r\n\r\n")) in (413, 431))
+    for name, head in (("negative", b"Content-Length: -1"), ("a word", b"Content-Length: abc"),
+                       ("huge", b"Content-Length: 99999999999999999999999999")):
+        data = server.raw(b"POST /api/1/composes/ HTTP/1.1\r\nHost: x\r\n" + head + b"\r\n\r\n{}")
+        case(f"Content-Length {name}", True, status_of(data) in (400, 413))
+    data = server.raw(b"POST /api/1/composes/ HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n"
+                      b"Transfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /nope HTTP/1.1\r\n\r\n")
+    case("two lengths", (400, 1), (status_of(data), data.count(b"HTTP/1.1 ")))
+    for name, head in (("two different", b"Content-Length: 5\r\nContent-Length: 50"),
+                       ("of an unknown coding", b"Transfer-Encoding: gzip"),
+                       ("coded twice", b"Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked")):
+        data = server.raw(b"POST /api/1/composes/ HTTP/1.1\r\nHost: x\r\n" + head +
+                          b"\r\n\r\n0\r\n\r\nGET /nope HTTP/1.1\r\nHost: x\r\n\r\n")
+        case(f"length {name}", (400, 1), (status_of(data), data.count(b"HTTP/1.1 ")))
+    data = server.raw(b"GARBAGE\r\n\r\n")
+    case("garbage", True, status_of(data) in (None, 400, 404, 405))
+    data = server.raw(b"GET /composes/odcs-1/\x00/../../etc/passwd HTTP/1.1\r\nHost: x\r\n"
+                      b"Connection: close\r\n\r\n")
+    case("a raw NUL", False, b"root:" in data)
+    data = server.raw(b"GET /api/1/about/ HTTP/1.0\r\n\r\n")
+    case("HTTP/1.0 without Host", 200, status_of(data))
+    body = json.dumps(tag()).encode()
+    data = server.raw(b"POST /api/1/composes/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n"
+                      b"Connection: close\r\n\r\n" +
+                      b"".join(b"1\r\n%c\r\n" % byte for byte in body) + b"0\r\n\r\n")
+    case("a body in chunks of one", 200, status_of(data))
+    data = server.raw(b"GET /api/1/about/ HTTP/1.1\r\nHost: x\r\n\r\nGET /nope HTTP/1.1\r\nHost: x\r\n"
+                      b"Connection: close\r\n\r\n")
+    case("two requests at once", (2, True), (data.count(b"HTTP/1.1 "), b"404" in data))
+    data = server.raw(b"GET /api/1/about/ HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n"
+                      b"Connection: close\r\n\r\n12345")
+    case("GET with a body", 200, status_of(data))
+    with socket.create_connection((server.host, server.port)) as connection:
+        connection.sendall(b"POST /api/1/composes/ HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n"
+                           b"\r\n{")  # and gone
+    case("still there", 200, server.get("/api/1/about/").status)
+
+
+def closed(server, data):
+    """What came back until the server closed or reset the connection, and whether it did."""
+    got = b""
+    with socket.create_connection((server.host, server.port), 5) as connection:
+        try:
+            connection.sendall(data)
+            while piece := connection.recv(65536):
+                got += piece
+        except ConnectionError:
+            pass
+        except socket.timeout:
+            return got, False
+    return got, True
+
+
+def hold(server):
+    """A connection that stays. Those before it may still be on their way out."""
+    limit = time.monotonic() + 10
+    while True:
+        connection = http.client.HTTPConnection(server.host, server.port, timeout=5)
+        try:
+            connection.request("GET", "/api/1/about/")
+            connection.getresponse().read()
+            return connection
+        except (http.client.HTTPException, OSError):
+            connection.close()
+            if time.monotonic() > limit:
+                raise
+            time.sleep(0.05)
+
+
+def check_bodies(driver):
+    """A small limit and few connections, in a driver of their own."""
+    with started(driver, "127.0.0.1:0", "1000", "8") as server:
+        large = json.dumps(tag(x="a" * 1500))
+        answer = server.post(large)
+        refused(server, "a body over the limit", answer, 413, "The request body is too large.")
+        data = server.raw(b"POST /api/1/composes/ HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+                          b"Content-Length: 1001\r\n\r\n")
+        case("asked first, refused at once", (413, 1), (status_of(data), data.count(b"HTTP/1.1 ")))
+        data = server.raw(b"POST /api/1/composes/ HTTP/1.1\r\nHost: x\r\n"
+                          b"Content-Length: 1000000000\r\n\r\n", 3)
+        case("a body far over the limit", 413, status_of(data))
+        chunk = b"1f4\r\n" + b"a" * 500 + b"\r\n"
+        data = server.raw(b"POST /api/1/composes/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked"
+                          b"\r\nConnection: close\r\n\r\n" + chunk * 4 + b"0\r\n\r\n")
+        case("chunks over the limit", 413, status_of(data))
+        case("chunks far over the limit", (b"", True), closed(
+            server, b"POST /api/1/composes/ HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n" +
+            chunk * 100))
+        case("within the limit", 200, server.post(tag()).status)
+        held = [hold(server) for _ in range(8)]
+        case("one connection too many from one address", (b"", True),
+             closed(server, b"GET / HTTP/1.0\r\n\r\n"))
+        for connection in held:
+            connection.close()
+        time.sleep(0.3)
+        case("after they left", 200, server.get("/").status)
