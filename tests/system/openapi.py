@@ -132,7 +132,7 @@ def situations(number):
                              (repo_spec("/nowhere"), 403), ("[" * 9000, 400), ("x" * 1500000, 413)):
             yield "POST", path, body, {}, status
     yield "POST", "/odcs/1/composes", {"id": number}, {}, 200
-    yield "POST", "/odcs/1/composes", {"id": 99999999}, {}, 404
+    yield "POST", "/odcs/1/composes", {"id": 99999999}, {}, 400
     yield "POST", "/api/1/composes/", request, {"Origin": "http://elsewhere"}, 403
     for api in ("/api/1", "/odcs/1"):
         yield "GET", f"{api}/composes/99999999", None, {}, 404
