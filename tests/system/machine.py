@@ -403,7 +403,7 @@ class Machine:
 # ---- main -------------------------------------------------------------------------------------------
 
 # what a run of some length must have met, or it shows nothing
-MUST = ("submit 200", "submit 400", "submit 403", "submit 404", "renew 200", "renew 400", "renew 404", "regenerate 200",
+MUST = ("submit 200", "submit 400", "submit 403", "renew 200", "renew 400", "renew 404", "regenerate 200",
         "delete 202", "delete 400", "delete 404", "look 404", "list 200", "list 400", "finish done", "finish refused",
         "fail done", "fail refused", "candidate", "resolve done", "resolve refused", "unclaim done",
         "reuse done", "reuse refused", "expired")

@@ -371,7 +371,7 @@ class Model:
             raise Refusal(400, None)
         check_members(body)
         if seed and "id" in body and "source" not in body and "source_type" not in body:
-            return self.renew(body["id"], body, True)
+            return self.renew(body["id"], body, True, bad(f"No expired or failed compose with id {body['id']}"))
         compose = self.add(*read_request(body))
         compose.text = text
         return 200, line(compose.record(self.url, seed))
@@ -383,12 +383,12 @@ class Model:
         if not isinstance(body, dict):
             raise Refusal(400, None)
         check_members(body)
-        return self.renew(number, body, seed)
+        return self.renew(number, body, seed, Refusal(404, f"No compose with id {number} found"))
 
-    def renew(self, number, body, seed):
+    def renew(self, number, body, seed, unknown):
         old = self.composes.get(number)
         if not old or old.state in ("wait", "generating"):
-            raise Refusal(404, f"No compose with id {number} found")
+            raise unknown
         source = body.get("source") if isinstance(body.get("source"), dict) else {}
         for key, members in (("builds", source), ("modules", source), ("sigkeys", body)):
             if not all(isinstance(word, str) for word in members.get(key, ())):
