@@ -200,7 +200,7 @@ def check_seed(service):
     status, again = old.call("POST", "composes/", {"id": record["id"]})
     same((status, again["id"] > record["id"], again["packages"]), (200, True, "openssl"), "{id} of an expired one: anew")
     status, error = old.call("POST", "composes/", {"id": 987654})
-    same((status, error["message"]), (404, "No compose with id 987654 found"), "{id} of none")
+    same((status, error["message"]), (400, "No expired or failed compose with id 987654"), "{id} of none")
     status, error = old.call("POST", "composes/", {"source_type": "repo"})
     same((status, error["message"]), (400, "Missing source"), "flat without source")
     status, found = old.call("GET", "composes?per_page=3")
