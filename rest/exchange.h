@@ -109,6 +109,7 @@ struct rest {
 	struct figures figures;
 	char *url, *public_url;
 	struct MHD_Daemon *daemons[LISTENERS_MAX + 1]; /* the last one may be the unix socket's */
+	int quiesced[LISTENERS_MAX + 1]; /* their sockets, after rest_end() */
 	unsigned int daemon_count;
 	size_t body_limit;
 	_Atomic unsigned int running; /* exchanges under way */

@@ -458,12 +458,8 @@ void rest_end(struct rest *rest)
 	rest->ended = true;
 	rest_drain(rest);
 	local_close(&rest->local);
-	for (unsigned int i = 0; i < rest->daemon_count; i++) {
-		int fd = MHD_quiesce_daemon(rest->daemons[i]);
-
-		if (fd >= 0)
-			(void)close(fd);
-	}
+	for (unsigned int i = 0; i < rest->daemon_count; i++)
+		rest->quiesced[i] = MHD_quiesce_daemon(rest->daemons[i]);
 	if (rest->waits)
 		wait_end_all(rest);
 	if (rest->works)
@@ -479,8 +475,12 @@ void rest_stop(struct rest *rest)
 	rest_end(rest);
 	while (atomic_load(&rest->running) && time_monotonic_ms() < until)
 		(void)nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
-	for (unsigned int i = 0; i < rest->daemon_count; i++)
+	for (unsigned int i = 0; i < rest->daemon_count; i++) {
 		MHD_stop_daemon(rest->daemons[i]);
+		/* only now: until then a thread of it may still be about to look there */
+		if (rest->quiesced[i] >= 0)
+			(void)close(rest->quiesced[i]);
+	}
 	cache_free(rest->records);
 	cache_free(rest->items);
 	cache_free(rest->pages);
