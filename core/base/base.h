@@ -144,6 +144,8 @@ int strings_split(struct strings *list, const char *string, char separator);
 /** strings_join() - malloc'ed, NULL when out of memory; "" for an empty list */
 char *strings_join(const struct strings *list, const char *separator);
 void strings_sort(struct strings *list); /* by byte value */
+/** strings_has_sorted() - as strings_has(), of a list in the order of strings_sort() */
+bool strings_has_sorted(const struct strings *sorted, const char *string);
 void strings_done(struct strings *list);
 
 /* ---- numbers ----------------------------------------------------------- */

@@ -186,6 +186,12 @@ void strings_sort(struct strings *list)
 		qsort(list->item, list->count, sizeof(*list->item), compare_strings);
 }
 
+bool strings_has_sorted(const struct strings *sorted, const char *string)
+{
+	return sorted->count && bsearch(&string, sorted->item, sorted->count, sizeof(*sorted->item),
+					compare_strings);
+}
+
 void strings_done(struct strings *list)
 {
 	for (size_t i = 0; i < list->count; i++)

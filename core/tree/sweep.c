@@ -61,24 +61,6 @@ static int digests_add(struct digests *set, const uint8_t digest[DIGEST_SIZE])
 	return 0;
 }
 
-static bool is_live(const struct strings *live, const char *digest)
-{
-	size_t low = 0, high = live->count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		int r = strcmp(digest, live->item[middle]);
-
-		if (r == 0)
-			return true;
-		if (r < 0)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return false;
-}
-
 /* A manifest that is missing or damaged leads to nothing: its compose cannot be read, and what it
  * shares with others is kept by them. */
 static int add_files_of(struct sweep *sweep, const char *digest, struct error *err)
@@ -140,7 +122,8 @@ static bool is_leftover(const char *name)
 static int sweep_manifest(struct sweep *sweep, const char *name, struct error *err)
 {
 	if (hex_is_digest(name)) {
-		if (is_live(sweep->live, name) || store_manifest_held(sweep->store, name))
+		if (strings_has_sorted(sweep->live, name) ||
+		    store_manifest_held(sweep->store, name))
 			return add_files_of(sweep, name, err);
 	} else if (!is_leftover(name)) {
 		return 0;

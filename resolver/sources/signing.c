@@ -61,24 +61,6 @@ struct choosing {
 	size_t builds;
 };
 
-static bool has_name(const struct strings *sorted, const char *name)
-{
-	size_t low = 0, high = sorted->count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		int r = strcmp(name, sorted->item[middle]);
-
-		if (r == 0)
-			return true;
-		if (r < 0)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return false;
-}
-
 /* 1: the copy signed with @key (NULL: the unsigned one) is there; its path stays in @candidate */
 static int try_copy(const struct tagged *tagged, struct candidate *candidate, const char *key,
 		    struct error *err)
@@ -119,7 +101,7 @@ static int choose_copy(const struct tagged *tagged, struct candidate *candidate,
 	int r;
 
 	for (size_t i = 0; i < signing->keys.count; i++) {
-		if (!has_name(signed_with, signing->keys.item[i]))
+		if (!strings_has_sorted(signed_with, signing->keys.item[i]))
 			continue;
 		r = try_copy(tagged, candidate, signing->keys.item[i], err);
 		if (r > 0) {

@@ -49,7 +49,10 @@ static void test_text(void)
 	CHECK_STR(string, "a+b+c");
 	free(string);
 	CHECK(strings_has(&list, "c") && !strings_has(&list, "d"));
+	CHECK(strings_has_sorted(&list, "a") && strings_has_sorted(&list, "b"));
+	CHECK(strings_has_sorted(&list, "c") && !strings_has_sorted(&list, "bb"));
 	strings_done(&list);
+	CHECK(!strings_has_sorted(&list, "a"));
 }
 
 static void test_numbers(void)
