@@ -1,136 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/unit/solve/solve.c: small made-up repositories, each with one thing that is hard. */
+#include "tests/unit/solve/scene.h"
 #include "tests/unit/test.h"
-
-#include "resolver/solve/solve.h"
 
 #include <time.h>
 
-/* One package per line: NEVRA fields, then words. r:X requires, p:X provides, c:X conflicts,
- * o:X obsoletes, m:X recommends, f:/PATH a file in primary; "X=1" is X with version 1. */
-static void add_relation(struct text *xml, const char *tag, const struct strings *words, char kind)
-{
-	bool open = false;
-
-	for (size_t i = 5; i < words->count; i++) {
-		_cleanup_(freep) char *name = strdup(words->item[i] + 2);
-		char *equal;
-
-		if (words->item[i][0] != kind)
-			continue;
-		for (char *c = name; *c; c++)
-			*c = *c == '_' ? ' ' : *c;
-		text_addf(xml, "%s<rpm:entry name=\"", open ? "" : tag);
-		open = true;
-		equal = strchr(name, '=');
-		if (equal)
-			*equal = '\0';
-		text_addf(xml, "%s\"", name);
-		if (equal)
-			text_addf(xml, " flags=\"EQ\" epoch=\"0\" ver=\"%s\"", equal + 1);
-		text_adds(xml, "/>");
-	}
-	if (open)
-		text_addf(xml, "</%s", tag + 1);
-}
-
-static void add_package(struct text *xml, const char *line)
-{
-	_cleanup_(strings_done) struct strings words = { 0 };
-	char **w;
-
-	strings_split(&words, line, ' ');
-	w = words.item;
-	text_addf(xml, "<package type=\"rpm\"><name>%s</name><arch>%s</arch>", w[0], w[4]);
-	text_addf(xml, "<version epoch=\"%s\" ver=\"%s\" rel=\"%s\"/>", w[1], w[2], w[3]);
-	text_adds(xml, "<location href=\"x.rpm\"/><format>");
-	add_relation(xml, "<rpm:provides>", &words, 'p');
-	add_relation(xml, "<rpm:requires>", &words, 'r');
-	add_relation(xml, "<rpm:conflicts>", &words, 'c');
-	add_relation(xml, "<rpm:obsoletes>", &words, 'o');
-	add_relation(xml, "<rpm:recommends>", &words, 'm');
-	for (size_t i = 5; i < words.count; i++)
-		if (words.item[i][0] == 'f')
-			text_addf(xml, "<file>%s</file>", words.item[i] + 2);
-	text_adds(xml, "</format></package>\n");
-}
-
-static char *make_primary(const char *lines)
-{
-	_cleanup_(text_done) struct text xml = { 0 };
-	_cleanup_(strings_done) struct strings list = { 0 };
-
-	strings_split(&list, lines, '\n');
-	text_addf(&xml,
-		  "<metadata xmlns=\"http://linux.duke.edu/metadata/common\" "
-		  "xmlns:rpm=\"http://linux.duke.edu/metadata/rpm\" packages=\"%zu\">",
-		  list.count);
-	for (size_t i = 0; i < list.count; i++)
-		add_package(&xml, list.item[i]);
-	text_adds(&xml, "</metadata>");
-	return text_steal(&xml);
-}
-
-static void load(struct solve_pool *pool, const char *lines, bool lookaside,
-		 const struct solve_path *paths, size_t path_count)
-{
-	_cleanup_(freep) char *xml = make_primary(lines);
-	_cleanup_(fclosep) FILE *primary = fmemopen(xml, strlen(xml), "r");
-	_cleanup_(fclosep) FILE *solv = tmpfile();
-	struct error err = { 0 };
-	uint32_t count = 0;
-
-	CHECK_INT(solve_index(primary, paths, path_count, solv, &count, &err), 0);
-	rewind(solv);
-	CHECK_INT(solve_pool_add(pool, solv, count, lookaside, &err), 0);
-	CHECK_STR(err.message, "");
-}
-
-static struct solve_pool *make_pool(const char *first, const char *second, const char *lookaside)
-{
-	struct solve_pool *pool = NULL;
-	struct error err = { 0 };
-
-	CHECK_INT(solve_pool_new("x86_64", &pool, &err), 0);
-	load(pool, first, false, NULL, 0);
-	if (second)
-		load(pool, second, false, NULL, 0);
-	if (lookaside)
-		load(pool, lookaside, true, NULL, 0);
-	CHECK_INT(solve_pool_prepare(pool, &err), 0);
-	return pool;
-}
-
-static struct solve_answer *ask(struct solve_pool *pool, const char *names, bool no_deps)
-{
-	_cleanup_(strings_done) struct strings list = { 0 };
-	struct solve_request request = { .names = names ? &list : NULL, .no_deps = no_deps };
-	struct solve_answer *answer = NULL;
-	struct error err = { 0 };
-
-	strings_split(&list, names ? names : "", ' ');
-	CHECK_INT(solve_run(pool, &request, &answer, &err), 0);
-	CHECK_STR(err.message, "");
-	return answer;
-}
-
-/* "0:1 0:2 -missing" */
-static char *choices(const struct solve_answer *answer)
-{
-	_cleanup_(text_done) struct text text = { 0 };
-
-	for (size_t i = 0; i < answer->count; i++)
-		text_addf(&text, "%s%u:%u", i ? " " : "", answer->choice[i].repository,
-			  answer->choice[i].index);
-	for (size_t i = 0; i < answer->missing.count; i++)
-		text_addf(&text, " -%s", answer->missing.item[i]);
-	return text_steal(&text);
-}
-
 static void expect(struct solve_pool *pool, const char *names, const char *want)
 {
-	_cleanup_(solve_answer_freep) struct solve_answer *answer = ask(pool, names, false);
-	_cleanup_(freep) char *got = choices(answer);
+	_cleanup_(freep) char *got = scene_solve(pool, names);
 
 	CHECK_STR(got, want);
 }
@@ -146,19 +23,19 @@ static const char *reason(const struct solve_answer *answer, uint32_t index)
 static void test_names(void)
 {
 	_cleanup_(solve_pool_freep) struct solve_pool *pool =
-		make_pool("a 0 1 1 x86_64\n"	       /* 0 */
-			  "a 0 10 1 x86_64\n"	       /* 1: newest */
-			  "a 0 9 1 noarch\n"	       /* 2 */
-			  "b 2 1.0~rc1 1.el8 x86_64\n" /* 3 */
-			  "b 0 3 1 x86_64\n"	       /* 4: older, for the epoch */
-			  "a 0 11 1 i686\n"	       /* 5: not our arch */
-			  "a 0 12 1 src\n"	       /* 6 */
-			  "python3.11 0 1 1 noarch\n"  /* 7: a dot that is no arch */
-			  "d.noarch 0 1 1 x86_64\n"    /* 8: a name that looks like NAME.ARCH */
-			  "d 0 1 1 noarch p:virtual\n" /* 9 */
-			  "n 0 1 1 noarch\n"	       /* 10 */
-			  "n 0 1 1 x86_64\n",	       /* 11: as new, native */
-			  NULL, NULL);
+		scene_pool("a 0 1 1 x86_64\n"		/* 0 */
+			   "a 0 10 1 x86_64\n"		/* 1: newest */
+			   "a 0 9 1 noarch\n"		/* 2 */
+			   "b 2 1.0~rc1 1.el8 x86_64\n" /* 3 */
+			   "b 0 3 1 x86_64\n"		/* 4: older, for the epoch */
+			   "a 0 11 1 i686\n"		/* 5: not our arch */
+			   "a 0 12 1 src\n"		/* 6 */
+			   "python3.11 0 1 1 noarch\n"	/* 7: a dot that is no arch */
+			   "d.noarch 0 1 1 x86_64\n"	/* 8: a name that looks like NAME.ARCH */
+			   "d 0 1 1 noarch p:virtual\n" /* 9 */
+			   "n 0 1 1 noarch\n"		/* 10 */
+			   "n 0 1 1 x86_64\n",		/* 11: as new, native */
+			   NULL, NULL);
 
 	expect(pool, "a", "0:1");
 	expect(pool, "a.noarch", "0:2");
@@ -188,21 +65,21 @@ static void test_names(void)
 static void test_closure(void)
 {
 	_cleanup_(solve_pool_freep) struct solve_pool *pool =
-		make_pool("a 0 1 1 x86_64 r:b r:lib=2 m:weak\n"	   /* 0 */
-			  "b 0 1 1 noarch r:/usr/bin/c\n"	   /* 1 */
-			  "c 0 1 1 x86_64 f:/usr/bin/c\n"	   /* 2 */
-			  "lib1 0 1 1 x86_64 p:lib=1\n"		   /* 3 */
-			  "lib2 0 1 1 x86_64 p:lib=2 r:(x_or_y)\n" /* 4 */
-			  "x 0 1 1 x86_64 r:nowhere\n"		   /* 5: cannot be installed */
-			  "y 0 1 1 x86_64\n"			   /* 6 */
-			  "weak 0 1 1 x86_64\n"			   /* 7 */
-			  "a-debuginfo 0 1 1 x86_64\n",		   /* 8 */
-			  NULL, NULL);
-	_cleanup_(solve_answer_freep) struct solve_answer *answer = ask(pool, "a", false);
-	_cleanup_(solve_answer_freep) struct solve_answer *alone = ask(pool, "a", true);
-	_cleanup_(solve_answer_freep) struct solve_answer *all = ask(pool, NULL, false);
-	_cleanup_(freep) char *got = choices(answer), *got_alone = choices(alone),
-			      *got_all = choices(all);
+		scene_pool("a 0 1 1 x86_64 r:b r:lib=2 m:weak\n"    /* 0 */
+			   "b 0 1 1 noarch r:/usr/bin/c\n"	    /* 1 */
+			   "c 0 1 1 x86_64 f:/usr/bin/c\n"	    /* 2 */
+			   "lib1 0 1 1 x86_64 p:lib=1\n"	    /* 3 */
+			   "lib2 0 1 1 x86_64 p:lib=2 r:(x_or_y)\n" /* 4 */
+			   "x 0 1 1 x86_64 r:nowhere\n"		    /* 5: cannot be installed */
+			   "y 0 1 1 x86_64\n"			    /* 6 */
+			   "weak 0 1 1 x86_64\n"		    /* 7 */
+			   "a-debuginfo 0 1 1 x86_64\n",	    /* 8 */
+			   NULL, NULL);
+	_cleanup_(solve_answer_freep) struct solve_answer *answer = scene_ask(pool, "a", false);
+	_cleanup_(solve_answer_freep) struct solve_answer *alone = scene_ask(pool, "a", true);
+	_cleanup_(solve_answer_freep) struct solve_answer *all = scene_ask(pool, NULL, false);
+	_cleanup_(freep) char *got = scene_choices(answer), *got_alone = scene_choices(alone),
+			      *got_all = scene_choices(all);
 
 	CHECK_STR(got, "0:0 0:1 0:2 0:4 0:6");
 	CHECK_STR(reason(answer, 0), "requested");
@@ -221,15 +98,15 @@ static void test_closure(void)
 static void test_repositories(void)
 {
 	_cleanup_(solve_pool_freep) struct solve_pool *pool =
-		make_pool("a 0 1 1 x86_64 r:shared r:tool\n"
-			  "shared 0 1 1 x86_64\n"
-			  "u 0 1 1 x86_64\n",
-			  "shared 0 1 1 x86_64\n" /* the same NEVRA: the first listed wins */
-			  "u 0 2 1 x86_64\n"
-			  "tool 0 5 1 x86_64\n",
-			  "tool 0 4 1 x86_64 r:plugin\n" /* preferred though older */
-			  "u 0 3 1 x86_64\n"
-			  "only 0 1 1 x86_64\n");
+		scene_pool("a 0 1 1 x86_64 r:shared r:tool\n"
+			   "shared 0 1 1 x86_64\n"
+			   "u 0 1 1 x86_64\n",
+			   "shared 0 1 1 x86_64\n" /* the same NEVRA: the first listed wins */
+			   "u 0 2 1 x86_64\n"
+			   "tool 0 5 1 x86_64\n",
+			   "tool 0 4 1 x86_64 r:plugin\n" /* preferred though older */
+			   "u 0 3 1 x86_64\n"
+			   "only 0 1 1 x86_64\n");
 	_cleanup_(solve_answer_freep) struct solve_answer *answer = NULL;
 
 	expect(pool, "shared", "0:1");
@@ -240,11 +117,11 @@ static void test_repositories(void)
 	expect(pool, "a", "0:0 0:1 1:2");
 	solve_pool_free(pool);
 
-	pool = make_pool("a 0 1 1 x86_64 r:tool\n"
-			 "tool 0 5 1 x86_64\n"
-			 "plugin 0 1 1 x86_64\n",
-			 NULL, "tool 0 4 1 x86_64 r:plugin\n");
-	answer = ask(pool, "a", false);
+	pool = scene_pool("a 0 1 1 x86_64 r:tool\n"
+			  "tool 0 5 1 x86_64\n"
+			  "plugin 0 1 1 x86_64\n",
+			  NULL, "tool 0 4 1 x86_64 r:plugin\n");
+	answer = scene_ask(pool, "a", false);
 	CHECK_INT(answer->count, 2);
 	CHECK_STR(reason(answer, 2), "required by tool-4-1.x86_64: plugin");
 }
@@ -252,17 +129,17 @@ static void test_repositories(void)
 static void test_conflicts(void)
 {
 	_cleanup_(solve_pool_freep) struct solve_pool *pool =
-		make_pool("light 0 1 1 x86_64 c:full r:lib-l\n" /* 0 */
-			  "full 0 1 1 x86_64 r:lib-f\n"		/* 1 */
-			  "lib-l 0 1 1 x86_64\n"		/* 2 */
-			  "lib-f 0 1 1 x86_64\n"		/* 3 */
-			  "other 0 1 1 x86_64\n"		/* 4 */
-			  "new 0 1 1 x86_64 o:old\n"		/* 5 */
-			  "old 0 1 1 x86_64\n",			/* 6 */
-			  NULL, NULL);
+		scene_pool("light 0 1 1 x86_64 c:full r:lib-l\n" /* 0 */
+			   "full 0 1 1 x86_64 r:lib-f\n"	 /* 1 */
+			   "lib-l 0 1 1 x86_64\n"		 /* 2 */
+			   "lib-f 0 1 1 x86_64\n"		 /* 3 */
+			   "other 0 1 1 x86_64\n"		 /* 4 */
+			   "new 0 1 1 x86_64 o:old\n"		 /* 5 */
+			   "old 0 1 1 x86_64\n",		 /* 6 */
+			   NULL, NULL);
 	_cleanup_(solve_answer_freep) struct solve_answer *answer =
-		ask(pool, "other full light", false);
-	_cleanup_(freep) char *got = choices(answer);
+		scene_ask(pool, "other full light", false);
+	_cleanup_(freep) char *got = scene_choices(answer);
 
 	CHECK_STR(got, "0:0 0:1 0:2 0:3 0:4");
 	CHECK_INT(answer->conflicts.count, 1);
@@ -277,17 +154,17 @@ static void test_conflicts(void)
 static void test_broken(void)
 {
 	_cleanup_(solve_pool_freep) struct solve_pool *pool =
-		make_pool("a 0 1 1 x86_64 r:gone r:b\n"	      /* 0 */
-			  "b 0 1 1 x86_64 r:c r:also-gone\n"  /* 1 */
-			  "c 0 1 1 x86_64\n"		      /* 2 */
-			  "ok 0 1 1 x86_64 r:c\n"	      /* 3 */
-			  "v 0 1 1 x86_64\n"		      /* 4 */
-			  "v 0 2 1 x86_64 r:gone\n"	      /* 5: newest cannot be installed */
-			  "rpm 0 1 1 x86_64 r:rpmlib(X)=1\n", /* 6 */
-			  NULL, NULL);
-	_cleanup_(solve_answer_freep) struct solve_answer *answer = ask(pool, "a ok", false);
-	_cleanup_(solve_answer_freep) struct solve_answer *version = ask(pool, "v", false);
-	_cleanup_(freep) char *got = choices(answer), *got_version = choices(version);
+		scene_pool("a 0 1 1 x86_64 r:gone r:b\n"       /* 0 */
+			   "b 0 1 1 x86_64 r:c r:also-gone\n"  /* 1 */
+			   "c 0 1 1 x86_64\n"		       /* 2 */
+			   "ok 0 1 1 x86_64 r:c\n"	       /* 3 */
+			   "v 0 1 1 x86_64\n"		       /* 4 */
+			   "v 0 2 1 x86_64 r:gone\n"	       /* 5: newest cannot be installed */
+			   "rpm 0 1 1 x86_64 r:rpmlib(X)=1\n", /* 6 */
+			   NULL, NULL);
+	_cleanup_(solve_answer_freep) struct solve_answer *answer = scene_ask(pool, "a ok", false);
+	_cleanup_(solve_answer_freep) struct solve_answer *version = scene_ask(pool, "v", false);
+	_cleanup_(freep) char *got = scene_choices(answer), *got_version = scene_choices(version);
 	_cleanup_(strings_done) struct strings names = { 0 };
 	struct solve_request request = { .names = &names, .check_deps = true };
 	struct solve_answer *none = NULL;
@@ -334,16 +211,16 @@ static void test_broken(void)
 static void test_rich(void)
 {
 	_cleanup_(solve_pool_freep) struct solve_pool *pool =
-		make_pool("a 0 1 1 x86_64 r:gone r:(x_and_y) r:(z_if_q) r:(none_or_w)\n" /* 0 */
-			  "x 0 1 1 x86_64\n"
-			  "y 0 1 1 x86_64\n"
-			  "z 0 1 1 x86_64\n"
-			  "w 0 1 1 x86_64\n"
-			  "q 0 1 1 x86_64\n"
-			  "e 0 1 1 x86_64 r:(x_and_none)\n" /* 6 */
-			  "f 0 1 1 x86_64 r:(z_if_x) r:x\n",
-			  NULL, NULL);
-	_cleanup_(solve_answer_freep) struct solve_answer *answer = ask(pool, "e", false);
+		scene_pool("a 0 1 1 x86_64 r:gone r:(x_and_y) r:(z_if_q) r:(none_or_w)\n" /* 0 */
+			   "x 0 1 1 x86_64\n"
+			   "y 0 1 1 x86_64\n"
+			   "z 0 1 1 x86_64\n"
+			   "w 0 1 1 x86_64\n"
+			   "q 0 1 1 x86_64\n"
+			   "e 0 1 1 x86_64 r:(x_and_none)\n" /* 6 */
+			   "f 0 1 1 x86_64 r:(z_if_x) r:x\n",
+			   NULL, NULL);
+	_cleanup_(solve_answer_freep) struct solve_answer *answer = scene_ask(pool, "e", false);
 
 	expect(pool, "a", "0:0 0:1 0:2 0:3 0:4");
 	CHECK_INT(answer->unresolved.count, 1);
@@ -361,13 +238,13 @@ static void test_paths(void)
 	struct error err = { 0 };
 
 	CHECK_INT(solve_pool_new("x86_64", &pool, &err), 0);
-	load(pool,
-	     "a 0 1 1 x86_64 r:/opt/known r:/usr/bin/p\n"
-	     "b 0 1 1 x86_64 f:/usr/bin/p\n"
-	     "c 0 1 1 x86_64 r:/opt/z r:(/opt/late_or_/opt/later)\n"
-	     "s 0 1 1 src r:/opt/source\n",
-	     false, &known, 1);
-	load(pool, "d 0 1 1 x86_64\n", false, NULL, 0);
+	scene_load(pool,
+		   "a 0 1 1 x86_64 r:/opt/known r:/usr/bin/p\n"
+		   "b 0 1 1 x86_64 f:/usr/bin/p\n"
+		   "c 0 1 1 x86_64 r:/opt/z r:(/opt/late_or_/opt/later)\n"
+		   "s 0 1 1 src r:/opt/source\n",
+		   false, &known, 1);
+	scene_load(pool, "d 0 1 1 x86_64\n", false, NULL, 0);
 	CHECK_INT(solve_pool_prepare(pool, &err), 0);
 	expect(pool, "a", "0:0 0:1");
 	CHECK_INT(solve_pool_open_paths(pool, &open, &err), 0);
@@ -390,21 +267,22 @@ static void test_hot(void)
 			    "y 0 1 1 x86_64 p:mta\n"
 			    "d 0 1 1 x86_64 c:a r:mta m:y\n";
 	static const char *const sets[] = { "a", "b", "d", "a b", "d a b", "x d", "b d" };
-	_cleanup_(solve_pool_freep) struct solve_pool *hot = make_pool(lines, NULL, NULL);
+	_cleanup_(solve_pool_freep) struct solve_pool *hot = scene_pool(lines, NULL, NULL);
 	size_t memory = 0;
 
 	for (unsigned int round = 0; round < 6000; round++) {
 		const char *names = sets[round % ARRAY_SIZE(sets)];
-		_cleanup_(solve_answer_freep) struct solve_answer *answer = ask(hot, names, false);
-		_cleanup_(freep) char *got = choices(answer), *want = NULL;
+		_cleanup_(solve_answer_freep) struct solve_answer *answer =
+			scene_ask(hot, names, false);
+		_cleanup_(freep) char *got = scene_choices(answer), *want = NULL;
 
 		if (round < 2 * ARRAY_SIZE(sets)) {
 			_cleanup_(solve_pool_freep) struct solve_pool *fresh =
-				make_pool(lines, NULL, NULL);
+				scene_pool(lines, NULL, NULL);
 			_cleanup_(solve_answer_freep) struct solve_answer *again =
-				ask(fresh, names, false);
+				scene_ask(fresh, names, false);
 
-			want = choices(again);
+			want = scene_choices(again);
 			CHECK_STR(got, want);
 			memory = solve_pool_memory(hot);
 		}
@@ -418,19 +296,19 @@ static void test_hot(void)
 static void test_broken_conflict(void)
 {
 	_cleanup_(solve_pool_freep) struct solve_pool *pool =
-		make_pool("a 0 1 1 x86_64 r:gone r:x r:y r:z\n"
-			  "x 0 1 1 x86_64 c:y\n"
-			  "y 0 1 1 x86_64\n"
-			  "z 0 1 1 x86_64 r:self r:z-loop p:self\n"
-			  "z-loop 0 1 1 x86_64 r:z\n"
-			  "l1 0 1 1 x86_64 r:l2\n" /* 5, 6: broken, and need each other */
-			  "l2 0 1 1 x86_64 r:l1 r:gone\n"
-			  "or 0 1 1 x86_64 r:v\n" /* 7: one of two providers is broken */
-			  "v1 0 1 1 x86_64 p:v r:l1\n"
-			  "v2 0 1 1 x86_64 p:v\n",
-			  NULL, NULL);
-	_cleanup_(solve_answer_freep) struct solve_answer *answer = ask(pool, "a", false);
-	_cleanup_(solve_answer_freep) struct solve_answer *loop = ask(pool, "l1", false);
+		scene_pool("a 0 1 1 x86_64 r:gone r:x r:y r:z\n"
+			   "x 0 1 1 x86_64 c:y\n"
+			   "y 0 1 1 x86_64\n"
+			   "z 0 1 1 x86_64 r:self r:z-loop p:self\n"
+			   "z-loop 0 1 1 x86_64 r:z\n"
+			   "l1 0 1 1 x86_64 r:l2\n" /* 5, 6: broken, and need each other */
+			   "l2 0 1 1 x86_64 r:l1 r:gone\n"
+			   "or 0 1 1 x86_64 r:v\n" /* 7: one of two providers is broken */
+			   "v1 0 1 1 x86_64 p:v r:l1\n"
+			   "v2 0 1 1 x86_64 p:v\n",
+			   NULL, NULL);
+	_cleanup_(solve_answer_freep) struct solve_answer *answer = scene_ask(pool, "a", false);
+	_cleanup_(solve_answer_freep) struct solve_answer *loop = scene_ask(pool, "l1", false);
 
 	CHECK_INT(answer->count, 5);
 	CHECK_INT(answer->conflicts.count, 0);
@@ -458,7 +336,7 @@ static double cpu_seconds(void)
 
 static struct solve_pool *make_large(struct text *lines)
 {
-	struct solve_pool *pool = make_pool(lines->data, NULL, NULL);
+	struct solve_pool *pool = scene_pool(lines->data, NULL, NULL);
 
 	text_done(lines);
 	return pool;
@@ -475,7 +353,7 @@ static void test_many_gone(void)
 	for (int i = 0; i < 100000; i++)
 		text_addf(&lines, " r:gone%d", i);
 	pool = make_large(&lines);
-	answer = ask(pool, "a", false);
+	answer = scene_ask(pool, "a", false);
 	CHECK_INT(answer->count, 2);
 	CHECK_INT(answer->unresolved.count, 100000);
 }
@@ -492,7 +370,7 @@ static void test_broken_chain(void)
 	for (int i = 0; i < 50000; i++)
 		text_addf(&lines, "c%d 0 1 1 x86_64 r:c%d\n", i, i + 1);
 	pool = make_large(&lines);
-	answer = ask(pool, "c0", false);
+	answer = scene_ask(pool, "c0", false);
 	CHECK_INT(answer->count, 50000);
 	CHECK_INT(answer->unresolved.count, 2);
 	CHECK_STR(answer->unresolved.item[0], "c0-1-1.x86_64 cannot be installed: nothing provides "
@@ -512,8 +390,8 @@ static void test_all_conflict(void)
 		text_addf(&lines, "p%05d 0 1 1 x86_64 p:virtual c:virtual\n", i);
 	pool = make_large(&lines);
 	expect(pool, "p00000 p00001", "0:1 0:2");
-	one = ask(pool, "need", false);
-	two = ask(pool, "need", false);
+	one = scene_ask(pool, "need", false);
+	two = scene_ask(pool, "need", false);
 	CHECK_INT(one->count, 2);
 	CHECK_INT(one->choice[1].index, two->choice[1].index);
 	CHECK_INT(one->unresolved.count, 0);
@@ -532,7 +410,7 @@ static int index_boolean(char kind, const char *name, struct error *err)
 	uint32_t count = 0;
 
 	text_addf(&line, "a 0 1 1 x86_64 %c:%s\n", kind, name);
-	xml = make_primary(line.data);
+	xml = scene_primary(line.data);
 	primary = fmemopen(xml, strlen(xml), "r");
 	*err = (struct error){ 0 };
 	return solve_index(primary, NULL, 0, solv, &count, err);
@@ -623,14 +501,14 @@ static void test_arches(void)
 		struct error err = { 0 };
 
 		CHECK_INT(solve_pool_new(cases[i].arch, &pool, &err), 0);
-		load(pool,
-		     "a 0 1 1 i386\n"
-		     "b 0 1 1 i686\n"
-		     "c 0 1 1 x86_64\n"
-		     "d 0 1 1 noarch\n"
-		     "e 0 1 1 x86_64_v2 r:c\n"
-		     "f 0 1 1 riscv64 r:d\n",
-		     false, NULL, 0);
+		scene_load(pool,
+			   "a 0 1 1 i386\n"
+			   "b 0 1 1 i686\n"
+			   "c 0 1 1 x86_64\n"
+			   "d 0 1 1 noarch\n"
+			   "e 0 1 1 x86_64_v2 r:c\n"
+			   "f 0 1 1 riscv64 r:d\n",
+			   false, NULL, 0);
 		CHECK_INT(solve_pool_prepare(pool, &err), 0);
 		expect(pool, NULL, cases[i].want);
 		if (i == 3)
@@ -668,7 +546,7 @@ static void test_refusals(void)
 	CHECK_INT(count, 7);
 	CHECK_INT(solve_pool_new("aarch64", &pool, &err), 0);
 	{
-		_cleanup_(freep) char *xml = make_primary("a 0 1 1 aarch64\n");
+		_cleanup_(freep) char *xml = scene_primary("a 0 1 1 aarch64\n");
 		_cleanup_(fclosep) FILE *primary = fmemopen(xml, strlen(xml), "r");
 		_cleanup_(fclosep) FILE *solv = tmpfile(), *rubbish = fmemopen(xml, 40, "r");
 
@@ -683,101 +561,6 @@ static void test_refusals(void)
 	CHECK_INT(solve_pool_prepare(pool, &err), 0);
 	expect(pool, "a", "0:0");
 	solve_pool_free(pool);
-}
-
-/* A hidden package is nobody's: not by name, not as a provider, not with everything */
-static void test_hidden(void)
-{
-	_cleanup_(solve_pool_freep) struct solve_pool *pool = NULL;
-	struct error err = { 0 };
-
-	CHECK_INT(solve_pool_new("x86_64", &pool, &err), 0);
-	load(pool, "a 0 1 1 noarch r:b\nb 0 2 1 noarch\nb 0 1 1 noarch\nc 0 1 1 noarch", false,
-	     NULL, 0);
-	CHECK_INT(solve_pool_hide(pool, 0, 1, &err), 0);
-	CHECK_INT(solve_pool_hide(pool, 0, 3, &err), 0);
-	CHECK_INT(solve_pool_hide(pool, 0, 4, &err), -EINVAL);
-	CHECK_INT(solve_pool_hide(pool, 1, 0, &err), -EINVAL);
-	CHECK_INT(solve_pool_prepare(pool, &err), 0);
-	CHECK_INT(solve_pool_hide(pool, 0, 0, &err), -EINVAL); /* too late */
-	expect(pool, "a", "0:0 0:2");
-	expect(pool, "c b-2-1.noarch", " -b-2-1.noarch -c");
-	expect(pool, NULL, "0:0 0:2");
-}
-
-/* ---- another arch beside ------------------------------------------------- */
-
-static char *beside(struct solve_pool *pool, const char *set, const char *wanted, bool no_deps,
-		    bool check_deps, struct error *err)
-{
-	struct solve_place place[2][16];
-	struct solve_beside_request request = {
-		.set = place[0], .wanted = place[1], .no_deps = no_deps, .check_deps = check_deps
-	};
-	_cleanup_(solve_answer_freep) struct solve_answer *answer = NULL;
-
-	for (; *set; set++)
-		place[0][request.set_count++] = (struct solve_place){ 0, (uint32_t)(*set - '0') };
-	for (; *wanted; wanted++)
-		place[1][request.wanted_count++] =
-			(struct solve_place){ 0, (uint32_t)(*wanted - '0') };
-	if (solve_beside(pool, &request, &answer, err) < 0)
-		return strdup("");
-	for (size_t i = 0; i < answer->count; i++)
-		if (!strcmp(answer->choice[i].reason, "requested"))
-			CHECK(strchr(wanted - request.wanted_count,
-				     (int)('0' + answer->choice[i].index)));
-	return choices(answer);
-}
-
-static void test_beside(void)
-{
-	static const struct {
-		const char *set, *wanted;
-		bool no_deps;
-		const char *want;
-	} cases[] = {
-		{ "035", "4", false, "0:1 0:2 0:4 0:7" }, /* what the set has is not taken twice */
-		{ "035", "4", true, "0:4" },
-		{ "0358", "4", false,
-		  "0:1 0:2 0:4" }, /* of two that would do the one that is there */
-		{ "0358", "44", false, "0:1 0:2 0:4" },
-		{ "03", "1", false, "0:1 0:2" },
-		{ "0123", "1", false, "" },
-		{ "", "6", false, "0:6" },
-		{ "03", "9", false,
-		  "0:9" }, /* of another arch all the same: asked for by its place */
-	};
-	_cleanup_(solve_pool_freep) struct solve_pool *pool = NULL;
-	struct error err = { 0 };
-
-	CHECK_INT(solve_pool_new_beside("x86_64", &pool, &err), 0);
-	load(pool,
-	     "libc 0 1 1 x86_64 p:libc64 c:old\n"
-	     "libc 0 1 1 i686 p:libc32 r:libc-common=1 c:old\n"
-	     "libc-common 0 1 1 noarch p:libc-common=1\n"
-	     "app 0 1 1 x86_64 r:libc64\n"
-	     "app 0 1 1 i686 r:libc32 r:sh r:helper\n"
-	     "sh 0 1 1 x86_64 p:sh\n"
-	     "sh 0 1 1 i686 p:sh\n"
-	     "a-helper 0 1 1 x86_64 p:helper\n"
-	     "b-helper 0 1 1 x86_64 p:helper\n"
-	     "odd 0 1 1 i386\n"
-	     "gone 0 1 1 i686 r:nothing",
-	     false, NULL, 0);
-	CHECK_INT(solve_pool_prepare(pool, &err), 0);
-	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
-		_cleanup_(freep) char *got = beside(pool, cases[i].set, cases[i].wanted,
-						    cases[i].no_deps, !cases[i].no_deps, &err);
-
-		CHECK_STR(got, cases[i].want);
-		CHECK_STR(err.message, "");
-	}
-	free(beside(pool, "03", ":", false, true, &err)); /* the one behind 9 */
-	CHECK_INT(err.code, -ENOPKG);
-	CHECK(strstr(err.message, "gone-1-1.i686 requires nothing") != NULL);
-	free(beside(pool, "03", ";", false, false, &err)); /* there is none */
-	CHECK_INT(err.code, -EINVAL);
 }
 
 int main(void)
@@ -796,8 +579,6 @@ int main(void)
 	test_paths();
 	test_hot();
 	test_arches();
-	test_hidden();
-	test_beside();
 	test_refusals();
 	TEST_END();
 }
