@@ -44,21 +44,6 @@ static int file_tags_load(const struct tags *tags, struct file_tags *ret, struct
 	return r;
 }
 
-static int compare_names(const void *a, const void *b)
-{
-	return strcmp(*(const char *const *)a, *(const char *const *)b);
-}
-
-static void mark_owned(struct names *names, const char *path)
-{
-	const char **found = names->count ? bsearch(&path, names->item, names->count,
-						    sizeof(*names->item), compare_names)
-					  : NULL;
-
-	if (found)
-		names->owned[found - names->item] = true;
-}
-
 static void write_file(struct sink *sink, const char *indent, const char *type,
 		       const struct text *path)
 {
@@ -97,8 +82,11 @@ int files_write(const struct tags *tags, struct names *names, struct sink *prima
 			return error_oom(err);
 		write_file(filelists, "  ", type, &path);
 		if (path_is_primary(path.data)) {
+			bool *owned = names_find(names, path.data);
+
 			write_file(primary, "    ", type, &path);
-			mark_owned(names, path.data);
+			if (owned)
+				*owned = true;
 		}
 	}
 	return r < 0 ? r : 0;

@@ -54,9 +54,8 @@ int header_reader_fd(int fd, struct header_reader *ret, struct error *err);
  * @href:  location in the elements
  * @size:  it must have, or HEADER_SIZE_UNKNOWN
  * @time:  <time file=…>, or HEADER_TIME_UNKNOWN: the reader's, else 0
- * @nevra: its header must say, or NULL; epoch -1 matches any, 0 also none; arch src and nosrc are
- * one here
- * @md5:   hex, of header and payload, as its signature must say (the hub's "payloadhash"), or NULL */
+ * @nevra: its header must say, or NULL; epoch -1 matches any, 0 also none; src and nosrc are one
+ * @md5:   hex, of header and payload, as its signature must say ("payloadhash"), or NULL */
 struct header_file {
 	const char *key, *path, *href;
 	uint64_t size;

@@ -119,6 +119,8 @@ struct names {
 	bool *owned;
 	size_t count;
 };
+/** names_find() - whether that one is owned, or NULL: it is none of them */
+bool *names_find(const struct names *names, const char *name);
 /** path_is_primary() - does primary list that file? */
 bool path_is_primary(const char *path);
 

@@ -175,20 +175,29 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
+bool *names_find(const struct names *names, const char *name)
+{
+	const char **found = names->count ? bsearch(&name, names->item, names->count,
+						    sizeof(*names->item), compare_names)
+					  : NULL;
+
+	return found ? &names->owned[found - names->item] : NULL;
+}
+
 /* Those required names that primary would list as files, sorted, each once. */
-static int names_load(const struct list *requires, struct names *names, struct error *err)
+static int names_load(const struct list *required, struct names *names, struct error *err)
 {
 	size_t count = 0;
 
-	if (!requires->count)
+	if (!required->count)
 		return 0;
-	names->item = calloc(requires->count, sizeof(*names->item));
-	names->owned = calloc(requires->count, sizeof(*names->owned));
+	names->item = calloc(required->count, sizeof(*names->item));
+	names->owned = calloc(required->count, sizeof(*names->owned));
 	if (!names->item || !names->owned)
 		return error_oom(err);
-	for (uint32_t i = 0; i < requires->count; i++)
-		if (path_is_primary(requires->relation[i].name))
-	names->item[count++] = requires->relation[i].name;
+	for (uint32_t i = 0; i < required->count; i++)
+		if (path_is_primary(required->relation[i].name))
+			names->item[count++] = required->relation[i].name;
 	qsort(names->item, count, sizeof(*names->item), compare_names);
 	for (size_t i = 0; i < count; i++)
 		if (!i || strcmp(names->item[i], names->item[names->count - 1]) != 0)
@@ -248,11 +257,9 @@ static struct relation **sorted(const struct list *list,
 
 static bool is_owned(const struct names *names, const char *name)
 {
-	const char **found = names->count ? bsearch(&name, names->item, names->count,
-						    sizeof(*names->item), compare_names)
-					  : NULL;
+	const bool *owned = names_find(names, name);
 
-	return found && names->owned[found - names->item];
+	return owned && *owned;
 }
 
 static int drop_what_it_has(struct relations *relations, struct error *err)

@@ -18,7 +18,8 @@
 int header_store_get(int headers_dirfd, const char *key, unsigned int elements, struct header *ret,
 		     struct error *err);
 
-/** struct header_unpacker - what a thread keeps for many readings; making one costs more than using it */
+/** struct header_unpacker - what a thread keeps for many readings; making one costs more than using
+ * it */
 struct header_unpacker;
 struct header_unpacker *header_unpacker_new(void); /* NULL: out of memory */
 void header_unpacker_free(struct header_unpacker *unpacker);
@@ -31,7 +32,7 @@ int header_store_read(int headers_dirfd, const char *key, unsigned int elements,
 int header_store_put(int headers_dirfd, const char *key, const struct header *header,
 		     uint64_t *ret_bytes, struct error *err);
 
-/** header_store_digest() - remember the file's SHA-256 from now on; 1: done, 0: there is no record */
+/** header_store_digest() - remember the file's SHA-256 from now on; 1: done, 0: no record */
 int header_store_digest(int headers_dirfd, const char *key, const char *sha256, struct error *err);
 
 /** header_store_mark() - say that a record is in use without reading it */

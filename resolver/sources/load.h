@@ -8,10 +8,10 @@ struct load;
 
 /** struct repository - one word of source.source or lookaside_repos, or what is tagged */
 struct repository {
-	const char *word;  /* as requested; borrowed */
-	const char *base;  /* its real path; owned by the set */
+	const char *word;      /* as requested; borrowed */
+	const char *base;      /* its real path; owned by the set */
 	struct repomd *repomd; /* after repository_find() */
-	struct held *held; /* after repository_open(); the set's reference */
+	struct held *held;     /* after repository_open(); the set's reference */
 	bool lookaside;
 	uint8_t *taken; /* one bit per package: already in the tree being filled */
 	/** @look: NULL, or what fills where the file of a package is, in place of the transport */
@@ -37,8 +37,8 @@ void load_log(struct load *load, const char *arch, const char *what, const struc
 void load_progress(const struct load *load, const char *phase, const char *format, ...)
 	_printf_(3, 4);
 
-/** load_find() - find the repositories of @words, or with NULL leave the first one to the source type,
- * and the lookaside ones */
+/** load_find() - find the repositories of @words, or with NULL leave the first one to the source
+ * type, and the lookaside ones */
 int load_find(struct load *load, const struct strings *words, struct error *err);
 /** load_open() - then open those that are not open */
 int load_open(struct load *load, struct error *err);
@@ -48,8 +48,8 @@ int load_open(struct load *load, struct error *err);
  * Where a repository really is belongs to it: packages are read from there as long as the compose
  * lives. Order counts among sources; lookaside ones are a set (odcs-api.md 5). */
 int load_identify(const struct load *load, struct text *ret, struct error *err);
-/** load_arches() - solve for each arch, and take rows (arches.c). -ENOENT, BLAME_REQUEST: a name that no
- * arch has */
+/** load_arches() - solve for each arch, and take rows (arches.c). -ENOENT, BLAME_REQUEST: a name
+ * that no arch has */
 int load_arches(struct load *load, struct error *err);
 
 /** repository_find() - where it is, and its repomd.xml */
@@ -71,12 +71,14 @@ const char *multilib_arch(const struct spec *spec, const char *arch);
 /** multilib_add() - take them, beside the set @chosen for arch @arch of the request */
 int multilib_add(struct load *load, size_t arch, const struct solve_answer *chosen,
 		 struct error *err);
-/** multilib_ships_library() - does a package's element of filelists name a *.so.* in a library directory? */
+/** multilib_ships_library() - does a package's element of filelists name a *.so.* in a library
+ * directory? */
 bool multilib_ships_library(const char *element);
 
 /* ---- rows (rows.c) ---- */
 
-/** package_nevra() - "name-[epoch:]version-release.arch", as the solver prints it; malloc'ed or NULL */
+/** package_nevra() - "name-[epoch:]version-release.arch", as the solver prints it; malloc'ed or
+ * NULL */
 char *package_nevra(const struct snapshot_package *package);
 
 /** rows_begin() - a new tree: nothing is taken yet; 0 or -ENOMEM */

@@ -20,8 +20,8 @@ struct held {
 	size_t limit_count;
 };
 
-/** struct limit - a noarch package that its source package keeps from some arches; the words are joined by
- * blanks, "" says nothing */
+/** struct limit - a noarch package that its source package keeps from some arches; the words are
+ * joined by blanks, "" says nothing */
 struct limit {
 	uint32_t index;
 	char *only, *never;
@@ -52,7 +52,7 @@ int held_twins(struct held *held, uint32_t index, const uint32_t **ret, size_t *
 struct package_set {
 	struct composition composition;
 	struct strings arches, comps_names;
-	struct strings texts; /* strings that rows point to */
+	struct strings texts;	 /* strings that rows point to */
 	struct strings packages; /* fetched: their digests */
 	char *depsolve_log, *modules, *sigkeys;
 	int64_t event, bytes_written;

@@ -15,12 +15,14 @@ DEFINE_FREEP(struct pools, pools_free)
 /**
  * struct source_context - what a source may use; borrowed for the call
  * @transport: files that the request names
- * @connect: a transport to servers, as the job's Koji is configured; the caller's to free; any thread.
- * NULL: none
- * @packages_dirfd: packages that were fetched before; new ones are put into packages/ below @work_dirfd
+ * @connect: a transport to servers, as the job's Koji is configured; the caller's to free; any
+ *           thread. NULL: none
+ * @packages_dirfd: packages that were fetched before; new ones are put into packages/ below
+ *                  @work_dirfd
  * @resolved: called once, when everything was read that tells what the request means at the moment,
- *            and before anything costly: a source indexes, loads and solves only after it returned 0.
- *            A negative errno (with words) is to be returned as it is. NULL: always go on */
+ *            and before anything costly: a source indexes, loads and solves only after it
+ *            returned 0. A negative errno (with words) is to be returned as it is. NULL: always
+ *            go on */
 struct source_context {
 	const struct job *job;
 	struct transport *transport;
@@ -41,9 +43,9 @@ DEFINE_FREEP(struct package_set, package_set_free)
 
 /** package_set_composition() - as input of composer_write(); borrowed from @set */
 struct composition *package_set_composition(struct package_set *set);
-int64_t package_set_event(const struct package_set *set);	  /* -1 none */
-const char *package_set_source(const struct package_set *set);	  /* NULL: unchanged */
-const char *package_set_sigkeys(const struct package_set *set);	  /* NULL: unchanged */
+int64_t package_set_event(const struct package_set *set);	/* -1 none */
+const char *package_set_source(const struct package_set *set);	/* NULL: unchanged */
+const char *package_set_sigkeys(const struct package_set *set); /* NULL: unchanged */
 /** package_set_packages() - digests of packages that were fetched; may be emptied by the caller */
 struct strings *package_set_packages(struct package_set *set);
 int64_t package_set_bytes_written(const struct package_set *set); /* snapshots, headers */

@@ -14,7 +14,7 @@
 
 #define SIGNING_MAX_KEYS 100 /* of one request */
 
-/** struct signing - copies that may be in the compose, by preference; the unsigned one is the last */
+/** struct signing - copies that may be in the compose, by preference; the unsigned one last */
 struct signing {
 	struct strings keys; /* lower case, each once */
 	bool with_unsigned;
@@ -25,8 +25,8 @@ int signing_keys(const struct strings *asked, const struct strings *fallback, st
 		 struct error *err);
 
 enum copy {
-	COPY_ABSENT,	/* there is no file of it that we may look for */
-	COPY_REFUSED,	/* only one that may not be in the compose: the solver sees it, nobody else */
+	COPY_ABSENT,  /* there is no file of it that we may look for */
+	COPY_REFUSED, /* only one that may not be in the compose: the solver sees it, nobody else */
 	COPY_PERMITTED,
 };
 
@@ -77,8 +77,8 @@ int tagged_refuse(const struct tagged *tagged, const struct candidate *candidate
 /** candidate_nevra() - "name-[epoch:]version-release.arch"; malloc'ed or NULL */
 char *candidate_nevra(const struct candidate *candidate);
 
-/** signing_choose() - find the copy of each candidate, and sort them; of remote ones the headers are
- * read then. -EBADMSG, BLAME_SOURCE: a file that cannot be the one that the hub speaks of */
+/** signing_choose() - find the copy of each candidate, and sort them; of remote ones the headers
+ * are read then. -EBADMSG, BLAME_SOURCE: a file that cannot be the one that the hub speaks of */
 int signing_choose(struct load *load, struct tagged *tagged, struct error *err);
 
 /**
