@@ -38,8 +38,7 @@ static int add(struct tagged *tagged, const struct koji_listing *listing,
 static bool is_replaced(const struct koji_listing *listing, const struct koji_rpm *rpm,
 			const struct strings *packages)
 {
-	return packages->count &&
-	       strings_has(packages, koji_text(listing, listing->build[rpm->build].package));
+	return strings_has_sorted(packages, koji_text(listing, listing->build[rpm->build].package));
 }
 
 int tagged_add(struct tagged *tagged, struct koji_listing *listing, const struct strings *arches,
@@ -51,6 +50,7 @@ int tagged_add(struct tagged *tagged, struct koji_listing *listing, const struct
 	for (size_t i = 0; instead && i < instead->build_count; i++)
 		if (strings_add(&packages, koji_text(instead, instead->build[i].package)) < 0)
 			return error_oom(err);
+	strings_sort(&packages);
 	for (size_t i = 0; i < listing->rpm_count; i++) {
 		const struct koji_rpm *rpm = &listing->rpm[i];
 
