@@ -250,6 +250,8 @@ int compose_text_images(const struct compose *compose, struct text *ret);
  * closes that object, then payload and document by two more braces, and ends with a newline; its
  * white space is free. */
 int compose_text_rpms_head(const struct compose *compose, struct text *ret);
+/** compose_text_modules_head() - the same for modules.json, whose blob starts with `"modules": {` */
+int compose_text_modules_head(const struct compose *compose, struct text *ret);
 const char *compose_status_word(const struct compose *compose); /* STARTED, FINISHED, DOOMED */
 /** compose_id_text() - "odcs-ID-1-YYYYMMDD.t.0": pungi_compose_id; malloc'ed or NULL */
 char *compose_id_text(int64_t id, int64_t time_started, const char *compose_type);

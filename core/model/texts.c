@@ -184,16 +184,27 @@ int compose_text_images(const struct compose *compose, struct text *ret)
 	return add_document(ret, text);
 }
 
-int compose_text_rpms_head(const struct compose *compose, struct text *ret)
+/* A document that ends with its member @name, which sorts after "compose", up to that member. */
+static int add_head(const struct compose *compose, const char *type, const char *name,
+		    struct text *ret)
 {
-	static const char rest[] = "\"rpms\": {}\n    }\n}";
+	static const char rest[] = "\"\": {}\n    }\n}";
 	_cleanup_(freep) char *text =
-		document("productmd.rpms", compose_section(compose, false), "rpms", json_object());
+		document(type, compose_section(compose, false), name, json_object());
 
 	if (!text)
 		return -ENOMEM;
-	/* "rpms" sorts last, so the document ends with it */
-	return text_add(ret, text, strlen(text) - (sizeof(rest) - 1));
+	return text_add(ret, text, strlen(text) - strlen(name) - (sizeof(rest) - 1));
+}
+
+int compose_text_rpms_head(const struct compose *compose, struct text *ret)
+{
+	return add_head(compose, "productmd.rpms", "rpms", ret);
+}
+
+int compose_text_modules_head(const struct compose *compose, struct text *ret)
+{
+	return add_head(compose, "productmd.modules", "modules", ret);
 }
 
 /* ---- .repo ------------------------------------------------------------- */

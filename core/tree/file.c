@@ -206,8 +206,8 @@ static int open_blob(const struct tree *tree, const struct manifest_record *reco
 	int r = 0;
 
 	hex_print(record->digest, DIGEST_SIZE, file->etag);
-	if (record->type == MANIFEST_RPMS_JSON)
-		r = render_head(tree, OVERLAY_RPMS_HEAD, file, err);
+	if (overlay_head(record) != OVERLAY_TEXTS)
+		r = render_head(tree, overlay_head(record), file, err);
 	if (r < 0)
 		return r;
 	if (file->head) {

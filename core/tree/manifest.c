@@ -209,7 +209,7 @@ static int check_record(struct check *check, const struct manifest_record *recor
 	bool package = record->type == MANIFEST_PACKAGE;
 	int r;
 
-	if (record->type < MANIFEST_DIRECTORY || record->type > MANIFEST_RPMS_JSON)
+	if (record->type < MANIFEST_DIRECTORY || record->type > MANIFEST_MODULES_JSON)
 		return bad(check, "unknown type");
 	if (record->size >= MANIFEST_MAX_SIZE)
 		return bad(check, "size out of bounds");

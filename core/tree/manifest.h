@@ -35,6 +35,7 @@ enum manifest_type {
 	MANIFEST_PACKAGE = 2, /* bytes are the source's file: base + "/" + path */
 	MANIFEST_BLOB = 3,    /* bytes are blobs/DIGEST */
 	MANIFEST_RPMS_JSON = 4, /* compose_text_rpms_head(), then blobs/DIGEST; size is the blob's */
+	MANIFEST_MODULES_JSON = 5, /* compose_text_modules_head(), and so on */
 };
 
 enum manifest_flag {

@@ -167,6 +167,8 @@ int overlay_text(const struct tree *tree, uint32_t index, struct text *ret)
 		return compose_text_repo(record, tree->store->local_url, ret);
 	case OVERLAY_RPMS_HEAD:
 		return compose_text_rpms_head(record, ret);
+	case OVERLAY_MODULES_HEAD:
+		return compose_text_modules_head(record, ret);
 	default:
 		return -EINVAL;
 	}

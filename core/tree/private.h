@@ -28,7 +28,8 @@ enum overlay_index {
 	OVERLAY_REPO,
 	OVERLAY_LOCAL_REPO,
 	OVERLAY_COUNT,
-	OVERLAY_RPMS_HEAD = OVERLAY_COUNT, /* no node: the text before the blob of rpms.json */
+	OVERLAY_RPMS_HEAD = OVERLAY_COUNT, /* no nodes: the text before the blob of rpms.json */
+	OVERLAY_MODULES_HEAD,		   /* and before that of modules.json */
 	OVERLAY_TEXTS,
 };
 
@@ -86,7 +87,7 @@ uint32_t manifest_subdirectories(const struct manifest *manifest, uint32_t direc
 
 static inline bool manifest_is_blob(const struct manifest_record *record)
 {
-	return record->type == MANIFEST_BLOB || record->type == MANIFEST_RPMS_JSON;
+	return record->type >= MANIFEST_BLOB;
 }
 
 /* ---- store.c ----------------------------------------------------------- */
@@ -148,7 +149,14 @@ static inline bool overlay_is_log(uint32_t index)
 }
 /** overlay_record() - copy what the texts of a compose are made from; free() frees it all */
 int overlay_record(const struct compose *compose, struct compose **ret);
-/** overlay_text() - append the content of a file of the overlay (no log) or OVERLAY_RPMS_HEAD;
+/** overlay_head() - the text before the blob of a record; OVERLAY_TEXTS: none */
+static inline uint32_t overlay_head(const struct manifest_record *record)
+{
+	return record->type == MANIFEST_RPMS_JSON      ? OVERLAY_RPMS_HEAD
+	       : record->type == MANIFEST_MODULES_JSON ? OVERLAY_MODULES_HEAD
+						       : OVERLAY_TEXTS;
+}
+/** overlay_text() - append the content of a file of the overlay (no log) or of an overlay_head();
  * -ENOMEM */
 int overlay_text(const struct tree *tree, uint32_t index, struct text *ret);
 /** overlay_length() - its length, rendered at most once; -ENOMEM */

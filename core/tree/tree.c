@@ -201,8 +201,8 @@ static int record_node(const struct tree *tree, uint32_t number, struct tree_nod
 
 	if (node.directory)
 		node.nlink = 2 + manifest_subdirectories(manifest, number);
-	if (record->type == MANIFEST_RPMS_JSON)
-		r = overlay_length(tree, OVERLAY_RPMS_HEAD, &head);
+	if (overlay_head(record) != OVERLAY_TEXTS)
+		r = overlay_length(tree, overlay_head(record), &head);
 	node.size += head;
 	if (r == 0)
 		*ret = node;

@@ -95,7 +95,7 @@ static int look_at_all(const struct check *check, struct error *err)
 	for (uint32_t i = 0; i < check->header->record_count && r == 0; i++) {
 		const struct manifest_record *record = &check->record[i];
 
-		if (record->type == MANIFEST_BLOB || record->type == MANIFEST_RPMS_JSON)
+		if (record->type >= MANIFEST_BLOB)
 			r = look_at_ours(check, "blobs", record, err);
 		else if (record->type == MANIFEST_PACKAGE)
 			r = record->first < strings && record->count < strings

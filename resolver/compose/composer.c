@@ -401,6 +401,12 @@ static int add_files(struct composing *composing, struct text *text, struct erro
 	if (r == 0)
 		r = add_file(composing, "compose/metadata", "rpms.json", MANIFEST_RPMS_JSON, text,
 			     err);
+	if (r == 0 && composing->composition->module_count) {
+		r = productmd_modules(composing, text, err);
+		if (r == 0)
+			r = add_file(composing, "compose/metadata", "modules.json",
+				     MANIFEST_MODULES_JSON, text, err);
+	}
 	if (r == 0)
 		r = add_file(composing, "logs/global", "depsolve.log", MANIFEST_BLOB,
 			     &composing->log, err);
@@ -459,7 +465,7 @@ static int compose(struct composing *composing, int work_dirfd, struct composer_
 	if (r == 0)
 		r = manifest_writer_new(&composing->manifest, err);
 	for (size_t i = 0; i < composing->place_count && r == 0; i++) {
-		const struct place *place = &composing->place[i];
+		struct place *place = &composing->place[i];
 
 		r = repodata_write(composing, place, err);
 		if (r == 0)
@@ -480,6 +486,7 @@ static void composing_done(struct composing *composing)
 	for (size_t i = 0; i < composing->place_count; i++) {
 		free(composing->place[i].path);
 		free(composing->place[i].also);
+		free(composing->place[i].modules);
 	}
 	free(composing->place);
 	for (size_t i = 0; i < composing->count; i++)

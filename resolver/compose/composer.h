@@ -29,6 +29,17 @@ struct composer_package {
 	const char *sigkey, *sha256;
 };
 
+/**
+ * struct composer_module - a module in the os tree of one arch, for compose/metadata/modules.json
+ * @koji_tag: where Koji keeps its RPMs, or NULL
+ * @rpms: those in the tree, "NAME-EPOCH:VERSION-RELEASE.ARCH"
+ * All borrowed for the call. */
+struct composer_module {
+	uint32_t arch;
+	const char *name, *stream, *version, *context, *koji_tag;
+	const struct strings *rpms;
+};
+
 enum composer_compression { COMPOSER_GZ, COMPOSER_ZSTD };
 
 /**
@@ -38,6 +49,8 @@ enum composer_compression { COMPOSER_GZ, COMPOSER_ZSTD };
  * @comps_names: names of the comps group "odcs-group" (empty or NULL: a group without packages); sorted and
  *               made unique here
  * @modules: modules YAML for the os trees, or NULL
+ * @arch_modules: NULL, or in place of @modules one for each of @arches; each may be NULL
+ * @module: sorted by arch and by NAME:STREAM:VERSION:CONTEXT; none: there is no modules.json
  * @revision: shown in <revision>; @timestamp: every <timestamp>, seconds since 1970 UTC
  * @depsolve_log: text of logs/global/depsolve.log, or NULL ("why" is made from the reasons)
  * @have_blob: does the service have this blob already? Then it is not written again */
@@ -46,7 +59,9 @@ struct composition {
 	struct composer_package *package;
 	size_t count;
 	const struct strings *comps_names;
-	const char *modules;
+	const char *modules, *const *arch_modules;
+	const struct composer_module *module;
+	size_t module_count;
 	int64_t revision, timestamp;
 	const char *depsolve_log;
 	enum composer_compression compression;

@@ -57,9 +57,10 @@ int compressor_run(struct compressor *compressor, const void *bytes, size_t leng
 #define NO_ITEM SIZE_MAX
 
 /** struct place - one repository of the compose
+ * @modules: name of the modules record in repodata/, or NULL
  * @path, @also: below compose/Temporary: "x86_64/os"; @also: where it is shown once more (arch_also()), or NULL */
 struct place {
-	char *path, *also;
+	char *path, *also, *modules;
 	enum composer_tree tree;
 	size_t first, count; /* its items */
 };
@@ -122,9 +123,11 @@ void xml_adds(struct text *text, const char *string);
 /* ---- repodata.c, productmd.c ------------------------------------------- */
 
 /** repodata_write() - blobs and manifest entries of PLACE/repodata/ */
-int repodata_write(struct composing *composing, const struct place *place, struct error *err);
+int repodata_write(struct composing *composing, struct place *place, struct error *err);
 /** productmd_rpms() - append the body of rpms.json, from `"rpms": {` to the end of the document */
 int productmd_rpms(const struct composing *composing, struct text *ret, struct error *err);
+/** productmd_modules() - the same of modules.json, from `"modules": {` on; after repodata_write() */
+int productmd_modules(const struct composing *composing, struct text *ret, struct error *err);
 
 /* ---- manifest.c -------------------------------------------------------- */
 

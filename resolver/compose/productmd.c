@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* resolver/compose/productmd.c: compose/metadata/rpms.json, without its head.
+/* resolver/compose/productmd.c: compose/metadata/rpms.json and modules.json, without their heads.
  *
  * The head names the compose and its date (core/model, compose_text_rpms_head()); what follows,
  * from its member "rpms" to the end of the document, depends on the packages alone and is a blob
  * that equal composes share. Format: odcs-api.md 7.5, indented as the head is, one line per file.
- * An SRPM stands under each arch that has a package built from it; one that nothing here was built
- * from stands under all.
+ * In rpms.json an SRPM stands under each arch that has a package built from it; one that nothing
+ * here was built from stands under all.
  */
 #include "resolver/compose/parts.h"
 
@@ -330,4 +330,94 @@ int productmd_rpms(const struct composing *composing, struct text *ret, struct e
 	free(writer.srpm);
 	free(writer.entry);
 	return r < 0 ? error_oom(err) : 0;
+}
+
+/* ---- modules.json ------------------------------------------------------ */
+
+/* Words out of YAML may hold control characters. */
+static void add_word(struct text *text, const char *word)
+{
+	struct text clean = { 0 };
+
+	line_adds(&clean, word);
+	add_string(text, clean.data ? clean.data : "");
+	text->failed |= clean.failed;
+	text_done(&clean);
+}
+
+static void add_member_of(struct text *text, const char *name, const char *word, const char *after)
+{
+	(void)text_addf(text, "\"%s\": ", name);
+	if (word)
+		add_word(text, word);
+	else
+		(void)text_adds(text, "null");
+	(void)text_adds(text, after);
+}
+
+static void add_module(struct text *text, const struct composer_module *module,
+		       const struct place *place, bool also)
+{
+	_cleanup_(text_done) struct text uid = { 0 }, path = { 0 };
+
+	(void)text_addf(&uid, "%s:%s:%s:%s", module->name, module->stream, module->version,
+			module->context);
+	(void)text_addf(&path, "Temporary/%s/repodata/%s",
+			also && place->also ? place->also : place->path, place->modules);
+	text->failed |= uid.failed || path.failed;
+	if (text->failed)
+		return;
+	(void)text_adds(text, "\n                    ");
+	add_word(text, uid.data);
+	(void)text_adds(text, ": {\n                        \"metadata\": {");
+	add_member_of(text, "context", module->context, ", ");
+	add_member_of(text, "koji_tag", module->koji_tag, ", ");
+	add_member_of(text, "name", module->name, ", ");
+	add_member_of(text, "stream", module->stream, ", ");
+	add_member_of(text, "uid", uid.data, ", ");
+	add_member_of(text, "version", module->version, "},\n                        ");
+	(void)text_adds(text, "\"modulemd_path\": {");
+	add_member_of(text, "binary", place->modules ? path.data : NULL, "},\n");
+	(void)text_adds(text, "                        \"rpms\": [");
+	for (size_t i = 0; i < module->rpms->count; i++) {
+		(void)text_adds(text, i ? ", " : "");
+		add_word(text, module->rpms->item[i]);
+	}
+	(void)text_adds(text, "]\n                    }");
+}
+
+static void add_modules(const struct composing *composing, const char *arch_name, size_t arch,
+			bool also, struct text *text)
+{
+	const struct composition *composition = composing->composition;
+	size_t count = 0;
+
+	(void)text_adds(text, "\n                ");
+	add_string(text, arch_name);
+	(void)text_adds(text, ": {");
+	for (size_t i = 0; i < composition->module_count; i++) {
+		if (composition->module[i].arch != arch)
+			continue;
+		(void)text_adds(text, count++ ? "," : "");
+		add_module(text, &composition->module[i], &composing->place[2 * arch], also);
+	}
+	(void)text_adds(text, count ? "\n                }" : "}");
+}
+
+int productmd_modules(const struct composing *composing, struct text *ret, struct error *err)
+{
+	const struct strings *arches = composing->composition->arches;
+
+	(void)text_adds(ret, "\"modules\": {\n            \"Temporary\": {");
+	for (size_t arch = 0; arch < arches->count; arch++) {
+		const char *other = arch_also(arches, arch);
+
+		(void)text_adds(ret, arch ? "," : "");
+		add_modules(composing, arches->item[arch], arch, false, ret);
+		if (!other)
+			continue;
+		(void)text_adds(ret, ",");
+		add_modules(composing, other, arch, true, ret);
+	}
+	return text_adds(ret, "\n            }\n        }\n    }\n}") < 0 ? error_oom(err) : 0;
 }

@@ -38,9 +38,11 @@ static int show(struct repomd_writer *writer, const char *name, const struct blo
 	return r;
 }
 
-/* Each file is named by its digest. @file is "primary.xml"; compressed ones get a suffix. */
+/* Each file is named by its digest. @file is "primary.xml"; compressed ones get a suffix.
+ * @ret_name: the whole name; may be NULL */
 static int add_record(struct repomd_writer *writer, const char *type, const char *file,
-		      const struct text *content, bool compressed, struct error *err)
+		      const struct text *content, bool compressed, char **ret_name,
+		      struct error *err)
 {
 	struct composing *composing = writer->composing;
 	const void *bytes = content->data;
@@ -74,6 +76,8 @@ static int add_record(struct repomd_writer *writer, const char *type, const char
 	if (compressed)
 		(void)text_addf(&writer->xml, "    <open-size>%zu</open-size>\n", content->length);
 	(void)text_adds(&writer->xml, "  </data>\n");
+	if (ret_name && !(*ret_name = strdup(name)))
+		return error_oom(err);
 	return show(writer, name, &blob, err);
 }
 
@@ -97,7 +101,7 @@ static int add_stream(struct repomd_writer *writer, const struct place *place,
 	if (text_adds(scratch, streams[stream].tail) < 0)
 		return error_oom(err);
 	(void)snprintf(file, sizeof(file), "%s.xml", streams[stream].type);
-	return add_record(writer, streams[stream].type, file, scratch, true, err);
+	return add_record(writer, streams[stream].type, file, scratch, true, NULL, err);
 }
 
 /* The requested names as ODCS writes them: one group that is installed by default. */
@@ -129,13 +133,23 @@ static int add_comps(struct repomd_writer *writer, struct text *scratch, struct 
 	strings_done(&sorted);
 	if (r < 0 || text_adds(scratch, "    </packagelist>\n  </group>\n</comps>\n") < 0)
 		return error_oom(err);
-	return add_record(writer, "group", "comps.xml", scratch, false, err);
+	return add_record(writer, "group", "comps.xml", scratch, false, NULL, err);
 }
 
-static int add_records(struct repomd_writer *writer, const struct place *place,
-		       struct text *scratch, struct error *err)
+/* modulemd documents of a place; os trees only */
+static const char *modules_of(const struct composing *composing, const struct place *place)
 {
-	const char *modules = writer->composing->composition->modules;
+	const struct composition *composition = composing->composition;
+
+	if (place->tree != COMPOSER_OS || !composition->arch_modules)
+		return composition->modules;
+	return composition->arch_modules[(size_t)(place - composing->place) / 2];
+}
+
+static int add_records(struct repomd_writer *writer, struct place *place, struct text *scratch,
+		       struct error *err)
+{
+	const char *modules = modules_of(writer->composing, place);
 	int r = 0;
 
 	for (int stream = 0; stream < SNAPSHOT_STREAMS && r == 0; stream++)
@@ -148,10 +162,10 @@ static int add_records(struct repomd_writer *writer, const struct place *place,
 	text_clear(scratch);
 	if (text_adds(scratch, modules) < 0)
 		return error_oom(err);
-	return add_record(writer, "modules", "modules.yaml", scratch, true, err);
+	return add_record(writer, "modules", "modules.yaml", scratch, true, &place->modules, err);
 }
 
-static int add_repomd(struct repomd_writer *writer, const struct place *place, struct text *scratch,
+static int add_repomd(struct repomd_writer *writer, struct place *place, struct text *scratch,
 		      struct error *err)
 {
 	struct composing *composing = writer->composing;
@@ -175,7 +189,7 @@ static int add_repomd(struct repomd_writer *writer, const struct place *place, s
 	return show(writer, "repomd.xml", &blob, err);
 }
 
-int repodata_write(struct composing *composing, const struct place *place, struct error *err)
+int repodata_write(struct composing *composing, struct place *place, struct error *err)
 {
 	const char *const paths[] = { place->path, place->also };
 	struct repomd_writer writer = { .composing = composing };

@@ -102,7 +102,7 @@ static void check_manifest(const struct work *work, int64_t twice)
 			CHECK_INT(record->first, next);
 			next += record->count;
 		}
-		if (record->type == MANIFEST_BLOB || record->type == MANIFEST_RPMS_JSON) {
+		if (record->type >= MANIFEST_BLOB) {
 			hex_print(record->digest, DIGEST_SIZE, hex);
 			CHECK_INT(size_of(work->dirfd, "blobs", hex), record->size);
 		}
@@ -288,6 +288,73 @@ static void test_everything(struct scene *scene)
 	CHECK(!work_find_suffix(&work, "compose/Temporary/source/tree/repodata",
 				"-modules.yaml.gz"));
 	CHECK(!work_find_suffix(&work, "compose/Temporary/source/tree/repodata", "-comps.xml"));
+	work_done(&work);
+	scene_clear(scene);
+}
+
+/* ---- modules ----------------------------------------------------------- */
+
+static void check_module(json_t *arch, const char *uid, const char *tag, size_t rpms)
+{
+	json_t *module = json_object_get(arch, uid), *koji_tag = NULL;
+	const char *shown = NULL, *path = NULL;
+
+	CHECK_INT(json_unpack(module, "{s:{s:s,s:o},s:{s:s}}", "metadata", "uid", &shown,
+			      "koji_tag", &koji_tag, "modulemd_path", "binary", &path),
+		  0);
+	CHECK_STR(shown, uid);
+	if (tag)
+		CHECK_STR(json_string_value(koji_tag), tag);
+	else
+		CHECK(json_is_null(koji_tag));
+	CHECK(path && !strncmp(path, "Temporary/", 10) && strstr(path, "-modules.yaml.gz"));
+	CHECK_INT(json_array_size(json_object_get(module, "rpms")), rpms);
+}
+
+/* Each arch has documents of its own, and modules.json names the file that they are in. */
+static void test_modules(struct scene *scene)
+{
+	struct composition composition = composition_of(&two_arches);
+	char first[] = "hello-1:2.0-3.x86_64", second[] = "a \"quoted\" word";
+	char *items[] = { first, second };
+	struct strings rpms = { .item = items, .count = 2 }, none = { 0 };
+	const char *const documents[] = { "---\ndocument: one\n...\n", NULL };
+	const struct composer_module modules[] = {
+		{ 0, "hello", "1", "20", "c0ffee", "module-hello", &rpms },
+		{ 0, "hello", "2\n", "20", "c0ffee", NULL, &none },
+	};
+	struct text document = { 0 };
+	struct work work;
+	json_auto_t *root = NULL;
+	json_t *arch = NULL;
+	char *text;
+
+	scene_take_all(scene, 0, &two_arches);
+	composition.arch_modules = documents;
+	work = write_checked(scene, &composition);
+	CHECK(!work_find(&work, "compose/metadata/modules.json"));
+	work_done(&work);
+	composition.module = modules;
+	composition.module_count = ARRAY_SIZE(modules);
+	work = write_checked(scene, &composition);
+	CHECK(work_find_suffix(&work, "compose/Temporary/aarch64/os/repodata", "-modules.yaml.gz"));
+	CHECK(!work_find_suffix(&work, "compose/Temporary/x86_64/os/repodata", "-modules.yaml.gz"));
+	CHECK_INT(work_find(&work, "compose/metadata/modules.json")->type, MANIFEST_MODULES_JSON);
+	text = work_text(&work, "compose/metadata/modules.json");
+	(void)text_addf(&document, "{\"payload\": {%s", text ? text : "");
+	root = json_loads(document.data, JSON_REJECT_DUPLICATES, NULL);
+	CHECK_INT(json_unpack(root, "{s:{s:{s:{s:o}}}}", "payload", "modules", "Temporary",
+			      "aarch64", &arch),
+		  0);
+	CHECK_INT(json_object_size(arch), 2);
+	check_module(arch, "hello:1:20:c0ffee", "module-hello", 2);
+	check_module(arch, "hello:2 :20:c0ffee", NULL, 0);
+	CHECK_INT(json_unpack(root, "{s:{s:{s:{s:o}}}}", "payload", "modules", "Temporary",
+			      "x86_64", &arch),
+		  0);
+	CHECK_INT(json_object_size(arch), 0);
+	text_done(&document);
+	free(text);
 	work_done(&work);
 	scene_clear(scene);
 }
@@ -744,6 +811,7 @@ int main(int argc, char **argv)
 	(void)text_addf(&path, "%s/compose/hello", argv[1]);
 	(void)scene_repository(&scene, path.data);
 	test_everything(&scene);
+	test_modules(&scene);
 	test_other_names(&scene);
 	test_empty(&scene);
 	test_compression(&scene);

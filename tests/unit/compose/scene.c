@@ -295,7 +295,7 @@ char *work_content(const struct work *work, const struct manifest_record *record
 	char name[DIGEST_HEX_SIZE + 8] = "blobs/", *content = NULL;
 	size_t length = 0;
 
-	if (!record || (record->type != MANIFEST_BLOB && record->type != MANIFEST_RPMS_JSON))
+	if (!record || record->type < MANIFEST_BLOB)
 		return NULL;
 	hex_print(record->digest, DIGEST_SIZE, name + 6);
 	if (file_read(work->dirfd, name, SIZE_MAX / 2, &content, &length) < 0)

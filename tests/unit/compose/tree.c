@@ -34,7 +34,7 @@ static void put_file(const struct work *work, const struct manifest_record *reco
 		if (!bytes)
 			give_up(name);
 	}
-	if (record->type == MANIFEST_RPMS_JSON) {
+	if (record->type == MANIFEST_RPMS_JSON || record->type == MANIFEST_MODULES_JSON) {
 		struct spec spec = { .source_type = SOURCE_REPO };
 		char type[] = "test";
 		struct compose compose = {
@@ -47,8 +47,10 @@ static void put_file(const struct work *work, const struct manifest_record *reco
 
 		spec.compose_type = type;
 		compose.pungi_compose_id = compose_id_text(7, 1700000000, type);
-		if (compose_text_rpms_head(&compose, &content) < 0)
-			give_up("rpms.json");
+		if ((record->type == MANIFEST_RPMS_JSON
+			     ? compose_text_rpms_head(&compose, &content)
+			     : compose_text_modules_head(&compose, &content)) < 0)
+			give_up(name);
 		free(compose.pungi_compose_id);
 	}
 	(void)text_add(&content, bytes, length);

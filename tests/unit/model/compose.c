@@ -328,6 +328,14 @@ static void test_productmd(void)
 	json = json_loadb(text.data, text.length, 0, NULL);
 	CHECK(json);
 	json_decref(json);
+	text_clear(&text);
+	CHECK_INT(compose_text_modules_head(compose, &text), 0);
+	CHECK_STR(text.data, "{\n"
+			     "    \"header\": {\n"
+			     "        \"type\": \"productmd.modules\",\n"
+			     "        \"version\": \"1.2\"\n"
+			     "    },\n"
+			     "    \"payload\": {\n" SECTION "        ");
 	text_done(&text);
 	compose_free(compose);
 

@@ -81,7 +81,7 @@ SPOIL(root_type, b->record[0].type = MANIFEST_BLOB)
 SPOIL(root_parent, b->record[0].parent = 1)
 SPOIL(root_name, (b->record[0].name = record(b, RPM)->name, b->record[0].name_length = strlen(RPM)))
 SPOIL(type_0, record(b, RPM)->type = 0)
-SPOIL(type_5, record(b, RPM)->type = 5)
+SPOIL(type_6, record(b, RPM)->type = 6)
 SPOIL(name_offset, record(b, RPM)->name = UINT32_MAX)
 SPOIL(name_long, record(b, RPM)->name_length++)
 SPOIL(name_short, record(b, RPM)->name_length--)
@@ -162,7 +162,7 @@ static const struct {
 	{ "root", spoil_root_parent },
 	{ "root", spoil_root_name },
 	{ "unknown type", spoil_type_0 },
-	{ "unknown type", spoil_type_5 },
+	{ "unknown type", spoil_type_6 },
 	{ "outside the strings", spoil_name_offset },
 	{ "outside the strings", spoil_name_long },
 	{ "outside the strings", spoil_name_short },

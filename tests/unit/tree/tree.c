@@ -26,6 +26,7 @@ static const char done_listing[] = "STATUS\n"
 				   "compose/metadata/\n"
 				   "compose/metadata/composeinfo.json\n"
 				   "compose/metadata/images.json\n"
+				 "compose/metadata/modules.json\n"
 				   "compose/metadata/rpms.json\n"
 				   "compose/Temporary/\n"
 				   "compose/Temporary/odcs-7.repo\n"
@@ -74,6 +75,8 @@ static void place_entries(struct place *place, struct text *ret, int64_t variant
 		{ OS "repodata/repomd.xml", MANIFEST_BLOB, .size = strlen(REPOMD),
 		  .digest = repomd },
 		{ "compose/metadata/rpms.json", MANIFEST_RPMS_JSON, .size = strlen(RPMS),
+		  .digest = rpms },
+		{ "compose/metadata/modules.json", MANIFEST_MODULES_JSON, .size = strlen(RPMS),
 		  .digest = rpms },
 		{ "compose/Temporary/source", MANIFEST_DIRECTORY },
 		{ "logs/x86_64/why", MANIFEST_BLOB, .size = strlen(DEPSOLVE), .digest = log },
@@ -319,6 +322,13 @@ static void test_texts(struct place *place, const struct tree *done, const struc
 	/* the tag is of the blob and of what stands before it */
 	sha256_hex(RPMS, strlen(RPMS), digest);
 	CHECK(!strncmp(etag, digest, 64) && strlen(etag) == 64 + 17);
+	got = contents(done, "compose/metadata/modules.json", 7, other);
+	json = got ? json_loads(got, JSON_REJECT_DUPLICATES, NULL) : NULL;
+	CHECK_STR(json_string_value(json_object_get(json_object_get(json, "header"), "type")),
+		  "productmd.modules");
+	CHECK(!strncmp(other, digest, 64) && strcmp(other, etag) != 0);
+	json_decref(json);
+	free(got);
 	got = contents(done, "compose/metadata/images.json", 256, other);
 	CHECK(got && strstr(got, "productmd.images"));
 	free(got);
