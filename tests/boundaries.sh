@@ -24,16 +24,17 @@ resolver/solve     | core/base core/model                                       
 resolver/snapshot  | core/base core/model resolver/solve                         | snapshot.h
 resolver/fetch     | core/base core/model                                        | fetch.h
 resolver/koji      | core/base core/model resolver/fetch                         | hub.h
+resolver/modules   | core/base core/model resolver/fetch resolver/koji           | modules.h
 resolver/header    | core/base core/model                                        | header.h store.h
 resolver/compose   | core/base core/model core/tree/manifest.h resolver/solve resolver/snapshot | composer.h
-resolver/sources   | core/base core/model resolver/solve resolver/snapshot resolver/fetch resolver/koji resolver/header resolver/compose | source.h
-resolver/worker    | core/base core/model resolver/solve resolver/snapshot resolver/fetch resolver/koji resolver/header resolver/compose resolver/sources | worker.h
+resolver/sources   | core/base core/model resolver/solve resolver/snapshot resolver/fetch resolver/koji resolver/modules resolver/header resolver/compose | source.h
+resolver/worker    | core/base core/model resolver/solve resolver/snapshot resolver/fetch resolver/koji resolver/modules resolver/header resolver/compose resolver/sources | worker.h
 core/daemon        | core/base core/model core/catalogue core/tree/tree.h fs rest cli resolver/worker | daemon.h
 '
 
 # outside header (as the name begins) | rooms that may include it
 reserved='
-jansson            | core/model rest cli resolver/sources
+jansson            | core/model rest cli resolver/sources resolver/modules
 openssl/           | core/base
 sqlite3            | core/catalogue
 ini.h              | core/daemon
@@ -41,13 +42,14 @@ fuse               | fs
 linux/fuse         | fs
 microhttpd         | rest
 gnutls/            | rest
-modulemd           | resolver/sources
+modulemd           | resolver/modules
+yaml               | resolver/modules
 expat              | resolver/snapshot resolver/koji
 solv/              | resolver/solve
 curl/              | resolver/fetch cli
 librepo/           | resolver/fetch
 rpm/               | resolver/header
-glib               | resolver/fetch
+glib               | resolver/fetch resolver/modules
 gio/               | resolver/fetch
 zlib               | resolver/snapshot resolver/compose
 zstd               | resolver/snapshot resolver/header resolver/compose
@@ -301,7 +303,9 @@ self_test()
 	bad core/daemon/main.c '<sys/prctl.h> is not for' '#include <sys/prctl.h>'
 	bad core/daemon/main.c '<linux/landlock.h> is not for' '#include <linux/landlock.h>'
 	bad rest/files.c '<ini.h> is not for' '#include <ini.h>'
-	bad core/model/spec.c '<yaml.h> has no row' '#include <yaml.h>'
+	bad core/model/spec.c '<toml.h> has no row' '#include <toml.h>'
+	bad resolver/sources/module.c '<modulemd.h> is not for' '#include <modulemd.h>'
+	bad resolver/modules/mbs.c 'may not include resolver/sources' '#include "resolver/sources/source.h"'
 	bad core/model/spec.c '<stringx.h> has no row' '#include <stringx.h>'
 	# calls
 	bad fs/session.c 'pthread_create() is not for fs' 'r = pthread_create(&t, NULL, f, NULL);'
