@@ -7,6 +7,7 @@
 #include "resolver/worker/sandbox.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -446,6 +447,8 @@ static int try_escapes(const char *inside)
 		return 5;
 	if (open(below("r/repodata/repomd.xml"), O_RDONLY | O_CLOEXEC) < 0)
 		return 6;
+	if (sched_getscheduler(0) != SCHED_IDLE)
+		return 9;
 #if !defined(__SANITIZE_ADDRESS__)
 	if (socket(AF_INET, SOCK_STREAM, 0) >= 0 || kill(getppid(), 0) == 0)
 		return 7;
