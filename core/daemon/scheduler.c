@@ -80,6 +80,8 @@ void job_over(struct scheduler *scheduler, struct slot *slot)
 	slot->log_fd = -1;
 	job_free(slot->work);
 	slot->work = NULL;
+	outcome_free(slot->part);
+	slot->part = NULL;
 	free(slot->asked);
 	slot->asked = NULL;
 	slot->retried = false;
@@ -269,6 +271,14 @@ static void on_result(struct scheduler *scheduler, struct slot *slot, const stru
 	job_over(scheduler, slot);
 }
 
+/* 0 or negative errno */
+static int on_files(struct slot *slot, struct outcome *part)
+{
+	if (!slot->part && !(slot->part = calloc(1, sizeof(*slot->part))))
+		return -ENOMEM;
+	return outcome_join(slot->part, part);
+}
+
 static void on_progress(struct scheduler *scheduler, const struct message *message)
 {
 	struct progress now = { .done = message->done, .total = message->total };
@@ -292,14 +302,16 @@ static void on_failed(struct scheduler *scheduler, struct slot *slot, const stru
 }
 
 /* 0, or a negative errno: the worker cannot go on; -EBADMSG: it speaks out of turn */
-static int on_message(struct scheduler *scheduler, struct slot *slot, const struct message *message)
+static int on_message(struct scheduler *scheduler, struct slot *slot, struct message *message)
 {
+	int r = 0;
+
 	if (message->type == PIPE_READY) {
 		slot->ready = true;
 		return 0;
 	}
 	if (!message->id || message->id != atomic_load(&slot->job) ||
-	    (message->type == PIPE_RESULT &&
+	    ((message->type == PIPE_FILES || message->type == PIPE_RESULT) &&
 	     (message->outcome->id != message->id || slot->phase != PHASE_MAKE)))
 		return -EBADMSG;
 	switch (message->type) {
@@ -310,8 +322,16 @@ static int on_message(struct scheduler *scheduler, struct slot *slot, const stru
 		log_line(slot, message->text);
 		progressed(scheduler, message->id);
 		break;
+	case PIPE_FILES:
+		r = on_files(slot, message->outcome);
+		break;
 	case PIPE_RESULT:
-		on_result(scheduler, slot, message->outcome);
+		if (slot->part)
+			r = outcome_join(message->outcome, slot->part);
+		outcome_free(slot->part);
+		slot->part = NULL;
+		if (r == 0)
+			on_result(scheduler, slot, message->outcome);
 		break;
 	case PIPE_RESOLVED:
 		return reuse_resolved(scheduler, slot, &message->resolution);
@@ -323,7 +343,7 @@ static int on_message(struct scheduler *scheduler, struct slot *slot, const stru
 	default:
 		return -EBADMSG; /* what only the server says */
 	}
-	return 0;
+	return r == -E2BIG ? -EBADMSG : r;
 }
 
 /* ---- life and death of a worker --------------------------------------------- */

@@ -25,7 +25,8 @@ struct slot {
 	_Atomic int64_t cancelled; /* id of a compose that is not wanted any more */
 	bool retried;
 	unsigned int overtaken; /* times: each is a try of its own */
-	struct job *work; /* kept for the next try */
+	struct job *work;     /* kept for the next try */
+	struct outcome *part; /* files of the result that is to come; NULL: none yet */
 	enum phase phase;
 	struct resolution resolution; /* from PHASE_CHECK on */
 	int64_t candidate;	      /* whose manifest the worker looks at: PHASE_CHECK */

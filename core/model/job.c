@@ -12,8 +12,8 @@
  *   {"type":"log","id":7,"text":"…"}
  *   {"type":"resolved","id":7,"koji_event":1495872000,"inputs":"HEX"}
  *   {"type":"checked","id":7,"sound":false,"text":"…"}
- *   {"type":"result","id":7,"manifest":"HEX","manifest_new":true,"blobs":["HEX",…],
- *    "packages":["HEX",…],…}
+ *   {"type":"files","id":7,"blobs":["HEX",…],"packages":["HEX",…]}
+ *   {"type":"result","id":7,"manifest":"HEX","manifest_new":true,…}
  *   {"type":"failed","id":7,"text":"…","blame":"source","field":"…"}
  *
  * A worker meets hostile bytes, so the server believes nothing of a line but its form. */
@@ -23,7 +23,7 @@ static const char *const type_names[] = {
 	[PIPE_COMPOSE] = "compose", [PIPE_CHECK] = "check",	  [PIPE_GO] = "go",
 	[PIPE_STOP] = "stop",	    [PIPE_READY] = "ready",	  [PIPE_PROGRESS] = "progress",
 	[PIPE_LOG] = "log",	    [PIPE_RESOLVED] = "resolved", [PIPE_CHECKED] = "checked",
-	[PIPE_RESULT] = "result",   [PIPE_FAILED] = "failed",
+	[PIPE_FILES] = "files",	    [PIPE_RESULT] = "result",	  [PIPE_FAILED] = "failed",
 };
 
 static const char *const blame_names[] = {
@@ -59,6 +59,59 @@ void outcome_free(struct outcome *outcome)
 	free(outcome->arches);
 	free(outcome->sigkeys);
 	free(outcome);
+}
+
+int outcome_part(const struct outcome *outcome, size_t *at, struct outcome **ret)
+{
+	const struct strings *blobs = &outcome->blobs, *packages = &outcome->packages;
+	size_t end = *at + PIPE_FILES_MAX, all = blobs->count + packages->count, i = *at;
+	_cleanup_(outcome_freep) struct outcome *part = NULL;
+	int r = 0;
+
+	end = end < all ? end : all;
+	if (i >= end)
+		return 0;
+	part = calloc(1, sizeof(*part));
+	if (!part)
+		return -ENOMEM;
+	part->id = outcome->id;
+	part->koji_event = -1;
+	for (; i < end && r == 0; i++)
+		r = i < blobs->count
+			    ? strings_add(&part->blobs, blobs->item[i])
+			    : strings_add(&part->packages, packages->item[i - blobs->count]);
+	if (r < 0)
+		return r;
+	*at = end;
+	*ret = steal(part);
+	return 1;
+}
+
+static int join(struct strings *list, struct strings *more)
+{
+	int r = list->count ? strings_copy(list, more) : 0;
+
+	if (r < 0)
+		return r;
+	if (!list->count) {
+		strings_done(list);
+		*list = *more;
+		*more = (struct strings){ 0 };
+	}
+	strings_done(more);
+	return 0;
+}
+
+int outcome_join(struct outcome *outcome, struct outcome *part)
+{
+	int r;
+
+	if (outcome->blobs.count + outcome->packages.count + part->blobs.count +
+		    part->packages.count >
+	    OUTCOME_MAX_FILES)
+		return -E2BIG;
+	r = join(&outcome->blobs, &part->blobs);
+	return r < 0 ? r : join(&outcome->packages, &part->packages);
 }
 
 void message_done(struct message *message)
@@ -117,9 +170,6 @@ static int add_outcome(json_t *json, const struct outcome *outcome)
 	int r = set_text(json, "manifest", outcome->manifest);
 
 	r |= json_object_set_new(json, "manifest_new", json_boolean(outcome->manifest_new));
-	r |= json_object_set_new(json, "blobs", words_to_json(&outcome->blobs));
-	if (outcome->packages.count)
-		r |= json_object_set_new(json, "packages", words_to_json(&outcome->packages));
 	if (outcome->koji_event >= 0)
 		r |= json_object_set_new(json, "koji_event", json_integer(outcome->koji_event));
 	r |= set_text(json, "source", outcome->source);
@@ -130,6 +180,13 @@ static int add_outcome(json_t *json, const struct outcome *outcome)
 	r |= json_object_set_new(json, "size_bytes", json_integer(outcome->size_bytes));
 	r |= json_object_set_new(json, "bytes_written", json_integer(outcome->bytes_written));
 	return r;
+}
+
+static int add_files(json_t *json, const struct outcome *outcome)
+{
+	int r = json_object_set_new(json, "blobs", words_to_json(&outcome->blobs));
+
+	return r | json_object_set_new(json, "packages", words_to_json(&outcome->packages));
 }
 
 static int add_progress(json_t *json, const struct message *message)
@@ -169,6 +226,8 @@ static int add_members(json_t *json, const struct message *message)
 	case PIPE_CHECKED:
 		r = json_object_set_new(json, "sound", json_boolean(message->sound));
 		return r | set_text(json, "text", text);
+	case PIPE_FILES:
+		return add_files(json, message->outcome);
 	case PIPE_RESULT:
 		return add_outcome(json, message->outcome);
 	case PIPE_FAILED:
@@ -189,9 +248,9 @@ static json_t *message_to_json(const struct message *message)
 	int r = json_object_set_new(json, "type", json_string(type_names[message->type]));
 
 	if (message->type != PIPE_READY) {
-		int64_t id = message->type == PIPE_COMPOSE  ? message->job->id
-			     : message->type == PIPE_RESULT ? message->outcome->id
-							    : message->id;
+		int64_t id = message->type == PIPE_COMPOSE ? message->job->id
+			     : message->outcome		   ? message->outcome->id
+							   : message->id;
 
 		r |= json_object_set_new(json, "id", json_integer(id));
 	}
@@ -350,19 +409,35 @@ static int get_digests(const json_t *json, const char *key, struct strings *ret,
 	return r;
 }
 
+static int new_outcome(struct message *message, struct error *err)
+{
+	message->outcome = calloc(1, sizeof(*message->outcome));
+	if (!message->outcome)
+		return error_oom(err);
+	message->outcome->id = message->id;
+	message->outcome->koji_event = -1;
+	return 0;
+}
+
+static int get_files(const json_t *json, struct message *message, struct error *err)
+{
+	int r = new_outcome(message, err);
+
+	if (r == 0)
+		r = get_digests(json, "blobs", &message->outcome->blobs, err);
+	return r < 0 ? r : get_digests(json, "packages", &message->outcome->packages, err);
+}
+
 static int get_outcome(const json_t *json, struct message *message, struct error *err)
 {
-	struct outcome *outcome = calloc(1, sizeof(*outcome));
-	int r;
+	struct outcome *outcome;
+	int r = new_outcome(message, err);
 
-	message->outcome = outcome;
-	if (!outcome)
-		return error_oom(err);
-	outcome->id = message->id;
-	outcome->koji_event = -1;
+	if (r < 0)
+		return r;
+	outcome = message->outcome;
 	if ((r = get_text(json, "manifest", true, &outcome->manifest, err)) < 0 ||
 	    (r = get_flag(json, "manifest_new", &outcome->manifest_new, err)) < 0 ||
-	    (r = get_digests(json, "blobs", &outcome->blobs, err)) < 0 ||
 	    (r = get_text(json, "source", false, &outcome->source, err)) < 0 ||
 	    (r = get_text(json, "arches", false, &outcome->arches, err)) < 0 ||
 	    (r = get_text(json, "sigkeys", false, &outcome->sigkeys, err)) < 0 ||
@@ -376,8 +451,6 @@ static int get_outcome(const json_t *json, struct message *message, struct error
 		r = get_number(json, "koji_event", 0, INT64_MAX, &outcome->koji_event, err);
 	if (r == 0 && !hex_is_digest(outcome->manifest))
 		r = refuse(err, "\"manifest\" is no digest");
-	if (r == 0 && json_object_get(json, "packages"))
-		r = get_digests(json, "packages", &outcome->packages, err);
 	return r;
 }
 
@@ -454,6 +527,8 @@ static int get_message(const json_t *json, struct message *message, struct error
 		return get_resolution(json, &message->resolution, err);
 	case PIPE_CHECKED:
 		return get_checked(json, message, err);
+	case PIPE_FILES:
+		return get_files(json, message, err);
 	case PIPE_RESULT:
 		return get_outcome(json, message, err);
 	case PIPE_FAILED:

@@ -362,10 +362,12 @@ int location_check(const char *location, const char *field, struct error *err);
 
 /* One JSON object per line, at most PIPE_LINE_MAX bytes with its newline.
  * server → worker: "compose" (struct job), then in answer to "resolved" and "checked" one of "check",
- * "go", "stop". worker → server: "ready", "progress", "log", "resolved", "checked", "result", "failed";
- * after "resolved" and "checked" it says nothing before it is answered, and after "stop" the job is over.
+ * "go", "stop". worker → server: "ready", "progress", "log", "resolved", "checked", "files", "result",
+ * "failed"; after "resolved" and "checked" it says nothing before it is answered, and after "stop" the job
+ * is over. What a "result" made is named before it, in as many "files" as it takes.
  * The worker puts new files into its own work directory; the server checks and publishes. */
 #define PIPE_LINE_MAX (4 * 1024 * 1024)
+#define PIPE_FILES_MAX 16384 /* names in one "files" */
 
 /**
  * struct job_koji - the site's Koji, as configured
@@ -413,7 +415,10 @@ struct resolution {
  * @blobs:    SHA-256 of files now in its work directory (new ones only)
  * @packages: the same, of packages that were fetched from a server
  * @manifest: SHA-256; the file is in the work directory when @manifest_new
- */
+ *
+ * In a "files" line only @id, @blobs and @packages are set, in a "result" line these two are empty: outcome_part()
+ * and outcome_join() lead from one to the other. */
+#define OUTCOME_MAX_FILES (1u << 20) /* blobs and packages together */
 struct outcome {
 	int64_t id;
 	char *manifest;
@@ -429,7 +434,8 @@ struct outcome {
 
 enum pipe_type {
 	PIPE_COMPOSE, PIPE_CHECK, PIPE_GO, PIPE_STOP,
-	PIPE_READY, PIPE_PROGRESS, PIPE_LOG, PIPE_RESOLVED, PIPE_CHECKED, PIPE_RESULT, PIPE_FAILED,
+	PIPE_READY, PIPE_PROGRESS, PIPE_LOG, PIPE_RESOLVED, PIPE_CHECKED, PIPE_FILES, PIPE_RESULT,
+	PIPE_FAILED,
 };
 
 /** struct message - any line of the pipe; only the members of its type are set */
@@ -437,7 +443,7 @@ struct message {
 	enum pipe_type type;
 	int64_t id;
 	struct job *job;	 /* PIPE_COMPOSE */
-	struct outcome *outcome; /* PIPE_RESULT */
+	struct outcome *outcome; /* PIPE_FILES, PIPE_RESULT */
 	int64_t done, total;	 /* PIPE_PROGRESS */
 	char *phase, *text;	 /* PIPE_PROGRESS; text also: PIPE_LOG, PIPE_FAILED, PIPE_CHECKED */
 	struct resolution resolution; /* PIPE_RESOLVED */
@@ -451,6 +457,14 @@ void job_free(struct job *job);
 DEFINE_FREEP(struct job, job_free)
 void outcome_free(struct outcome *outcome);
 DEFINE_FREEP(struct outcome, outcome_free)
+/**
+ * outcome_part() - the next up to PIPE_FILES_MAX names of @outcome's files, for one line
+ * @at: of them, so many were told before; 0 at first. Moved on
+ * 1: @ret, which is to be freed, has some; 0: there are no more; -ENOMEM */
+int outcome_part(const struct outcome *outcome, size_t *at, struct outcome **ret);
+/** outcome_join() - @outcome gets the names of @part, which has none then; 0, -ENOMEM, or -E2BIG when there
+ * would be more than OUTCOME_MAX_FILES */
+int outcome_join(struct outcome *outcome, struct outcome *part);
 void message_done(struct message *message);
 /** message_print() - append one line with its newline; 0, -ENOMEM, or -EMSGSIZE with nothing added
  * when it would be longer than PIPE_LINE_MAX */

@@ -308,11 +308,37 @@ static int fill_outcome(const struct worker *worker, struct package_set *set,
 	return 0;
 }
 
+static int say_result(struct worker *worker, struct outcome *outcome, struct error *err)
+{
+	const size_t count = outcome->blobs.count + outcome->packages.count;
+	struct message message = { .type = PIPE_RESULT, .outcome = outcome };
+	size_t at = 0;
+	int r = 0;
+
+	if (count > OUTCOME_MAX_FILES)
+		return error_set(err, -E2BIG, BLAME_REQUEST, NULL,
+				 "The compose has %zu new files, more than %u", count,
+				 OUTCOME_MAX_FILES);
+	while (!worker->send_failed) {
+		_cleanup_(outcome_freep) struct outcome *part = NULL;
+		struct message files = { .type = PIPE_FILES };
+
+		r = outcome_part(outcome, &at, &part);
+		if (r <= 0)
+			break;
+		files.outcome = part;
+		say(worker, &files);
+	}
+	if (r < 0)
+		return error_oom(err);
+	say(worker, &message);
+	return 0;
+}
+
 static int write_compose(struct worker *worker, struct package_set *set, struct error *err)
 {
 	_cleanup_(composer_result_done) struct composer_result result = { 0 };
 	_cleanup_(outcome_freep) struct outcome *outcome = calloc(1, sizeof(*outcome));
-	struct message message = { .type = PIPE_RESULT, .outcome = outcome };
 	struct composition *composition = package_set_composition(set);
 	int r;
 
@@ -324,9 +350,7 @@ static int write_compose(struct worker *worker, struct package_set *set, struct 
 	r = write_files(worker, composition, &result, err);
 	if (r == 0)
 		r = fill_outcome(worker, set, &result, outcome, err);
-	if (r == 0)
-		say(worker, &message);
-	return r;
+	return r < 0 ? r : say_result(worker, outcome, err);
 }
 
 static int make_compose(struct worker *worker, const struct job *job, struct error *err)

@@ -19,16 +19,17 @@ static const char *const good[] = {
 	"{\"type\":\"failed\",\"id\":7,\"text\":\"Unknown Koji tag x.\",\"blame\":\"source\"}",
 	"{\"type\":\"failed\",\"id\":7,\"text\":\"\",\"blame\":\"request\",\"field\":\"packages\"}",
 	"{\"type\":\"result\",\"id\":7,\"manifest\":\"" HEX
-	"\",\"manifest_new\":true,\"blobs\":[\"" HEX "\",\"" OTHER
-	"\"],\"koji_event\":1495872000,\"source\":\"a:1:2:3\",\"arches\":\"x86_64\","
+	"\",\"manifest_new\":true,\"koji_event\":1495872000,\"source\":\"a:1:2:3\",\"arches\":"
+	"\"x86_64\","
 	"\"sigkeys\":\"\",\"timestamp\":1495872001,\"packages_count\":151,\"size_bytes\":"
 	"9223372036854775807,"
 	"\"bytes_written\":1}",
-	"{\"type\":\"result\",\"id\":7,\"manifest\":\"" HEX
-	"\",\"manifest_new\":false,\"blobs\":[],"
+	"{\"type\":\"result\",\"id\":7,\"manifest\":\"" HEX "\",\"manifest_new\":false,"
 	"\"timestamp\":0,\"packages_count\":0,\"size_bytes\":0,\"bytes_written\":0}",
 	"{\"type\":\"resolved\",\"id\":7,\"koji_event\":1495872000,\"inputs\":\"" HEX "\"}",
 	"{\"type\":\"resolved\",\"id\":7,\"inputs\":\"" HEX "\"}",
+	"{\"type\":\"files\",\"id\":7,\"blobs\":[\"" HEX "\",\"" OTHER "\"],\"packages\":[]}",
+	"{\"type\":\"files\",\"id\":7,\"blobs\":[],\"packages\":[\"" OTHER "\"]}",
 	"{\"type\":\"check\",\"id\":7,\"manifest\":\"" HEX "\"}",
 	"{\"type\":\"checked\",\"id\":7,\"sound\":true,\"text\":\"\"}",
 	"{\"type\":\"checked\",\"id\":7,\"sound\":false,\"text\":\"gone\"}",
@@ -86,7 +87,7 @@ static void test_members(void)
 	CHECK_INT(message.outcome->size_bytes, INT64_MAX);
 	CHECK_INT(message.outcome->timestamp, 1495872001);
 	CHECK(message.outcome->manifest_new);
-	CHECK_INT(message.outcome->blobs.count, 2);
+	CHECK_INT(message.outcome->blobs.count, 0);
 	message_done(&message);
 	CHECK_INT(parse(good[6], &message, &err), 0);
 	CHECK_INT(message.outcome->koji_event, -1);
@@ -100,7 +101,14 @@ static void test_members(void)
 	CHECK_INT(parse(good[8], &message, &err), 0);
 	CHECK_INT(message.resolution.koji_event, -1);
 	message_done(&message);
-	CHECK_INT(parse(good[11], &message, &err), 0);
+	CHECK_INT(parse(good[9], &message, &err), 0);
+	CHECK_INT(message.type, PIPE_FILES);
+	CHECK_INT(message.outcome->id, 7);
+	CHECK_INT(message.outcome->blobs.count, 2);
+	CHECK_STR(message.outcome->blobs.item[1], OTHER);
+	CHECK_INT(message.outcome->packages.count, 0);
+	message_done(&message);
+	CHECK_INT(parse(good[13], &message, &err), 0);
 	CHECK(!message.sound);
 	CHECK_STR(message.text, "gone");
 	message_done(&message);
@@ -160,26 +168,22 @@ static const char *const bad[] = {
 	"{\"type\":\"failed\",\"id\":1,\"text\":\"\"}",
 	"{\"type\":\"failed\",\"id\":1,\"text\":\"\",\"blame\":\"you\"}",
 	"{\"type\":\"failed\",\"id\":1,\"text\":\"\",\"blame\":\"us\",\"field\":1}",
-	"{\"type\":\"result\",\"id\":1,\"manifest\":\"../x\",\"manifest_new\":false,\"blobs\":[],"
+	"{\"type\":\"result\",\"id\":1,\"manifest\":\"../x\",\"manifest_new\":false,"
+	"\"timestamp\":0,\"packages_count\":0,\"size_bytes\":0,\"bytes_written\":0}",
+	"{\"type\":\"files\",\"id\":1,\"blobs\":[\"../../etc\"],\"packages\":[]}",
+	"{\"type\":\"files\",\"id\":1,\"blobs\":[],\"packages\":[\"../x\"]}",
+	"{\"type\":\"files\",\"id\":1,\"blobs\":[],\"packages\":{}}",
+	"{\"type\":\"files\",\"id\":1,\"blobs\":[]}",
+	"{\"type\":\"files\",\"id\":1,\"packages\":[]}",
+	"{\"type\":\"files\",\"id\":0,\"blobs\":[],\"packages\":[]}",
+	"{\"type\":\"result\",\"id\":1,\"manifest\":\"" HEX "\",\"manifest_new\":0,"
 	"\"timestamp\":0,\"packages_count\":0,\"size_bytes\":0,\"bytes_written\":0}",
 	"{\"type\":\"result\",\"id\":1,\"manifest\":\"" HEX "\",\"manifest_new\":false,"
-	"\"blobs\":[\"../../"
-	"etc\"],\"timestamp\":0,\"packages_count\":0,\"size_bytes\":0,\"bytes_written\":0}",
-	"{\"type\":\"result\",\"id\":1,\"manifest\":\"" HEX "\",\"manifest_new\":0,\"blobs\":[],"
-	"\"timestamp\":0,\"packages_count\":0,\"size_bytes\":0,\"bytes_written\":0}",
-	"{\"type\":\"result\",\"id\":1,\"manifest\":\"" HEX
-	"\",\"manifest_new\":false,\"blobs\":[],"
 	"\"timestamp\":0,\"packages_count\":0,\"size_bytes\":-1,\"bytes_written\":0}",
-	"{\"type\":\"result\",\"id\":1,\"manifest\":\"" HEX "\",\"manifest_new\":true,\"blobs\":[],"
+	"{\"type\":\"result\",\"id\":1,\"manifest\":\"" HEX "\",\"manifest_new\":true,"
 	"\"packages_count\":0,\"size_bytes\":0,\"bytes_written\":0}",
 	"{\"type\":\"compose\",\"id\":1,\"uid\":0,\"gid\":0,\"trusted\":true,\"allowed\":[],"
 	"\"before\":{\"timestamp\":1},\"spec\":{}}",
-	"{\"type\":\"result\",\"id\":1,\"manifest\":\"" HEX
-	"\",\"manifest_new\":false,\"blobs\":[],\"packages\":[\"../x\"],"
-	"\"packages_count\":0,\"size_bytes\":0,\"bytes_written\":0}",
-	"{\"type\":\"result\",\"id\":1,\"manifest\":\"" HEX
-	"\",\"manifest_new\":false,\"blobs\":[],\"packages\":{},"
-	"\"packages_count\":0,\"size_bytes\":0,\"bytes_written\":0}",
 	"{\"type\":\"compose\",\"id\":1,\"uid\":-1,\"gid\":0,\"trusted\":true,\"allowed\":[],"
 	"\"spec\":{}}",
 	"{\"type\":\"compose\",\"id\":1,\"uid\":0,\"gid\":0,\"trusted\":true,\"allowed\":[]}",
@@ -226,11 +230,87 @@ static void test_print(void)
 	text_done(&text);
 }
 
+static void add_names(struct strings *list, size_t count, const char *salt)
+{
+	for (size_t i = 0; i < count; i++) {
+		char word[32], name[DIGEST_HEX_SIZE];
+
+		(void)snprintf(word, sizeof(word), "%s %zu", salt, i);
+		sha256_hex(word, strlen(word), name);
+		CHECK_INT(strings_add(list, name), 0);
+	}
+}
+
+/* Each line fits, and all of them are the whole */
+static void test_files(size_t blobs, size_t packages)
+{
+	struct outcome made = { .id = 7 }, got = { .id = 7 };
+	struct outcome *part = NULL;
+	struct error err = { 0 };
+	size_t at = 0, lines = 0;
+
+	add_names(&made.blobs, blobs, "blob");
+	add_names(&made.packages, packages, "package");
+	while (outcome_part(&made, &at, &part) == 1) {
+		struct message sent = { .type = PIPE_FILES, .outcome = part }, heard = { 0 };
+		struct text line = { 0 };
+
+		CHECK_INT(message_print(&sent, &line), 0);
+		CHECK(line.length < PIPE_LINE_MAX);
+		CHECK_INT(message_parse(line.data, line.length - 1, &heard, &err), 0);
+		CHECK_INT(outcome_join(&got, heard.outcome), 0);
+		CHECK_INT(heard.outcome->blobs.count + heard.outcome->packages.count, 0);
+		lines++;
+		text_done(&line);
+		message_done(&heard);
+		message_done(&sent);
+	}
+	CHECK_INT(lines, (blobs + packages + PIPE_FILES_MAX - 1) / PIPE_FILES_MAX);
+	CHECK_INT(got.blobs.count, blobs);
+	CHECK_INT(got.packages.count, packages);
+	for (size_t i = 0; i < got.blobs.count; i++)
+		CHECK_STR(got.blobs.item[i], made.blobs.item[i]);
+	for (size_t i = 0; i < got.packages.count; i++)
+		CHECK_STR(got.packages.item[i], made.packages.item[i]);
+	strings_done(&made.blobs);
+	strings_done(&made.packages);
+	strings_done(&got.blobs);
+	strings_done(&got.packages);
+}
+
+/* Who never comes to an end is not listened to for ever */
+static void test_endless(void)
+{
+	struct outcome got = { 0 };
+	size_t parts = 0;
+	int r;
+
+	do {
+		struct outcome part = { 0 };
+
+		add_names(&part.blobs, parts % 2 ? PIPE_FILES_MAX : 0, "b");
+		add_names(&part.packages, parts % 2 ? 0 : PIPE_FILES_MAX, "p");
+		r = outcome_join(&got, &part);
+		strings_done(&part.blobs);
+		strings_done(&part.packages);
+	} while (r == 0 && ++parts < 1000);
+	CHECK_INT(r, -E2BIG);
+	CHECK_INT(parts, OUTCOME_MAX_FILES / PIPE_FILES_MAX);
+	strings_done(&got.blobs);
+	strings_done(&got.packages);
+}
+
 int main(void)
 {
 	test_good();
 	test_members();
 	test_bad();
 	test_print();
+	test_files(0, 0);
+	test_files(1, 0);
+	test_files(5, PIPE_FILES_MAX - 5);
+	test_files(PIPE_FILES_MAX + 1, 0);
+	test_files(30, 100000); /* in one line that was too much */
+	test_endless();
 	TEST_END();
 }

@@ -106,7 +106,7 @@ int drive_answer(struct drive *drive, int64_t id, enum pipe_type type, const cha
 	return r < 0 ? r : drive_send_bytes(drive, line.data, line.length);
 }
 
-int drive_next(struct drive *drive, struct message *ret)
+static int next_line(struct drive *drive, struct message *ret)
 {
 	struct error err = { 0 };
 	char *end;
@@ -129,6 +129,27 @@ int drive_next(struct drive *drive, struct message *ret)
 	return r < 0 ? r : 1;
 }
 
+int drive_next(struct drive *drive, struct message *ret)
+{
+	int r;
+
+	while ((r = next_line(drive, ret)) == 1 && ret->type == PIPE_FILES) {
+		if (!drive->part && !(drive->part = calloc(1, sizeof(*drive->part))))
+			return -ENOMEM;
+		r = outcome_join(drive->part, ret->outcome);
+		message_done(ret);
+		if (r < 0)
+			return r;
+	}
+	if (r == 1 && ret->type == PIPE_RESULT && drive->part) {
+		r = outcome_join(ret->outcome, drive->part);
+		outcome_free(drive->part);
+		drive->part = NULL;
+		return r < 0 ? r : 1;
+	}
+	return r;
+}
+
 int drive_stop(struct drive *drive)
 {
 	int status = -1;
@@ -139,5 +160,7 @@ int drive_stop(struct drive *drive)
 	closep(&drive->state_dirfd);
 	closep(&drive->work_dirfd);
 	text_done(&drive->in);
+	outcome_free(drive->part);
+	drive->part = NULL;
 	return status;
 }

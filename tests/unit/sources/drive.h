@@ -8,6 +8,7 @@ struct drive {
 	int pipe_fd, state_dirfd, work_dirfd;
 	pid_t pid;
 	struct text in;
+	struct outcome *part; /* files of the result that is to come */
 };
 
 /** drive_start() - fork a worker over two directories (made when missing); says "ready" already */
@@ -19,7 +20,8 @@ int drive_send(struct drive *drive, int64_t id, const char *request, bool truste
 /** drive_answer() - PIPE_GO, PIPE_STOP or, with @manifest, PIPE_CHECK */
 int drive_answer(struct drive *drive, int64_t id, enum pipe_type type, const char *manifest);
 int drive_send_bytes(struct drive *drive, const char *bytes, size_t length);
-/** drive_next() - 1: a message; 0: the worker closed the pipe */
+/** drive_next() - 1: a message, a result with the files that were named before it; 0: the worker
+ * closed the pipe */
 int drive_next(struct drive *drive, struct message *ret);
 /** drive_stop() - close the pipe; the worker's exit status as waitpid(2) has it */
 int drive_stop(struct drive *drive);
