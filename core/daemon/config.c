@@ -101,6 +101,16 @@ static const struct key keys[] = {
 	  "URL of an HTTP proxy; empty: none, whatever the environment says" },
 	{ "koji.timeout", KEY_SECONDS, FIELD(koji_timeout), "300", 1, 86400,
 	  "a call of the hub that takes longer, with its repetitions, fails" },
+	{ "module.repos", KEY_PATHS, FIELD(module_repos), "", 0, 0,
+	  "paths of the repositories that modules come from, asked in this order and read with the "
+	  "service's rights" },
+	{ "module.mbs", KEY_STRING, FIELD(module_mbs), "", 0, 0,
+	  "URL of a Module Build Service, without /1, for modules that they do not have; its RPMs "
+	  "come from koji.hub" },
+	{ "module.base_modules", KEY_WORDS, FIELD(module_base_modules), "platform bootstrap", 0, 0,
+	  "modules that are never in a compose" },
+	{ "module.timeout", KEY_SECONDS, FIELD(module_timeout), "120", 1, 86400,
+	  "a question to that service that takes longer, with its repetitions, fails" },
 	{ "cache.size", KEY_SIZE, FIELD(cache_size), "20G", 0, INT64_MAX,
 	  "limit of the package cache" },
 	{ "auth.backend", KEY_STRING, FIELD(auth_backend), "noauth", 0, 0,
@@ -486,6 +496,18 @@ static int check_url(const char *key, const char *value, struct error *err)
 	return 0;
 }
 
+static int check_module(const struct config *config, struct error *err)
+{
+	int r = check_url("module.mbs", config->module_mbs, err);
+
+	if (r == 0 && !config->module_base_modules.count)
+		r = error_set(err, -EINVAL, BLAME_REQUEST, "module.base_modules",
+			      "module.base_modules must name at least one module");
+	if (r == 0 && config->module_mbs[0] && !config->koji_hub[0])
+		return needs("module.mbs", "koji.hub", err);
+	return r;
+}
+
 static int check_koji(const struct config *config, struct error *err)
 {
 	int r = check_url("koji.hub", config->koji_hub, err);
@@ -529,6 +551,8 @@ int config_check(const struct config *config, struct error *err)
 		r = check_access(config, err);
 	if (r == 0)
 		r = check_koji(config, err);
+	if (r == 0)
+		r = check_module(config, err);
 	if (r == 0)
 		r = check_word("fs.read_mode", config->read_mode, modes, err);
 	if (r == 0)

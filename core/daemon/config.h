@@ -34,6 +34,11 @@ struct config {
 	char *koji_topdir, *koji_topurl, *koji_ca, *koji_proxy;
 	struct strings koji_sigkeys; /* eight hexadecimal digits, or '' for unsigned */
 	int64_t koji_timeout;	     /* seconds of one call */
+	/* [module] */
+	struct strings module_repos; /* paths of modular repositories, no trailing slash */
+	char *module_mbs;	     /* "": none; else workers may use the network */
+	struct strings module_base_modules;
+	int64_t module_timeout; /* seconds of one question */
 	/* [cache] bytes */
 	int64_t cache_size;
 	/* [auth] */

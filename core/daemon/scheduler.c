@@ -492,6 +492,19 @@ static int add_koji(const struct config *config, struct job_koji *koji)
 	return r;
 }
 
+/* Other sources may have modules, too: by the tags of modular_koji_tags. */
+static int add_module(const struct config *config, struct job_module *module)
+{
+	int r = strings_copy(&module->base_modules, &config->module_base_modules);
+
+	if (r == 0)
+		r = strings_copy(&module->repos, &config->module_repos);
+	if (r == 0)
+		r = copy_key(&module->mbs, config->module_mbs);
+	module->call_seconds = config->module_timeout;
+	return r;
+}
+
 static int make_job(struct scheduler *scheduler, struct compose *compose, struct job **ret)
 {
 	const struct config *config = scheduler->options->config;
@@ -507,7 +520,8 @@ static int make_job(struct scheduler *scheduler, struct compose *compose, struct
 	job->known_event = -1;
 	if (strings_copy(&job->allowed, &config->repo_allowed) < 0)
 		return -ENOMEM;
-	if (compose->spec->source_type != SOURCE_REPO && add_koji(config, &job->koji) < 0)
+	if (compose->spec->source_type != SOURCE_REPO &&
+	    (add_koji(config, &job->koji) < 0 || add_module(config, &job->module) < 0))
 		return -ENOMEM;
 	if (compose->spec->source_type == SOURCE_TAG &&
 	    catalogue_known_event(scheduler->options->store->catalogue, compose->spec,

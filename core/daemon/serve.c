@@ -25,7 +25,7 @@ struct daemon {
 	struct access *access;
 	struct gate gate;
 	struct spec_rules tree_rules, rest_rules;
-	struct strings base_modules, none;
+	struct strings none;
 	struct fs_options fs_options;
 	struct rest_options rest_options;
 	struct scheduler_options scheduler_options;
@@ -121,6 +121,8 @@ static int open_store(struct daemon *daemon, struct error *err)
 	if (r >= 0)
 		r = tree_store_open(daemon->store.state_dirfd, daemon->public_url,
 				    daemon->local_path, &daemon->store.trees, err);
+	if (r >= 0 && config->koji_hub[0])
+		r = tree_store_site(daemon->store.trees, config->koji_topdir, err);
 	if (r >= 0 && count)
 		log_info("%" PRId64 " composes of the last run are taken up again", count);
 	return r;
@@ -252,15 +254,12 @@ static int make_texts(struct daemon *daemon, struct error *err)
 	    asprintf(&daemon->local_path, "%s/composes", config->mountpoint) < 0 ||
 	    asprintf(&daemon->version, "odcsfs %s\n", ODCSFS_VERSION) < 0)
 		return error_oom(err);
-	if (strings_add(&daemon->base_modules, "platform") < 0 ||
-	    strings_add(&daemon->base_modules, "bootstrap") < 0)
-		return error_oom(err);
 	daemon->tree_rules = (struct spec_rules){
 		.strict = true,
 		.default_seconds_to_live = config->lifetime_default,
 		.maximum_seconds_to_live = config->lifetime_maximum,
 		.default_arches = &config->arches,
-		.base_module_names = &daemon->base_modules,
+		.base_module_names = &config->module_base_modules,
 		.target_dirs = &daemon->none,
 		.raw_configs = &daemon->none,
 		.maximum_packages = (size_t)config->limit_packages,
@@ -558,7 +557,6 @@ static void stop(struct daemon *daemon)
 	closep(&daemon->lock_fd);
 	metrics_free(daemon->metrics);
 	access_free(daemon->access);
-	strings_done(&daemon->base_modules);
 	free(daemon->public_url);
 	free(daemon->local_path);
 	free(daemon->version);

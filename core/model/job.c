@@ -3,7 +3,8 @@
  *
  *   {"type":"compose","id":7,"uid":0,"gid":0,"trusted":true,"allowed":[…],"known_event":536,
  *    "koji":{"hub":"URL","topdir":"/mnt/koji","topurl":"URL","ca":"PATH","proxy":"URL","sigkeys":[…],
- *    "call_seconds":300},"before":{"timestamp":1495872000,"manifest":"HEX"},"spec":{normal form}}
+ *    "call_seconds":300},"module":{"repos":[…],"base_modules":[…],"mbs":"URL","call_seconds":120},
+ *    "before":{"timestamp":1495872000,"manifest":"HEX"},"spec":{normal form}}
  *   {"type":"check","id":7,"manifest":"HEX"}
  *   {"type":"go","id":7}
  *   {"type":"stop","id":7}
@@ -44,6 +45,9 @@ void job_free(struct job *job)
 	free(job->koji.ca);
 	free(job->koji.proxy);
 	strings_done(&job->koji.sigkeys);
+	strings_done(&job->module.repos);
+	strings_done(&job->module.base_modules);
+	free(job->module.mbs);
 	spec_free(job->spec);
 	free(job);
 }
@@ -145,6 +149,17 @@ static int add_koji(json_t *json, const struct job_koji *koji)
 	return r | json_object_set_new(member, "call_seconds", json_integer(koji->call_seconds));
 }
 
+static int add_module(json_t *json, const struct job_module *module)
+{
+	json_t *member = json_object();
+	int r = json_object_set_new(json, "module", member); /* refuses NULL */
+
+	r |= json_object_set_new(member, "repos", words_to_json(&module->repos));
+	r |= json_object_set_new(member, "base_modules", words_to_json(&module->base_modules));
+	r |= set_text(member, "mbs", module->mbs);
+	return r | json_object_set_new(member, "call_seconds", json_integer(module->call_seconds));
+}
+
 static int add_job(json_t *json, const struct job *job)
 {
 	int r = json_object_set_new(json, "uid", json_integer(job->uid));
@@ -156,6 +171,8 @@ static int add_job(json_t *json, const struct job *job)
 		r |= json_object_set_new(json, "known_event", json_integer(job->known_event));
 	if (job->koji.hub)
 		r |= add_koji(json, &job->koji);
+	if (job->module.base_modules.count)
+		r |= add_module(json, &job->module);
 	if (job->before.manifest[0])
 		r |= json_object_set_new(json, "before",
 					 json_pack("{s:I, s:s}", "timestamp",
@@ -345,6 +362,17 @@ static int get_koji(const json_t *json, struct job_koji *koji, struct error *err
 	return get_number(json, "call_seconds", 0, INT32_MAX, &koji->call_seconds, err);
 }
 
+static int get_module(const json_t *json, struct job_module *module, struct error *err)
+{
+	int r;
+
+	if ((r = get_words(json, "repos", &module->repos, err)) < 0 ||
+	    (r = get_words(json, "base_modules", &module->base_modules, err)) < 0 ||
+	    (r = get_text(json, "mbs", false, &module->mbs, err)) < 0)
+		return r;
+	return get_number(json, "call_seconds", 0, INT32_MAX, &module->call_seconds, err);
+}
+
 static int get_digest(const json_t *json, const char *key, char ret[static DIGEST_HEX_SIZE],
 		      struct error *err)
 {
@@ -390,6 +418,8 @@ static int get_job(const json_t *json, struct message *message, struct error *er
 		r = get_number(json, "known_event", 0, INT64_MAX, &job->known_event, err);
 	if (r == 0 && json_object_get(json, "koji"))
 		r = get_koji(json_object_get(json, "koji"), &job->koji, err);
+	if (r == 0 && json_object_get(json, "module"))
+		r = get_module(json_object_get(json, "module"), &job->module, err);
 	if (r == 0)
 		r = get_before(json, &job->before, err);
 	if (r < 0)

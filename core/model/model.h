@@ -156,8 +156,7 @@ int spec_question(const struct spec *spec, char ret[static DIGEST_HEX_SIZE]);
 /** spec_reusable() - may composes of this request show another's tree, or lend theirs (odcs-api.md 5)? */
 bool spec_reusable(const struct spec *spec);
 /** spec_check_late() - what REST accepts though the compose must fail of it (odcs-api.md 1.4, 2.6): a
- * compose_type or label that productmd does not know, packages of a module. Asked before a worker is; the
- * tree's rules ask at once. -EINVAL, BLAME_REQUEST, in upstream's words */
+ * compose_type or label that productmd does not know. Asked before a worker is; the tree's rules ask at once. -EINVAL, BLAME_REQUEST, in upstream's words */
 int spec_check_late(const struct spec *spec, struct error *err);
 void spec_free(struct spec *spec);
 DEFINE_FREEP(struct spec, spec_free)
@@ -380,6 +379,18 @@ struct job_koji {
 	int64_t call_seconds;
 };
 
+/**
+ * struct job_module - where the site has modules from, as configured
+ * @repos: paths of repositories, read with the service's rights
+ * @mbs: NULL: none
+ * @base_modules: never in a compose
+ * @call_seconds: for one question to MBS with its repetitions; 0: its own default */
+struct job_module {
+	struct strings repos, base_modules;
+	char *mbs;
+	int64_t call_seconds;
+};
+
 /** struct generation - the newest of the composes that one latest-OWNER-NAME has led to
  * @timestamp: in its repodata, seconds since 1970
  * @manifest: its digest, hex; "": there was none */
@@ -396,6 +407,7 @@ struct job {
 	struct strings allowed; /* [repo] allowed; a real path must stay below one of them when trusted */
 	int64_t known_event; /* Koji event of the newest live compose of the same question; -1: none */
 	struct job_koji koji; /* only for sources that ask a hub */
+	struct job_module module; /* only for those that have modules */
 	struct generation before; /* of the spec's @latest: other content needs a later timestamp */
 	struct spec *spec;
 };

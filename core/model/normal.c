@@ -425,8 +425,6 @@ static bool is_label(const char *label)
 
 int spec_check_late(const struct spec *spec, struct error *err)
 {
-	if (spec->source_type == SOURCE_MODULE && spec->packages.count)
-		return error_set(err, -EINVAL, BLAME_REQUEST, "source.packages", MODULE_PACKAGES);
 	if (!compose_type_suffix(spec->compose_type))
 		return error_set(err, -EINVAL, BLAME_REQUEST, "compose_type",
 				 "Invalid compose type: %s", spec->compose_type);

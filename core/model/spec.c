@@ -84,6 +84,15 @@ static bool is_base_module(const struct reader *reader, const char *word, size_t
 	return false;
 }
 
+/* The seed's form, name-stream[-version]; where its parts end is found out by what modules there
+ * are. */
+static bool is_dashed(const char *word)
+{
+	const char *dash = strchr(word + !!*word, '-');
+
+	return dash && dash[1];
+}
+
 static void check_modules(struct reader *reader, const char *field)
 {
 	const struct strings *words = &reader->spec->source;
@@ -92,6 +101,8 @@ static void check_modules(struct reader *reader, const char *field)
 		const char *word = words->item[i];
 		size_t length = strcspn(word, ":");
 
+		if (!word[length] && is_dashed(word))
+			continue;
 		if (!word[length])
 			judge_say(&reader->judge, -EINVAL, field,
 				  "Module definition must be in \"n:s\", \"n:s:v\" or \"n:s:v:c\" "
@@ -221,9 +232,8 @@ static void read_packages(struct reader *reader)
 		judge_say(&reader->judge, -EFBIG, field,
 			  "packages has %zu names, at most %zu are allowed",
 			  reader->spec->packages.count, limit);
-	/* REST accepts it and the compose fails (odcs-api.md 2.6) */
-	if (reader->rules->strict && reader->spec->source_type == SOURCE_MODULE &&
-	    json_array_size(list))
+	/* upstream accepts it, and the compose fails (odcs-api.md 12) */
+	if (reader->spec->source_type == SOURCE_MODULE && json_array_size(list))
 		judge_say(&reader->judge, -EINVAL, field, MODULE_PACKAGES);
 }
 

@@ -352,10 +352,30 @@ static int add_lines(struct text *text, struct strings *lines)
 	return text->failed ? -ENOMEM : 0;
 }
 
+/* Modules stand where their documents are. */
+static int add_modules_why(const struct composing *composing, struct text *text,
+			   struct strings *lines)
+{
+	const struct composition *composition = composing->composition;
+	int r = 0;
+
+	for (size_t i = 0; i < composition->module_count && r == 0; i++) {
+		const struct composer_module *module = &composition->module[i];
+
+		text_clear(text);
+		line_adds(text, module->uid);
+		(void)text_addf(text, "\t%s/repodata\t",
+				composing->place[2 * (size_t)module->arch].path);
+		line_adds(text, module->reason ? module->reason : "");
+		r = text->failed ? -ENOMEM : strings_add(lines, text->data);
+	}
+	return r;
+}
+
 static int add_why(struct composing *composing, struct text *text, struct error *err)
 {
 	struct strings lines = { 0 };
-	int r = 0;
+	int r = add_modules_why(composing, text, &lines);
 
 	for (size_t i = 0; i < composing->count && r == 0; i++) {
 		const struct item *item = &composing->item[i];

@@ -31,13 +31,16 @@ struct composer_package {
 
 /**
  * struct composer_module - a module in the os tree of one arch, for compose/metadata/modules.json
+ * @uid: NAME:STREAM:VERSION[:CONTEXT]
  * @koji_tag: where Koji keeps its RPMs, or NULL
  * @rpms: those in the tree, "NAME-EPOCH:VERSION-RELEASE.ARCH"
+ * @reason: why it is there
  * All borrowed for the call. */
 struct composer_module {
 	uint32_t arch;
-	const char *name, *stream, *version, *context, *koji_tag;
+	const char *uid, *name, *stream, *version, *context, *koji_tag;
 	const struct strings *rpms;
+	const char *reason;
 };
 
 enum composer_compression { COMPOSER_GZ, COMPOSER_ZSTD };
@@ -50,7 +53,7 @@ enum composer_compression { COMPOSER_GZ, COMPOSER_ZSTD };
  *               made unique here
  * @modules: modules YAML for the os trees, or NULL
  * @arch_modules: NULL, or in place of @modules one for each of @arches; each may be NULL
- * @module: sorted by arch and by NAME:STREAM:VERSION:CONTEXT; none: there is no modules.json
+ * @module: sorted by arch and @uid; none: there is no modules.json
  * @revision: shown in <revision>; @timestamp: every <timestamp>, seconds since 1970 UTC
  * @depsolve_log: text of logs/global/depsolve.log, or NULL ("why" is made from the reasons)
  * @have_blob: does the service have this blob already? Then it is not written again */

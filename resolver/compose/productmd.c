@@ -358,23 +358,18 @@ static void add_member_of(struct text *text, const char *name, const char *word,
 static void add_module(struct text *text, const struct composer_module *module,
 		       const struct place *place, bool also)
 {
-	_cleanup_(text_done) struct text uid = { 0 }, path = { 0 };
+	_cleanup_(text_done) struct text path = { 0 };
 
-	(void)text_addf(&uid, "%s:%s:%s:%s", module->name, module->stream, module->version,
-			module->context);
 	(void)text_addf(&path, "Temporary/%s/repodata/%s",
 			also && place->also ? place->also : place->path, place->modules);
-	text->failed |= uid.failed || path.failed;
-	if (text->failed)
-		return;
 	(void)text_adds(text, "\n                    ");
-	add_word(text, uid.data);
+	add_word(text, module->uid);
 	(void)text_adds(text, ": {\n                        \"metadata\": {");
 	add_member_of(text, "context", module->context, ", ");
 	add_member_of(text, "koji_tag", module->koji_tag, ", ");
 	add_member_of(text, "name", module->name, ", ");
 	add_member_of(text, "stream", module->stream, ", ");
-	add_member_of(text, "uid", uid.data, ", ");
+	add_member_of(text, "uid", module->uid, ", ");
 	add_member_of(text, "version", module->version, "},\n                        ");
 	(void)text_adds(text, "\"modulemd_path\": {");
 	add_member_of(text, "binary", place->modules ? path.data : NULL, "},\n");
@@ -384,6 +379,7 @@ static void add_module(struct text *text, const struct composer_module *module,
 		add_word(text, module->rpms->item[i]);
 	}
 	(void)text_adds(text, "]\n                    }");
+	text->failed |= path.failed;
 }
 
 static void add_modules(const struct composing *composing, const char *arch_name, size_t arch,

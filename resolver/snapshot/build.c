@@ -200,29 +200,47 @@ static int write_bytes(void *data, const char *bytes, size_t length, struct erro
 	return r < 0 ? error_errno(err, r, "writing modules") : 0;
 }
 
+static int add_bytes(void *data, const char *bytes, size_t length, struct error *err)
+{
+	return text_add(data, bytes, length) < 0 ? error_oom(err) : 0;
+}
+
+static int inflate_modules(const struct repomd_record *record, const struct snapshot_reader *reader,
+			   bool *ret_differs, inflate_sink *sink, void *data, struct error *err)
+{
+	_cleanup_(closep) int from = reader->open(reader->data, record, err);
+	const struct inflate_source source = { .fd = from,
+					       .record = record,
+					       .field = "modules.yaml",
+					       .limit = SNAPSHOT_MAX_MODULES,
+					       .open_differs = ret_differs };
+
+	return from < 0 ? from : inflate_run(&source, sink, data, err);
+}
+
+int repomd_modules(const struct repomd *repomd, const struct snapshot_reader *reader,
+		   struct text *ret, struct error *err)
+{
+	const struct repomd_record *record = repomd_find(repomd, "modules");
+	bool differs;
+
+	return record ? inflate_modules(record, reader, &differs, add_bytes, ret, err) : -ENOENT;
+}
+
 /* The modules record is kept as plain text: small, and already checked here. */
 static int keep_modules(struct build *build, struct error *err)
 {
 	const struct repomd_record *record = repomd_find(build->repomd, "modules");
-	_cleanup_(closep) int from = -1;
 	_cleanup_(closep) int to = -1;
 	bool differs = false;
-	struct inflate_source source = { .record = record,
-					 .field = "modules.yaml",
-					 .limit = SNAPSHOT_MAX_MODULES,
-					 .open_differs = &differs };
 	int r;
 
 	if (!record)
 		return 0;
-	from = build->reader->open(build->reader->data, record, err);
-	if (from < 0)
-		return from;
 	to = openat(build->dirfd, "modules", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	if (to < 0)
 		return error_errno(err, -errno, "creating modules");
-	source.fd = from;
-	r = inflate_run(&source, write_bytes, &to, err);
+	r = inflate_modules(record, build->reader, &differs, write_bytes, &to, err);
 	if (r < 0)
 		return r;
 	if (differs)

@@ -61,6 +61,11 @@ struct snapshot_reader {
 	void *data;
 };
 
+/** repomd_modules() - append the modules record decompressed and checked, of a repository that is not
+ * indexed yet; -ENOENT (no words): it has none */
+int repomd_modules(const struct repomd *repomd, const struct snapshot_reader *reader,
+		   struct text *ret, struct error *err);
+
 struct snapshot;
 
 /** snapshot_open() - -ENOENT: not there yet (no words); a damaged one is removed and -ENOENT too */

@@ -13,6 +13,7 @@ struct repository {
 	struct repomd *repomd; /* after repository_find() */
 	struct held *held;     /* after repository_open(); the set's reference */
 	bool lookaside;
+	struct transport *files; /* opens what is in it; NULL: the context's. Borrowed */
 	uint8_t *taken; /* one bit per package: already in the tree being filled */
 	/** @look: NULL, or what fills where the file of a package is, in place of the transport */
 	int (*look)(struct load *load, const struct repository *repository, uint32_t index,
@@ -51,6 +52,12 @@ int load_identify(const struct load *load, struct text *ret, struct error *err);
 /** load_arches() - solve for each arch, and take rows (arches.c). -ENOENT, BLAME_REQUEST: a name
  * that no arch has */
 int load_arches(struct load *load, struct error *err);
+
+/** repository_files() - what opens its files */
+struct transport *repository_files(const struct load *load, const struct repository *repository);
+/** repository_modules() - after repository_find(): append its modules record, if it has one */
+int repository_modules(const struct load *load, const struct repository *repository,
+		       struct text *ret, struct error *err);
 
 /** repository_find() - where it is, and its repomd.xml */
 int repository_find(struct load *load, struct repository *repository, struct error *err);

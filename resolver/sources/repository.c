@@ -103,6 +103,11 @@ int repository_path(const struct repository *repository, const char *base, const
 
 /* ---- metadata ---------------------------------------------------------- */
 
+struct transport *repository_files(const struct load *load, const struct repository *repository)
+{
+	return repository->files ? repository->files : load->context->transport;
+}
+
 struct reading {
 	const struct load *load;
 	const struct repository *repository;
@@ -115,8 +120,8 @@ static int open_record(void *data, const struct repomd_record *record, struct er
 	int r = repository_path(reading->repository, record->base, record->href, &path, err);
 
 	return r < 0 ? r
-		     : transport_open(reading->load->context->transport, reading->repository->base,
-				      path, err);
+		     : transport_open(repository_files(reading->load, reading->repository),
+				      reading->repository->base, path, err);
 }
 
 static void on_progress(void *data, const char *text)
@@ -137,8 +142,8 @@ static int read_repomd(const struct load *load, const struct repository *reposit
 		       size_t *ret_length, struct error *err)
 {
 	_cleanup_(freep) char *bytes = NULL;
-	_cleanup_(closep) int fd = transport_open(load->context->transport, repository->base,
-						  "repodata/repomd.xml", err);
+	_cleanup_(closep) int fd = transport_open(repository_files(load, repository),
+						  repository->base, "repodata/repomd.xml", err);
 	struct stat st;
 	ssize_t got;
 
@@ -194,7 +199,7 @@ int repository_find(struct load *load, struct repository *repository, struct err
 {
 	_cleanup_(freep) char *base = NULL, *bytes = NULL;
 	size_t length = 0;
-	int r = transport_base(load->context->transport, repository->word, &base, err);
+	int r = transport_base(repository_files(load, repository), repository->word, &base, err);
 
 	if (r < 0)
 		return r;
@@ -223,6 +228,18 @@ int repository_open(struct load *load, struct repository *repository, struct err
 		 snapshot_revision(repository->held->snapshot),
 		 repository->lookaside ? ", lookaside" : "");
 	return 0;
+}
+
+int repository_modules(const struct load *load, const struct repository *repository,
+		       struct text *ret, struct error *err)
+{
+	struct reading reading = { .load = load, .repository = repository };
+	const struct snapshot_reader reader = { .open = open_record, .data = &reading };
+	int r = repomd_modules(repository->repomd, &reader, ret, err);
+
+	if (r == -ENOENT && !err->code)
+		return 0;
+	return r < 0 ? name_it(repository, r, err) : 0;
 }
 
 /* ---- all of a job ------------------------------------------------------ */

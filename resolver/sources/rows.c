@@ -63,7 +63,7 @@ static int look(struct load *load, const struct repository *repository, uint32_t
 	}
 	row->base = repository->base;
 	row->index = index;
-	r = transport_stat(load->context->transport, row->base, row->path, &file, err);
+	r = transport_stat(repository_files(load, repository), row->base, row->path, &file, err);
 	if (r < 0)
 		return r;
 	if (file.size != package.size)

@@ -54,7 +54,11 @@ struct package_set {
 	struct strings arches, comps_names;
 	struct strings texts;	 /* strings that rows point to */
 	struct strings packages; /* fetched: their digests */
-	char *depsolve_log, *modules, *sigkeys;
+	char *depsolve_log, *modules, *sigkeys, *source;
+	char **arch_modules; /* one for each of arches, or NULL */
+	struct composer_module *module;
+	struct strings *module_rpms; /* of each of them */
+	size_t module_count;
 	int64_t event, bytes_written;
 	size_t room; /* rows allocated */
 	struct held **held;
@@ -71,5 +75,6 @@ int package_set_add(struct package_set *set, const struct composer_package *pack
 const char *package_set_text(struct package_set *set, const char *text); /* NULL: out of memory */
 
 /* ---- one file per source type ---- */
+int module_load(const struct source_context *context, struct package_set **ret, struct error *err);
 int repo_load(const struct source_context *context, struct package_set **ret, struct error *err);
 int tag_load(const struct source_context *context, struct package_set **ret, struct error *err);

@@ -52,12 +52,20 @@ void package_set_free(struct package_set *set)
 	free(set->held);
 	free(set->answer);
 	free(set->composition.package);
-	strings_done(&set->arches);
 	strings_done(&set->comps_names);
 	strings_done(&set->texts);
 	strings_done(&set->packages);
 	free(set->depsolve_log);
 	free(set->modules);
+	for (size_t i = 0; set->arch_modules && i < set->arches.count; i++)
+		free(set->arch_modules[i]);
+	free(set->arch_modules);
+	for (size_t i = 0; i < set->module_count; i++)
+		strings_done(&set->module_rpms[i]);
+	free(set->module_rpms);
+	free(set->module);
+	free(set->source);
+	strings_done(&set->arches);
 	free(set->sigkeys);
 	free(set);
 }
@@ -125,7 +133,7 @@ int64_t package_set_event(const struct package_set *set)
 
 const char *package_set_source(const struct package_set *set)
 {
-	return NULL; /* no source type replaces the words of the request yet */
+	return set->source;
 }
 
 const char *package_set_sigkeys(const struct package_set *set)

@@ -126,23 +126,24 @@ static int next_line(struct worker *worker, const char **ret, size_t *ret_length
 /* ---- is it to be made? -------------------------------------------------- */
 
 /** struct looking - whose rights count for files of a compose that was made before: below the
- * site's topdir, the service's */
+ * site's own places, the service's
+ * @places: their real paths: topdir and the repositories of modules */
 struct looking {
 	struct transport *request, *site;
-	char *topdir; /* its real path, or NULL */
+	struct strings places;
 };
 
 static void looking_done(struct looking *looking)
 {
 	transport_free(looking->site);
-	free(looking->topdir);
+	strings_done(&looking->places);
 }
 
 static int look(void *data, const char *base, const char *path, uint64_t *ret_size,
 		int64_t *ret_mtime_ns, uint64_t *ret_ino, struct error *err)
 {
 	const struct looking *looking = data;
-	bool site = looking->topdir && !strcmp(base, looking->topdir);
+	bool site = strings_has(&looking->places, base);
 	struct transport_file file;
 	int r = transport_stat(site ? looking->site : looking->request, base, path, &file, err);
 
@@ -154,17 +155,30 @@ static int look(void *data, const char *base, const char *path, uint64_t *ret_si
 	return 0;
 }
 
+/* One that cannot be found is nobody's. */
+static void add_place(struct looking *looking, const char *path)
+{
+	_cleanup_(freep) char *real = NULL;
+	struct error err = { 0 };
+
+	if (!looking->site && transport_local(NULL, true, 0, 0, &looking->site, &err) < 0)
+		return;
+	if (transport_base(looking->site, path, &real, &err) == 0)
+		(void)strings_add(&looking->places, real);
+}
+
 static void check(struct worker *worker, const char *manifest)
 {
 	_cleanup_(looking_done) struct looking looking = { .request = worker->transport };
 	const struct composer_look how = { .stat = look, .data = &looking };
-	const char *topdir = worker->job->koji.topdir;
+	const struct strings *repos = &worker->job->module.repos;
 	struct message message = { .type = PIPE_CHECKED };
 	struct error err = { 0 };
 
-	if (topdir && transport_local(NULL, true, 0, 0, &looking.site, &err) == 0)
-		(void)transport_base(looking.site, topdir, &looking.topdir, &err);
-	err = (struct error){ 0 };
+	if (worker->job->koji.topdir)
+		add_place(&looking, worker->job->koji.topdir);
+	for (size_t i = 0; i < repos->count && worker->job->spec->source_type == SOURCE_MODULE; i++)
+		add_place(&looking, repos->item[i]);
 	message.sound = composer_check(worker->state_dirfd, manifest, &how, &err) == 0;
 	message.text = err.message;
 	say(worker, &message);

@@ -172,6 +172,8 @@ def read_source(kind, source, members):
         if parts[0] != "pungi_cfg":
             raise bad(f'Source "{parts[0]}" does not exist in server configuration.')
     for word in source if kind == "module" else ():
+        if ":" not in word and "-" in word[1:-1]: # ours: the seed's form
+            continue
         if ":" not in word:
             raise bad(f'Module definition must be in "n:s", "n:s:v" or "n:s:v:c" format, but got {word}')
         if word.split(":")[0] in ("platform", "bootstrap"):
@@ -206,6 +208,8 @@ def read_request(body):
     packages = string_list(members, "packages")
     if packages is not None and not all(word.strip(" ") and "/" not in word for word in members["packages"]):
         raise Refusal(400, None) # ours: such a name could never be found
+    if kind == "module" and packages:
+        raise bad("Exact packages cannot be set for MODULE source type.") # ours: told at once
     seconds = lifetime(body)
     flags = bit_list(body, "flags", FLAGS, "flag")
     results = bit_list(body, "results", RESULTS, "result")

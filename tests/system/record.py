@@ -32,9 +32,6 @@ def check_late(service):
         record = ended(service, repo_spec(BASE, packages=["dash"], **members))
         same((record.get("state_name"), record.get("state_reason")), ("failed", ERROR + words), f"{members}")
         same((record["time_done"], record["removed_by"], bool(record["time_started"])), (None, None, True), f"{members}: times")
-    record = ended(service, {"source": {"type": "module", "source": "m:1", "packages": ["a"]}})
-    same((record.get("state_name"), record.get("state_reason"), record.get("packages")),
-         ("failed", ERROR + "Exact packages cannot be set for MODULE source type.", "a"), "packages of a module")
     record = ended(service, repo_spec(BASE, packages=["absent", "dash", "none-such"]))
     same(record["state_reason"], ERROR + "The following requested packages are not present in the generated compose: "
          "absent none-such.", "missing packages")

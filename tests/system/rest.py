@@ -222,6 +222,8 @@ def check_refusals(server):
          'Source "nope" does not exist in server configuration.'),
         ("module form", {"source": {"type": "module", "source": "testmodule"}},
          'Module definition must be in "n:s", "n:s:v" or "n:s:v:c" format, but got testmodule'),
+        ("packages of a module", {"source": {"type": "module", "source": "m:1", "packages": ["a"]}},
+         "Exact packages cannot be set for MODULE source type."),
         ("flag", tag(flags=["x"]), "('Unknown flag %s', 'x')"),
         ("result", tag(results=["x"]), "('Unknown result %s', 'x')"),
         ("multilib method", tag(multilib_method=["x"]), 'Unknown multilib method "x"'),

@@ -320,8 +320,9 @@ static void test_modules(struct scene *scene)
 	struct strings rpms = { .item = items, .count = 2 }, none = { 0 };
 	const char *const documents[] = { "---\ndocument: one\n...\n", NULL };
 	const struct composer_module modules[] = {
-		{ 0, "hello", "1", "20", "c0ffee", "module-hello", &rpms },
-		{ 0, "hello", "2\n", "20", "c0ffee", NULL, &none },
+		{ 0, "hello:1:20:c0ffee", "hello", "1", "20", "c0ffee", "module-hello", &rpms,
+		  "requested" },
+		{ 0, "hello:2\n:20:c0ffee", "hello", "2\n", "20", "c0ffee", NULL, &none, NULL },
 	};
 	struct text document = { 0 };
 	struct work work;
@@ -354,6 +355,10 @@ static void test_modules(struct scene *scene)
 		  0);
 	CHECK_INT(json_object_size(arch), 0);
 	text_done(&document);
+	free(text);
+	text = work_text(&work, "logs/global/why");
+	CHECK(text && strstr(text, "hello:1:20:c0ffee\taarch64/os/repodata\trequested\n"));
+	CHECK(text && strstr(text, "hello:2 :20:c0ffee\taarch64/os/repodata\t\n"));
 	free(text);
 	work_done(&work);
 	scene_clear(scene);

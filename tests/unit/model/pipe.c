@@ -38,7 +38,9 @@ static const char *const good[] = {
 	"{\"type\":\"compose\",\"id\":8,\"uid\":1,\"gid\":1,\"trusted\":true,\"allowed\":[],"
 	"\"known_event\":536,\"koji\":{\"hub\":\"http://h/kojihub\",\"topdir\":\"/mnt/koji\","
 	"\"topurl\":\"http://h/kojifiles\",\"ca\":\"/etc/ca\",\"proxy\":\"http://p:3128\","
-	"\"sigkeys\":[\"7ec1b334\",\"\"],\"call_seconds\":300},\"before\":{\"timestamp\":5,"
+	"\"sigkeys\":[\"7ec1b334\",\"\"],\"call_seconds\":300},\"module\":{\"repos\":[\"/srv/m\"],"
+	"\"base_modules\":[\"platform\"],\"mbs\":\"http://m/\",\"call_seconds\":120},"
+	"\"before\":{\"timestamp\":5,"
 	"\"manifest\":\"" HEX "\"},\"spec\":{\"source_type\":1,"
 	"\"source\":["
 	"\"f26\"],\"sigkeys\":[],\"arches\":[\"x86_64\"],\"multilib_arches\":[],\"lookaside_"
@@ -128,6 +130,10 @@ static void test_members(void)
 	CHECK_INT(message.job->koji.sigkeys.count, 2);
 	CHECK_STR(message.job->koji.sigkeys.item[1], "");
 	CHECK_INT(message.job->koji.call_seconds, 300);
+	CHECK_STR(message.job->module.repos.item[0], "/srv/m");
+	CHECK_STR(message.job->module.base_modules.item[0], "platform");
+	CHECK_STR(message.job->module.mbs, "http://m/");
+	CHECK_INT(message.job->module.call_seconds, 120);
 	CHECK_INT(message.job->before.timestamp, 5);
 	CHECK_STR(message.job->before.manifest, HEX);
 	message_done(&message);

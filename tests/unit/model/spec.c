@@ -142,9 +142,16 @@ static const struct refused rest_refused[] = {
 	  "Source must be in \"source_name#commit_hash\" format for \"raw_config\" source_type." },
 	{ SOURCE("raw_config", "other#a", ""), "source.source",
 	  "Source \"other\" does not exist in server configuration." },
-	{ SOURCE("module", "a:b nodejs-8", ""), "source.source",
+	{ SOURCE("module", "a:b nodejs", ""), "source.source",
 	  "Module definition must be in \"n:s\", \"n:s:v\" or \"n:s:v:c\" format, but got "
-	  "nodejs-8" },
+	  "nodejs" },
+	{ SOURCE("module", "-8", ""), "source.source",
+	  "Module definition must be in \"n:s\", \"n:s:v\" or \"n:s:v:c\" format, but got -8" },
+	{ SOURCE("module", "nodejs-", ""), "source.source",
+	  "Module definition must be in \"n:s\", \"n:s:v\" or \"n:s:v:c\" format, but got "
+	  "nodejs-" },
+	{ SOURCE("module", "a:b", ",\"packages\":[\"x\"]"), "source.packages",
+	  "Exact packages cannot be set for MODULE source type." },
 	{ SOURCE("module", "platform:f26", ""), "source.source",
 	  "ODCS currently cannot create compose with base modules, but platform:f26 was "
 	  "requested." },
@@ -312,9 +319,10 @@ static const struct accepted accepted[] = {
 	{ SOURCE("tag", "\xc3\xa9\\u4e2d", ""),
 	  NORMAL("", "\"results\":1,\"seconds_to_live\":86400,\"sigkeys\":[],"
 		     "\"source\":[\"\\u00e9\\u4e2d\"],\"source_type\":1,") },
-	{ SOURCE("module", "a:b", ",\"packages\":[\"x\"]"),
-	  NORMAL("", "\"packages\":[\"x\"],\"results\":1,\"seconds_to_live\":86400,\"sigkeys\":[],"
-		     "\"source\":[\"a:b\"],\"source_type\":2,") },
+	/* the seed's form, and a list that is empty */
+	{ SOURCE("module", "a:b nodejs-8 perl-5.26-2018", ",\"packages\":[]"),
+	  NORMAL("", "\"packages\":[],\"results\":1,\"seconds_to_live\":86400,\"sigkeys\":[],"
+		     "\"source\":[\"a:b\",\"nodejs-8\",\"perl-5.26-2018\"],\"source_type\":2,") },
 };
 
 /* The normal form survives a trip through JSON and a copy. */
