@@ -23,7 +23,7 @@ cli                | core/base core/model                                       
 resolver/solve     | core/base core/model                                        | solve.h
 resolver/snapshot  | core/base core/model resolver/solve                         | snapshot.h
 resolver/fetch     | core/base core/model                                        | fetch.h
-resolver/koji      | core/base core/model resolver/fetch                         | hub.h
+resolver/koji      | core/base core/model resolver/fetch                         | hub.h builds.h
 resolver/modules   | core/base core/model resolver/fetch resolver/koji           | modules.h
 resolver/header    | core/base core/model                                        | header.h store.h
 resolver/compose   | core/base core/model core/tree/manifest.h resolver/solve resolver/snapshot | composer.h
