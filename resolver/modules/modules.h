@@ -40,7 +40,7 @@ struct module_config {
 
 /** struct module_word - one reading; NULL: not said. @version is a decimal number below 2^64 */
 struct module_word {
-	char *name, *stream, *version, *context;
+	const char *name, *stream, *version, *context;
 };
 
 /**
@@ -50,8 +50,9 @@ struct module_word {
  */
 struct module_wish {
 	char *text;
-	struct module_word *reading;
+	struct module_word *reading; /* into @parts */
 	size_t reading_count;
+	struct strings parts;
 };
 struct module_wishes {
 	struct module_wish *wish;
@@ -153,8 +154,8 @@ struct module_supplier;
  * @find: append, for each stream, the newest version that there is, with all its contexts; of a
  * word with a version that one. Newest first. None: 0 and nothing is added. A document of them that
  *        libmodulemd refuses: -EBADMSG (BLAME_SOURCE) with its place and reason
- * @extra: append documents (defaults, obsoletes, translations) about @name, each beginning with a
- *         "---" line; NULL: there never are any
+ * @extra: append documents (defaults, obsoletes, translations) about @name, each ended by a
+ *         "..." line; NULL: there never are any
  * @lacking: words for "not found", after odcs-api.md 4
  * @expands: requirements are followed also with no_deps, and of base modules only platform is left
  *           out (Koji: odcs-api.md 6.2)
