@@ -64,8 +64,8 @@ seccomp            | resolver/worker
 
 # function | rooms that may call it
 calls='
-pthread_create     | core/daemon resolver/snapshot resolver/fetch resolver/header
-thrd_create        | core/daemon resolver/snapshot resolver/header
+pthread_create     | core/base core/daemon resolver/snapshot
+thrd_create        | core/base core/daemon resolver/snapshot
 system             |
 popen              |
 '

@@ -194,6 +194,28 @@ int directory_open(int dirfd, const char *path);
 /** directory_remove() - rm -r of @name below @dirfd, not following links; 0 when already absent */
 int directory_remove(int dirfd, const char *name);
 
+/* ---- many things in several threads ------------------------------------ */
+
+#define TOGETHER_THREADS_MAX 8u
+
+/**
+ * struct together - many things of one kind, several at a time
+ * @threads: 0: TOGETHER_THREADS_MAX; what waits for servers and disks is worth more threads than
+ *           there are processors
+ * @one: does number @index, in thread number @thread; a negative answer (with words) ends
+ *       everything
+ * @progress: may be NULL; called by the caller's thread now and then and at the end, with how many
+ *            are done */
+struct together {
+	size_t count;
+	unsigned int threads;
+	int (*one)(void *data, unsigned int thread, size_t index, struct error *err);
+	void (*progress)(void *data, size_t done);
+	void *data;
+};
+/** together() - all of them; the failure of the lowest number that failed is the answer */
+int together(const struct together *work, struct error *err);
+
 /* ---- digests ----------------------------------------------------------- */
 
 #define DIGEST_SIZE 32		/* bytes of a SHA-256 */

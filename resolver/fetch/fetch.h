@@ -51,27 +51,6 @@ int transport_stat(struct transport *transport, const char *base, const char *pa
 int transport_names(struct transport *transport, const char *base, const char *path,
 		    struct strings *ret, struct error *err);
 
-/* ---- in several threads ------------------------------------------------ */
-
-#define TOGETHER_THREADS_MAX 8u
-
-/**
- * struct together - many small things to wait for, several at a time
- * @threads: 0: TOGETHER_THREADS_MAX; what waits for servers and disks is worth more threads than
- *           there are processors
- * @one: does number @index, in thread number @thread; a negative answer (with words) ends
- * everything
- * @progress: may be NULL; called by the caller's thread now and then, with how many are done */
-struct together {
-	size_t count;
-	unsigned int threads;
-	int (*one)(void *data, unsigned int thread, size_t index, struct error *err);
-	void (*progress)(void *data, size_t done);
-	void *data;
-};
-/** together() - all of them; the failure of the lowest number that failed is the answer */
-int together(const struct together *work, struct error *err);
-
 /* ---- over the network -------------------------------------------------- */
 
 /**

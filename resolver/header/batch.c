@@ -1,30 +1,19 @@
 /* SPDX-License-Identifier: MIT */
-/* resolver/header/batch.c: many files by several threads.
+/* resolver/header/batch.c: many files by several threads (core/base/together.c).
  *
- *   threads: next index ─► record there? else open, read, write ─► count, list failures ─► next
- *   caller:  sleeps ─► progress(), failed(), without the lock ─► … until no thread is left
+ *   thread:  record there? else open, read, write ─► count, tell of a failure ─► next
+ *   caller:  sleeps ─► progress(), without the lock ─► … until no thread is left
  *
- * Memory is bounded twice: what the headers under way need together (HEADER_MEMORY), and how many
- * failures may wait. */
+ * Memory is bounded by what the headers under way need together (HEADER_MEMORY). */
 #include "resolver/header/parts.h"
 
 #include <fcntl.h>
 #include <pthread.h>
-#include <time.h>
 #include <unistd.h>
 
-#define STACK_BYTES (1u << 20) /* counts against the worker's memory; struct error lies on it */
-#define PROGRESS_MS 100
-#define FAILURES_WAITING 16
 #define HASH_BYTES (256 * 1024)
 /* times a header's size: its bytes, what librpm makes of them, the longest element */
 #define MEMORY_GROWTH (HEADER_GROWTH + 4)
-
-struct failure {
-	struct failure *next;
-	size_t index;
-	struct error error;
-};
 
 struct self;
 
@@ -33,17 +22,14 @@ struct run {
 	int headers_dirfd;
 	int (*work)(struct self *self, size_t index, struct error *err);
 	char (*sha256)[DIGEST_HEX_SIZE];
+	struct self *self; /* one for each thread */
 	pthread_mutex_t lock;
-	pthread_cond_t news; /* for the caller */
-	pthread_cond_t room; /* for the threads: memory, or place in the list of failures */
+	pthread_cond_t room; /* there is memory again, or an end */
 	/* under lock */
-	size_t next;
-	unsigned int running, waiting; /* threads; failures */
-	bool stop;
 	struct header_totals totals;
-	struct failure *failures; /* the last one first */
-	uint64_t memory;	  /* free */
-	bool out_of_memory;	  /* a failure could not be kept */
+	uint64_t memory; /* free */
+	int r;		 /* negative: everything is to end, with these words */
+	struct error error;
 };
 
 /* struct self - a thread, and what it counts for the file at hand */
@@ -86,19 +72,28 @@ static void close_reader(const struct header_batch *batch, size_t index,
 		batch->close(batch->data, index, reader);
 }
 
+static void end_all(struct run *run, int r, const struct error *error)
+{
+	if (run->r == 0) {
+		run->r = r;
+		run->error = *error;
+	}
+	(void)pthread_cond_broadcast(&run->room);
+}
+
 /* Wait for that much memory; false: everything is to end. */
 static bool take_memory(struct run *run, uint64_t bytes)
 {
-	bool stop;
+	bool more;
 
 	(void)pthread_mutex_lock(&run->lock);
-	while (!run->stop && run->memory < bytes)
+	while (run->r == 0 && run->memory < bytes)
 		(void)pthread_cond_wait(&run->room, &run->lock);
-	stop = run->stop;
-	if (!stop)
+	more = run->r == 0;
+	if (more)
 		run->memory -= bytes;
 	(void)pthread_mutex_unlock(&run->lock);
-	return !stop;
+	return more;
 }
 
 static void give_memory(struct run *run, uint64_t bytes)
@@ -109,14 +104,14 @@ static void give_memory(struct run *run, uint64_t bytes)
 	(void)pthread_mutex_unlock(&run->lock);
 }
 
-static bool is_stopped(struct run *run)
+static bool is_ended(struct run *run)
 {
-	bool stop;
+	bool ended;
 
 	(void)pthread_mutex_lock(&run->lock);
-	stop = run->stop;
+	ended = run->r < 0;
 	(void)pthread_mutex_unlock(&run->lock);
-	return stop;
+	return ended;
 }
 
 static int hash(struct self *self, const struct header_reader *reader,
@@ -130,7 +125,7 @@ static int hash(struct self *self, const struct header_reader *reader,
 	if (!digest || !buffer)
 		return error_oom(err);
 	do {
-		if (is_stopped(self->run))
+		if (is_ended(self->run))
 			return -ECANCELED;
 		n = reader->read(reader->data, buffer, HASH_BYTES, offset, err);
 		if (n < 0)
@@ -151,22 +146,17 @@ static int make_record(struct self *self, struct input *input, struct error *err
 {
 	_cleanup_(header_done) struct header header = { 0 };
 	uint64_t memory = (input->end - input->start) * MEMORY_GROWTH, bytes = 0;
-	char sha256[DIGEST_MAX_HEX_SIZE];
 	int r;
 
 	memory = memory < HEADER_MEMORY ? memory : HEADER_MEMORY;
 	if (!take_memory(self->run, memory))
 		return -ECANCELED;
 	r = header_make(input, &header, err);
-	if (r == 0 && self->run->batch->whole) {
-		r = hash(self, input->reader, input->file, sha256, err);
-		if (r == 0)
-			memcpy(header.sha256, sha256, sizeof(header.sha256));
-	}
 	if (r == 0)
 		r = record_put(self->run->headers_dirfd, input->file->key, &header, self->packer,
 			       &bytes, err);
 	self->totals.bytes_written += bytes;
+	header_done(&header);
 	give_memory(self->run, memory);
 	return r;
 }
@@ -185,6 +175,8 @@ static int read_one(struct self *self, size_t index, struct error *err)
 		self->totals.present += r == 1;
 		return r < 0 ? r : 0;
 	}
+	if (!self->packer && !(self->packer = record_packer()))
+		return error_oom(err);
 	r = open_reader(batch, index, &reader, err);
 	if (r < 0)
 		return error_prefix(err, "%s", file->path);
@@ -231,7 +223,7 @@ static int hash_one(struct self *self, size_t index, struct error *err)
 	return 0;
 }
 
-/* ---- threads ---------------------------------------------------------------- */
+/* ---- all ---------------------------------------------------------------- */
 
 static void add_totals(struct header_totals *sum, const struct header_totals *one)
 {
@@ -243,54 +235,67 @@ static void add_totals(struct header_totals *sum, const struct header_totals *on
 	sum->bytes_written += one->bytes_written;
 }
 
-/* Under lock: hand a failure to the caller, who may be behind. */
-static void report(struct run *run, size_t index, const struct error *error)
+/* Under lock: what becomes of a failure */
+static void settle(struct run *run, size_t index, const struct error *failure)
 {
-	struct failure *failure = malloc(sizeof(*failure));
+	const struct header_batch *batch = run->batch;
+	struct error error = { 0 };
+	int r;
 
-	if (!failure) {
-		run->out_of_memory = run->stop = true;
+	if (run->r < 0)
+		return;
+	if (!batch->failed) {
+		end_all(run, failure->code, failure);
 		return;
 	}
-	*failure = (struct failure){ .next = run->failures, .index = index, .error = *error };
-	run->failures = failure;
-	run->waiting++;
-	if (!run->batch->failed)
-		run->stop = true;
-	(void)pthread_cond_signal(&run->news);
-	while (!run->stop && run->waiting >= FAILURES_WAITING)
-		(void)pthread_cond_wait(&run->room, &run->lock);
+	r = batch->failed(batch->data, index, failure, &error);
+	if (r < 0)
+		end_all(run, r, &error);
 }
 
-static void *thread_main(void *data)
+static int do_one(void *data, unsigned int thread, size_t index, struct error *err)
 {
 	struct run *run = data;
-	struct self self = { .run = run, .packer = record_packer() };
+	struct self *self = &run->self[thread];
+	int r;
 
+	self->run = run;
+	self->totals = (struct header_totals){ 0 };
+	r = is_ended(run) ? -ECANCELED : run->work(self, index, err);
+	if (r < 0 && !err->code)
+		return r; /* ended on the way */
 	(void)pthread_mutex_lock(&run->lock);
-	run->out_of_memory |= !self.packer;
-	run->stop |= !self.packer;
-	while (!run->stop && run->next < run->batch->count) {
-		struct error error = { 0 };
-		size_t index = run->next++;
-		int r;
-
-		(void)pthread_mutex_unlock(&run->lock);
-		self.totals = (struct header_totals){ 0 };
-		r = run->work(&self, index, &error);
-		(void)pthread_mutex_lock(&run->lock);
-		if (r < 0 && !error.code)
-			break; /* stopped on the way */
-		self.totals.failed += r < 0;
-		add_totals(&run->totals, &self.totals);
-		if (r < 0)
-			report(run, index, &error);
-	}
-	run->running--;
-	(void)pthread_cond_signal(&run->news);
+	self->totals.failed += r < 0;
+	add_totals(&run->totals, &self->totals);
+	if (r < 0)
+		settle(run, index, err);
+	r = run->r;
 	(void)pthread_mutex_unlock(&run->lock);
-	record_packer_free(self.packer);
-	return NULL;
+	return r;
+}
+
+static void tell(void *data, size_t done)
+{
+	struct run *run = data;
+	const struct header_batch *batch = run->batch;
+	struct header_totals totals;
+	struct error error = { 0 };
+	bool ended;
+	int r;
+
+	(void)done;
+	(void)pthread_mutex_lock(&run->lock);
+	totals = run->totals;
+	ended = run->r < 0;
+	(void)pthread_mutex_unlock(&run->lock);
+	if (ended || !batch->progress)
+		return;
+	r = batch->progress(batch->data, &totals, &error);
+	if (r >= 0)
+		return;
+	(void)pthread_mutex_lock(&run->lock);
+	end_all(run, r, &error);
+	(void)pthread_mutex_unlock(&run->lock);
 }
 
 static unsigned int thread_count(const struct header_batch *batch)
@@ -300,134 +305,31 @@ static unsigned int thread_count(const struct header_batch *batch)
 			     : processors > 0 ? (unsigned int)processors
 					      : 1;
 
-	count = count < HEADER_MAX_THREADS ? count : HEADER_MAX_THREADS;
-	return count < batch->count ? count : (unsigned int)batch->count;
-}
-
-static unsigned int start_threads(struct run *run, pthread_t thread[HEADER_MAX_THREADS],
-				  int *ret_error)
-{
-	unsigned int wanted = thread_count(run->batch), started = 0;
-	pthread_attr_t attributes;
-
-	*ret_error = pthread_attr_init(&attributes);
-	if (*ret_error)
-		return 0;
-	(void)pthread_attr_setstacksize(&attributes, STACK_BYTES);
-	(void)pthread_mutex_lock(&run->lock);
-	while (started < wanted) {
-		*ret_error = pthread_create(&thread[started], &attributes, thread_main, run);
-		if (*ret_error)
-			break; /* fewer do it as well */
-		started++;
-		run->running++;
-	}
-	(void)pthread_mutex_unlock(&run->lock);
-	(void)pthread_attr_destroy(&attributes);
-	return started;
-}
-
-/* ---- the caller ------------------------------------------------------------- */
-
-static struct failure *reversed(struct failure *list)
-{
-	struct failure *done = NULL;
-
-	while (list) {
-		struct failure *next = list->next;
-
-		list->next = done;
-		done = list;
-		list = next;
-	}
-	return done;
-}
-
-/* What becomes of failures, the oldest first: the first answer that is negative counts, and the
- * rest are dropped. */
-static int settle(const struct header_batch *batch, struct failure *list, int r, struct error *err)
-{
-	for (list = reversed(list); list;) {
-		struct failure *next = list->next;
-
-		if (r == 0 && batch->failed) {
-			r = batch->failed(batch->data, list->index, &list->error, err);
-		} else if (r == 0) {
-			r = list->error.code;
-			if (err)
-				*err = list->error;
-		}
-		free(list);
-		list = next;
-	}
-	return r;
-}
-
-static void wait_for_news(struct run *run)
-{
-	struct timespec until;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += PROGRESS_MS * 1000000L;
-	until.tv_sec += until.tv_nsec / 1000000000L;
-	until.tv_nsec %= 1000000000L;
-	while (run->running && !run->failures)
-		if (pthread_cond_timedwait(&run->news, &run->lock, &until) == ETIMEDOUT)
-			return;
-}
-
-/* Until the threads are done: pass on what they say. */
-static int attend(struct run *run, struct error *err)
-{
-	const struct header_batch *batch = run->batch;
-	int r = 0;
-
-	(void)pthread_mutex_lock(&run->lock);
-	while (run->running || run->failures) {
-		struct header_totals totals;
-		struct failure *failures;
-
-		wait_for_news(run);
-		failures = run->failures;
-		run->failures = NULL;
-		run->waiting = 0;
-		totals = run->totals;
-		(void)pthread_cond_broadcast(&run->room);
-		(void)pthread_mutex_unlock(&run->lock);
-		r = settle(batch, failures, r, err);
-		if (r == 0 && batch->progress)
-			r = batch->progress(batch->data, &totals, err);
-		(void)pthread_mutex_lock(&run->lock);
-		if (r < 0)
-			run->stop = true;
-		(void)pthread_cond_broadcast(&run->room);
-	}
-	(void)pthread_mutex_unlock(&run->lock);
-	return r == 0 && run->out_of_memory ? error_oom(err) : r;
+	return count < TOGETHER_THREADS_MAX ? count : TOGETHER_THREADS_MAX;
 }
 
 static int run_batch(struct run *run, struct header_totals *ret, struct error *err)
 {
-	pthread_t thread[HEADER_MAX_THREADS];
-	pthread_condattr_t clock;
-	unsigned int started;
-	int r = 0, failure = 0;
+	struct self self[TOGETHER_THREADS_MAX] = { 0 };
+	const struct together work = { .count = run->batch->count,
+				       .threads = thread_count(run->batch),
+				       .one = do_one,
+				       .progress = tell,
+				       .data = run };
+	int r;
 
+	run->self = self;
 	run->memory = HEADER_MEMORY;
 	(void)pthread_mutex_init(&run->lock, NULL);
 	(void)pthread_cond_init(&run->room, NULL);
-	(void)pthread_condattr_init(&clock);
-	(void)pthread_condattr_setclock(&clock, CLOCK_MONOTONIC);
-	(void)pthread_cond_init(&run->news, &clock);
-	(void)pthread_condattr_destroy(&clock);
-	started = start_threads(run, thread, &failure);
-	if (!started && run->batch->count)
-		r = error_errno(err, -failure, "cannot start a thread");
-	else
-		r = attend(run, err);
-	for (unsigned int i = 0; i < started; i++)
-		(void)pthread_join(thread[i], NULL);
-	(void)pthread_cond_destroy(&run->news);
+	r = together(&work, err);
+	if (run->r < 0) { /* why the threads came to an end */
+		r = run->r;
+		if (err)
+			*err = run->error;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(self); i++)
+		record_packer_free(self[i].packer);
 	(void)pthread_cond_destroy(&run->room);
 	(void)pthread_mutex_destroy(&run->lock);
 	if (ret)

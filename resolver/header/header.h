@@ -99,7 +99,7 @@ int header_read(const struct header_reader *reader, const struct header_file *fi
 
 /* ---- many at once ------------------------------------------------------ */
 
-#define HEADER_MAX_THREADS 8u
+#define HEADER_MAX_THREADS TOGETHER_THREADS_MAX
 #define HEADER_MEMORY (UINT64_C(512) << 20) /* for those under way; what needs more is alone */
 
 /** struct header_totals - how far it has got */
@@ -114,7 +114,6 @@ struct header_totals {
 /**
  * struct header_batch - files and what to do on the way
  * @threads: 0: as many as there are processors, at most HEADER_MAX_THREADS
- * @whole:   for header_read_all(): read whole files, so that new records have their SHA-256, too
  * @dirfd:   directory below which paths are opened when @open is NULL
  * @open, @close: a reader for a file; called in the threads, several at a time; @close is called
  * once for each reader
@@ -122,12 +121,12 @@ struct header_totals {
  * everything
  * @failed:  one file could not be read: 0 goes on, a negative answer (with words) ends everything.
  * NULL: the first failure ends everything, and is the answer
- * @progress and @failed are called in the caller's thread, with no lock held. */
+ * @progress is called in the caller's thread; @failed in any, but one at a time, and it must not
+ * wait for another one. */
 struct header_batch {
 	const struct header_file *file;
 	size_t count;
 	unsigned int threads;
-	bool whole;
 	int dirfd;
 	int (*open)(void *data, size_t index, struct header_reader *ret, struct error *err);
 	void (*close)(void *data, size_t index, struct header_reader *reader);

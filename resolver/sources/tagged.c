@@ -172,8 +172,6 @@ int tagged_read(struct load *load, const struct tagged *tagged, const uint32_t *
 	if (fill(&files) < 0)
 		return error_oom(err);
 	batch = batch_of(&files);
-	/* everything is wanted: then each file is read and its record written once, not twice */
-	batch.whole = !tagged->remote && !load->context->job->spec->packages.count;
 	r = header_read_all(load->context->headers_dirfd, &batch, &totals, err);
 	load->set->bytes_written += (int64_t)totals.bytes_written;
 	if (r == 0 && totals.read)

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* tests/unit/fetch/together.c: many small things in several threads: all are done, the first
- * failure is the answer; and the names in a directory. */
-#include "resolver/fetch/fetch.h"
+/* tests/unit/base/together.c: many small things in several threads: all are done, the first
+ * failure is the answer. */
 #include "tests/unit/test.h"
 
-#include <fcntl.h>
 #include <stdatomic.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define COUNT 2000
@@ -67,6 +64,7 @@ static void test_all(void)
 	CHECK_INT(counted.threads, (1u << TOGETHER_THREADS_MAX) - 1);
 	CHECK(counted.most > 1 && counted.most <= TOGETHER_THREADS_MAX);
 	CHECK(counted.told > 0);
+	CHECK_INT(counted.last_told, COUNT); /* the end is told */
 	CHECK_INT(err.code, 0);
 	counted.threads = counted.most = 0;
 	counted.last_told = 0;
@@ -95,40 +93,9 @@ static void test_failure(void)
 	CHECK_INT(together(&work, NULL), -ENOKEY);
 }
 
-static void test_names(void)
-{
-	_cleanup_(transport_freep) struct transport *transport = NULL;
-	_cleanup_(strings_done) struct strings names = { 0 };
-	char top[] = "/tmp/odcsfs-test-XXXXXX", path[128];
-	struct error err = { 0 };
-
-	CHECK(mkdtemp(top));
-	for (int i = 0; i < 3; i++) {
-		(void)snprintf(path, sizeof(path), "%s/%c", top, "cab"[i]);
-		CHECK_INT(mkdir(path, 0755), 0);
-	}
-	(void)snprintf(path, sizeof(path), "%s/a/file", top);
-	CHECK_INT(symlink("../b", path), 0);
-	CHECK_INT(transport_local(NULL, true, 0, 0, &transport, &err), 0);
-	CHECK_INT(transport_names(transport, top, "a", &names, &err), 0);
-	CHECK_INT(names.count, 1);
-	CHECK_STR(names.item[0], "file");
-	CHECK_INT(transport_names(transport, top, "a/file", &names, &err), 0); /* b is empty */
-	CHECK_INT(transport_names(transport, top, "nothing/here", &names, &err), 0);
-	CHECK_INT(names.count, 1);
-	CHECK_INT(transport_names(transport, top, "../x", &names, &err), -EINVAL);
-	strings_done(&names);
-	CHECK_INT(transport_names(transport, "/tmp", strrchr(top, '/') + 1, &names, &err), 0);
-	CHECK_INT(names.count, 3);
-	CHECK_STR(names.item[0], "a");
-	CHECK_STR(names.item[2], "c");
-	CHECK_INT(directory_remove(AT_FDCWD, top), 0);
-}
-
 int main(void)
 {
 	test_all();
 	test_failure();
-	test_names();
 	TEST_END();
 }

@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
-/* resolver/fetch/together.c: many things that each wait for a disk or a server, several at a time.
+/* core/base/together.c: many things of one kind, several at a time.
  *
- *   threads: next number ─► one() ─► next …          caller: sleeps ─► progress() ─► … until all left
+ *   threads: next number ─► one() ─► next …          caller: sleeps ─► progress() ─► … until all
+ * left
  *
  * What a thread does is not begun any more once something failed; what is under way is finished. */
-#include "resolver/fetch/fetch.h"
+#include "core/base/base.h"
 
 #include <pthread.h>
 #include <signal.h>
 #include <time.h>
 
-#define STACK_BYTES (512u << 10) /* counts against the worker's memory; struct error lies on it */
-#define PROGRESS_MS 200
+#define STACK_BYTES (1u << 20) /* counts against the worker's memory; struct error lies on it */
+#define PROGRESS_MS 100
 
 struct crew {
 	const struct together *work;
@@ -88,23 +89,25 @@ static unsigned int start(struct crew *crew, pthread_t *thread, unsigned int wan
 static void attend(struct crew *crew)
 {
 	const struct together *work = crew->work;
+	size_t done;
 
 	(void)pthread_mutex_lock(&crew->lock);
-	while (crew->running) {
+	do {
 		struct timespec until;
-		size_t done;
 
 		(void)clock_gettime(CLOCK_MONOTONIC, &until);
 		until.tv_nsec += PROGRESS_MS * 1000000L;
 		until.tv_sec += until.tv_nsec / 1000000000L;
 		until.tv_nsec %= 1000000000L;
-		(void)pthread_cond_timedwait(&crew->news, &crew->lock, &until);
+		while (crew->running)
+			if (pthread_cond_timedwait(&crew->news, &crew->lock, &until))
+				break; /* time to tell */
 		done = crew->done;
 		(void)pthread_mutex_unlock(&crew->lock);
 		if (work->progress)
 			work->progress(work->data, done);
 		(void)pthread_mutex_lock(&crew->lock);
-	}
+	} while (crew->running || done < crew->done);
 	(void)pthread_mutex_unlock(&crew->lock);
 }
 
