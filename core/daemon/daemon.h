@@ -112,10 +112,6 @@ struct expiry;
 int expiry_start(const struct config *config, struct store *store, struct leases *leases,
 		 struct expiry **ret, struct error *err);
 void expiry_changed(void *expiry, const struct catalogue_event *event); /* for catalogue_watch() */
-/** expiry_sweep() - one clean-up pass now: files that nobody refers to; @min_age_seconds spares new
- * ones */
-int expiry_sweep(struct store *store, int64_t min_age_seconds, int64_t *ret_files,
-		 int64_t *ret_bytes, struct error *err);
 void expiry_free(struct expiry *expiry);
 DEFINE_FREEP(struct expiry, expiry_free)
 

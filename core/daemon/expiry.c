@@ -23,6 +23,7 @@
 #define SWEEP_MS 3600000      /* between sweeps when nothing has expired: snapshots age */
 #define TIDY_MS 60000	      /* between looks for old drafts and history */
 #define LEFTOVER_SECONDS 3600 /* a record of a header is written in no time */
+#define MARK_SECONDS 3600     /* workers mark what they use no more often */
 
 struct expiry {
 	const struct config *config;
@@ -84,13 +85,23 @@ static bool is_left_record(const char *name, const struct stat *st)
 	return st->st_mtime < time_now() - LEFTOVER_SECONDS;
 }
 
+/* What a job under way has used is kept, however short lifetime.snapshot is: it was marked then, or
+ * at most MARK_SECONDS before; records that are marked through their snapshot at most twice that.
+ * No job takes longer than limits.worker_seconds. */
+static int64_t unused_seconds(const struct expiry *expiry)
+{
+	int64_t job = 2 * MARK_SECONDS + expiry->config->worker_seconds;
+
+	return expiry->store->snapshot_seconds > job ? expiry->store->snapshot_seconds : job;
+}
+
 /* What a killed worker left half made (its name begins with a dot), and what nobody has used for
  * long */
-static int sweep_used(struct store *store, const char *directory,
+static int sweep_used(const struct expiry *expiry, const char *directory,
 		      bool (*is_left)(const char *name, const struct stat *st), int64_t *ret_files)
 {
-	int fd = directory_open(store->state_dirfd, directory);
-	int64_t used_before = time_now() - store->snapshot_seconds;
+	int fd = directory_open(expiry->store->state_dirfd, directory);
+	int64_t used_before = time_now() - unused_seconds(expiry);
 	struct dirent *entry;
 	struct stat st;
 	DIR *list;
@@ -113,9 +124,10 @@ static int sweep_used(struct store *store, const char *directory,
 	return 0;
 }
 
-int expiry_sweep(struct store *store, int64_t min_age_seconds, int64_t *ret_files,
-		 int64_t *ret_bytes, struct error *err)
+static int sweep_all(const struct expiry *expiry, int64_t *ret_files, int64_t *ret_bytes,
+		     struct error *err)
 {
+	struct store *store = expiry->store;
 	struct strings live = { 0 };
 	struct log_rule rule = { .catalogue = store->catalogue,
 				 .removed_before = time_now() - store->history_seconds };
@@ -127,13 +139,13 @@ int expiry_sweep(struct store *store, int64_t min_age_seconds, int64_t *ret_file
 		r = error_oom(err);
 	if (r >= 0) {
 		strings_sort(&live);
-		r = tree_store_sweep(store->trees, &live, log_live, &rule, min_age_seconds,
-				     ret_files, ret_bytes, err);
+		r = tree_store_sweep(store->trees, &live, log_live, &rule, SWEEP_MIN_AGE, ret_files,
+				     ret_bytes, err);
 	}
 	(void)pthread_mutex_unlock(&store->lock);
 	strings_done(&live);
-	if (r >= 0 && (sweep_used(store, "snapshots", is_left_snapshot, ret_files) < 0 ||
-		       sweep_used(store, "headers", is_left_record, ret_files) < 0))
+	if (r >= 0 && (sweep_used(expiry, "snapshots", is_left_snapshot, ret_files) < 0 ||
+		       sweep_used(expiry, "headers", is_left_record, ret_files) < 0))
 		log_warning("clean-up: cannot look through snapshots and headers");
 	return r;
 }
@@ -143,7 +155,7 @@ static void sweep(struct expiry *expiry)
 	int64_t files = 0, bytes = 0, started = time_monotonic_ms(), took, now;
 	struct error err = { 0 };
 
-	if (expiry_sweep(expiry->store, SWEEP_MIN_AGE, &files, &bytes, &err) < 0)
+	if (sweep_all(expiry, &files, &bytes, &err) < 0)
 		log_error("clean-up: %s", err.message);
 	else if (files)
 		log_info("clean-up: %" PRId64 " files, %" PRId64 " bytes", files, bytes);

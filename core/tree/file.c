@@ -9,7 +9,8 @@
  * trust: the base is walked without following any link (it was a real path when it was recorded); a
  * link that leads out of it is followed only to a file that everybody may read, since inode, size
  * and time of a file that one can stat can be imitated on another file system; and what is not a
- * regular file is never opened. */
+ * regular file is never opened. Links in the site's own directory, which lead to its other volumes,
+ * are nobody's who asks: files behind them need not be for everybody. */
 #include "core/tree/private.h"
 
 #include <fcntl.h>
@@ -42,6 +43,7 @@ static int open_how(int dirfd, const char *path, int flags, uint64_t resolve)
 struct source {
 	const struct manifest_record *record;
 	const char *base, *path;
+	const char *site; /* the store's, or NULL */
 	struct error *err;
 };
 
@@ -90,6 +92,14 @@ static int judge_source(const struct source *source, int fd, bool outside)
 	return 0;
 }
 
+static bool is_site(const struct source *source, int base)
+{
+	struct stat site, st;
+
+	return source->site && stat(source->site, &site) == 0 && fstat(base, &st) == 0 &&
+	       st.st_dev == site.st_dev && st.st_ino == site.st_ino;
+}
+
 /* Nothing but O_PATH until it is known to be the file that was judged: opening a device may do
  * things. */
 static int open_outside(const struct source *source, int base)
@@ -100,7 +110,7 @@ static int open_outside(const struct source *source, int base)
 
 	if (place < 0)
 		return fail(source, place);
-	r = judge_source(source, place, true);
+	r = judge_source(source, place, !is_site(source, base));
 	if (r < 0)
 		return r;
 	(void)snprintf(name, sizeof(name), "/proc/self/fd/%d", place);
@@ -132,6 +142,7 @@ static int open_package(const struct tree *tree, const struct manifest_record *r
 		.record = record,
 		.base = tree->manifest->strings + record->count,
 		.path = tree->manifest->strings + record->first,
+		.site = tree->store->site,
 		.err = err,
 	};
 
