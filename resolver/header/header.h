@@ -97,6 +97,13 @@ void header_done(struct header *header);
 int header_read(const struct header_reader *reader, const struct header_file *file,
 		struct header *ret, uint64_t *ret_bytes_read, struct error *err);
 
+/**
+ * header_stub() - what stands for a package whose file cannot be read
+ * @file: with @nevra
+ *
+ * It has its name, version and place, provides its name, and needs nothing. */
+int header_stub(const struct header_file *file, struct header *ret, struct error *err);
+
 /* ---- many at once ------------------------------------------------------ */
 
 #define HEADER_MAX_THREADS TOGETHER_THREADS_MAX

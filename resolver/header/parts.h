@@ -65,6 +65,8 @@ struct tags {
 };
 /** tags_open() - @bytes: of input_header(); taken over, also on failure */
 int tags_open(unsigned char *bytes, size_t length, struct tags *ret, struct error *err);
+/** tags_make() - of a package of which nothing else is known */
+int tags_make(const struct nevra *nevra, struct tags *ret, struct error *err);
 void tags_close(struct tags *tags);
 /** tags_string() - "" when there is none, or more than one; valid until tags_close() */
 const char *tags_string(const struct tags *tags, rpmTagVal tag);

@@ -53,6 +53,26 @@ int header_make(struct input *input, struct header *ret, struct error *err)
 	return 0;
 }
 
+int header_stub(const struct header_file *file, struct header *ret, struct error *err)
+{
+	_cleanup_(header_done) struct header header = { 0 };
+	struct input input = { .file = file };
+	struct tags tags;
+	int r = tags_make(file->nevra, &tags, err);
+
+	if (r < 0)
+		return r;
+	header.size = file->size != HEADER_SIZE_UNKNOWN ? file->size : 0;
+	header.time = file->time != HEADER_TIME_UNKNOWN ? file->time : 0;
+	r = elements_write(&tags, &input, element_limit(&input), &header, err);
+	tags_close(&tags);
+	if (r < 0)
+		return r;
+	*ret = header;
+	header = (struct header){ 0 };
+	return 0;
+}
+
 int header_read(const struct header_reader *reader, const struct header_file *file,
 		struct header *ret, uint64_t *ret_bytes_read, struct error *err)
 {

@@ -7,6 +7,8 @@
  * configuration, stay out. */
 #include "resolver/header/parts.h"
 
+#include <rpm/rpmds.h>
+
 #define RAW (HEADERGET_MINMEM | HEADERGET_RAW)
 
 /* Before there was a tag that says so: files without a folder are those of a source package. */
@@ -55,6 +57,35 @@ int tags_open(unsigned char *bytes, size_t length, struct tags *ret, struct erro
 	else
 		*ret = tags;
 	return r;
+}
+
+int tags_make(const struct nevra *nevra, struct tags *ret, struct error *err)
+{
+	bool source = !strcmp(nevra->arch, "src") || !strcmp(nevra->arch, "nosrc");
+	uint32_t epoch = nevra->epoch > 0 ? (uint32_t)nevra->epoch : 0, equal = RPMSENSE_EQUAL;
+	_cleanup_(text_done) struct text evr = { 0 };
+	struct tags tags = { .header = headerNew() };
+	bool done;
+
+	(void)text_addf(&evr, "%" PRIu32 ":%s-%s", epoch, nevra->version, nevra->release);
+	done = tags.header && !evr.failed &&
+	       headerPutString(tags.header, RPMTAG_NAME, nevra->name) &&
+	       headerPutString(tags.header, RPMTAG_VERSION, nevra->version) &&
+	       headerPutString(tags.header, RPMTAG_RELEASE, nevra->release) &&
+	       headerPutString(tags.header, RPMTAG_ARCH, nevra->arch) &&
+	       headerPutUint32(tags.header, RPMTAG_EPOCH, &epoch, 1);
+	if (done && source)
+		done = add_number(&tags, RPMTAG_SOURCEPACKAGE, 1) == 0;
+	else if (done)
+		done = headerPutString(tags.header, RPMTAG_PROVIDENAME, nevra->name) &&
+		       headerPutString(tags.header, RPMTAG_PROVIDEVERSION, evr.data) &&
+		       headerPutUint32(tags.header, RPMTAG_PROVIDEFLAGS, &equal, 1);
+	if (!done) {
+		tags_close(&tags);
+		return error_oom(err);
+	}
+	*ret = tags;
+	return 0;
 }
 
 void tags_close(struct tags *tags)

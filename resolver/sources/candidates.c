@@ -9,8 +9,10 @@
 
 void tagged_done(struct tagged *tagged)
 {
-	for (size_t i = 0; i < tagged->count; i++)
+	for (size_t i = 0; i < tagged->count; i++) {
 		free(tagged->item[i].path);
+		free(tagged->item[i].damage);
+	}
 	free(tagged->item);
 	for (size_t i = 0; i < ARRAY_SIZE(tagged->listing); i++)
 		koji_listing_free(tagged->listing[i]);
@@ -79,6 +81,31 @@ char *candidate_nevra(const struct candidate *candidate)
 	return text_steal(&text);
 }
 
+/* Not what a server may do better the next time */
+static bool is_damage(const struct tagged *tagged, const struct error *failure)
+{
+	bool local = !tagged->remote && (failure->code == -EIO || failure->code == -EACCES);
+
+	return failure->blame == BLAME_SOURCE &&
+	       (failure->code == -EBADMSG || failure->code == -EFBIG || local);
+}
+
+int candidate_damage(const struct tagged *tagged, struct candidate *candidate,
+		     const struct error *failure, struct error *err)
+{
+	if (!is_damage(tagged, failure)) {
+		if (err && err != failure)
+			*err = *failure;
+		return failure->code;
+	}
+	candidate->damage = strdup(failure->message);
+	if (!candidate->damage)
+		return error_oom(err);
+	if (err)
+		*err = (struct error){ 0 };
+	return 0;
+}
+
 static void add_tried(const struct candidate *candidate, const char *key, size_t *shown,
 		      struct text *words)
 {
@@ -97,6 +124,9 @@ int tagged_refuse(const struct tagged *tagged, const struct candidate *candidate
 	_cleanup_(text_done) struct text tried = { 0 };
 	size_t shown = 0;
 
+	if (nevra && candidate->copy == COPY_PERMITTED && candidate->damage)
+		return error_set(err, -EBADMSG, BLAME_SOURCE, NULL, "%.512s: %s", nevra,
+				 candidate->damage);
 	for (size_t i = 0; i < signing->keys.count; i++)
 		add_tried(candidate, signing->keys.item[i], &shown, &tried);
 	if (signing->with_unsigned)

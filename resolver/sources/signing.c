@@ -94,6 +94,15 @@ static int check_size(const struct tagged *tagged, const struct candidate *candi
 			 candidate->path, candidate->file.size, candidate->rpm->size);
 }
 
+static int check_copy(const struct tagged *tagged, struct candidate *candidate, struct error *err)
+{
+	struct error failure = { 0 };
+
+	if (check_size(tagged, candidate, &failure) == 0)
+		return 0;
+	return candidate_damage(tagged, candidate, &failure, err);
+}
+
 static int choose_copy(const struct tagged *tagged, struct candidate *candidate,
 		       const struct strings *signed_with, struct error *err)
 {
@@ -115,7 +124,7 @@ static int choose_copy(const struct tagged *tagged, struct candidate *candidate,
 	if (r <= 0)
 		return r;
 	candidate->copy = signing->with_unsigned ? COPY_PERMITTED : COPY_REFUSED;
-	return check_size(tagged, candidate, err);
+	return check_copy(tagged, candidate, err);
 }
 
 /* Names of data/signed/ of the candidate's build */
@@ -262,12 +271,10 @@ static int on_absent(void *data, uint32_t number, const struct error *failure, s
 {
 	struct tagged *tagged = data;
 
+	if (failure->code != -ENOENT)
+		return candidate_damage(tagged, &tagged->item[number], failure, err);
 	tagged->item[number].copy = COPY_ABSENT;
-	if (failure->code == -ENOENT)
-		return 0;
-	if (err)
-		*err = *failure;
-	return failure->code;
+	return 0;
 }
 
 /* All that may be there by preference are looked for together, then the next ones of those that are

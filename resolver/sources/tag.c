@@ -431,7 +431,8 @@ static int compare_products(const void *a, const void *b)
 }
 
 /* Source and debug packages belong to what was chosen: one that has no file at all, which the
- * solver did not see, is not left out in silence. */
+ * solver did not see, or a damaged one, of which it saw the name only, is not left out in silence.
+ */
 static int check_companions(const struct tagging *tagging, struct error *err)
 {
 	const struct tagged *tagged = &tagging->tagged;
@@ -453,12 +454,14 @@ static int check_companions(const struct tagging *tagging, struct error *err)
 						    candidate->rpm->arch };
 	}
 	qsort(chosen, count, sizeof(*chosen), compare_products);
-	for (size_t i = tagged->visible; i < tagged->count; i++) {
+	for (size_t i = 0; i < tagged->count; i++) {
 		const struct candidate *candidate = &tagged->item[i];
 		const char *name = koji_text(candidate->listing, candidate->rpm->name);
 		struct product product = { candidate->listing, candidate->rpm->build,
 					   candidate->rpm->arch };
 
+		if (i < tagged->visible && !candidate->damage)
+			continue;
 		if (is_source(candidate))
 			product.arch = 0;
 		else if (!package_is_debug(name))

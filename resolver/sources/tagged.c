@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 
 #define SNAPSHOT_FORMAT "odcsfs tagged packages 1\n" /* another one: other snapshots */
+#define DAMAGED_SHOWN 8
 #define MARK_SECONDS 3600 /* records of a snapshot in use are marked when it is (pools.c) */
 
 #define XML_HEAD "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n"
@@ -127,7 +128,8 @@ static int on_failed(void *data, size_t index, const struct error *failure, stru
 {
 	const struct files *files = data;
 
-	return files->failed(files->data, files->which[index], failure, err);
+	return files->failed(files->data, files->which ? files->which[index] : (uint32_t)index,
+			     failure, err);
 }
 
 static int tell_progress(void *data, const struct header_totals *totals, struct error *err)
@@ -179,6 +181,59 @@ int tagged_read(struct load *load, const struct tagged *tagged, const uint32_t *
 			 "headers of %" PRIu64 " packages read in %" PRId64 " ms, %" PRIu64
 			 " known",
 			 totals.read, time_monotonic_ms() - start, totals.present);
+	return r;
+}
+
+/* ---- files that cannot be read ------------------------------------------ */
+
+static int on_damaged(void *data, uint32_t number, const struct error *failure, struct error *err)
+{
+	struct tagged *tagged = data;
+
+	return candidate_damage(tagged, &tagged->item[number], failure, err);
+}
+
+/* Under a key of its own, which no good file has */
+static int make_stub(struct load *load, const struct tagged *tagged, uint32_t number,
+		     struct error *err)
+{
+	struct candidate *candidate = &tagged->item[number];
+	_cleanup_(files_done) struct files files = {
+		.load = load, .tagged = tagged, .which = &number, .count = 1
+	};
+	_cleanup_(header_done) struct header header = { 0 };
+	char text[sizeof("damaged ") + DIGEST_HEX_SIZE];
+	int r;
+
+	(void)snprintf(text, sizeof(text), "damaged %s", candidate->key);
+	sha256_hex(text, strlen(text), candidate->key);
+	if (fill(&files) < 0)
+		return error_oom(err);
+	r = header_stub(&files.file[0], &header, err);
+	if (r == 0)
+		r = header_store_put(load->context->headers_dirfd, candidate->key, &header, NULL,
+				     err);
+	candidate->stub = r == 0;
+	return r;
+}
+
+static int make_stubs(struct load *load, const struct tagged *tagged, struct error *err)
+{
+	size_t told = 0;
+	int r = 0;
+
+	for (size_t i = 0; i < tagged->visible && r == 0; i++) {
+		const struct candidate *candidate = &tagged->item[i];
+
+		if (!candidate->damage || candidate->stub)
+			continue;
+		r = make_stub(load, tagged, (uint32_t)i, err);
+		if (told++ < DAMAGED_SHOWN)
+			load_say(load, "damaged, and missed only if it is wanted: %s",
+				 candidate->damage);
+	}
+	if (told > DAMAGED_SHOWN)
+		load_say(load, "damaged are %zu more", told - DAMAGED_SHOWN);
 	return r;
 }
 
@@ -352,7 +407,7 @@ static int look(struct load *load, const struct repository *repository, uint32_t
 	struct snapshot_package package;
 
 	(void)load;
-	if (candidate->copy != COPY_PERMITTED)
+	if (candidate->copy != COPY_PERMITTED || candidate->damage)
 		return tagged_refuse(tagged, candidate, err);
 	snapshot_package_get(repository->held->snapshot, index, &package);
 	if (strcmp(package.href, candidate->path) != 0)
@@ -437,6 +492,8 @@ static int set_limits(struct load *load, const struct tagged *tagged, struct hel
 
 		if (!strcmp(arch, "noarch"))
 			noarch[count++] = i;
+		else if (candidate->damage)
+			continue; /* what it says of arches is not known */
 		else if (!strcmp(arch, "src") || !strcmp(arch, "nosrc"))
 			source[sources++] = i;
 	}
@@ -450,6 +507,33 @@ static int set_limits(struct load *load, const struct tagged *tagged, struct hel
 	return r;
 }
 
+/* -ENOENT: it is to be built */
+static int open_named(struct load *load, const struct tagged *tagged, struct repomd *repomd,
+		      struct error *err)
+{
+	int r = name_snapshot(tagged, repomd, err);
+
+	if (r < 0)
+		return r;
+	mark_records(load, tagged, repomd->digest);
+	return pools_open(load->context->pools, repomd->digest, &load->repository[0].held, err);
+}
+
+/* The headers of all; what turns out to be damaged gives the snapshot another name. 0: open, 1: it
+ * is to be built */
+static int read_all(struct load *load, struct tagged *tagged, struct repomd *repomd,
+		    struct error *err)
+{
+	int r = tagged_read(load, tagged, NULL, tagged->visible, on_damaged, tagged, err);
+
+	if (r == 0)
+		r = make_stubs(load, tagged, err);
+	if (r < 0)
+		return r;
+	r = open_named(load, tagged, repomd, err);
+	return r == -ENOENT ? 1 : r;
+}
+
 int tagged_open(struct load *load, struct tagged *tagged, struct error *err)
 {
 	struct repomd_record record[] = {
@@ -461,20 +545,17 @@ int tagged_open(struct load *load, struct tagged *tagged, struct error *err)
 	};
 	struct repomd repomd = { .revision = -1, .record = record, .count = ARRAY_SIZE(record) };
 	struct repository *repository = &load->repository[0];
-	int r = name_snapshot(tagged, &repomd, err);
+	int r = make_stubs(load, tagged, err);
 
 	for (size_t i = 0; i < ARRAY_SIZE(record); i++)
 		record[i].timestamp = record[i].size = record[i].open_size = -1;
 	if (r < 0)
 		return r;
-	mark_records(load, tagged, repomd.digest);
-	r = pools_open(load->context->pools, repomd.digest, &repository->held, err);
-	if (r == -ENOENT) {
-		r = tagged->remote
-			    ? 0
-			    : tagged_read(load, tagged, NULL, tagged->visible, NULL, NULL, err);
-		if (r == 0)
-			r = build_snapshot(load, tagged, &repomd, err);
+	r = open_named(load, tagged, &repomd, err);
+	if (r == -ENOENT)
+		r = tagged->remote ? 1 : read_all(load, tagged, &repomd, err);
+	if (r == 1) {
+		r = build_snapshot(load, tagged, &repomd, err);
 		if (r == 0)
 			r = pools_open(load->context->pools, repomd.digest, &repository->held, err);
 		if (r == -ENOENT)

@@ -36,6 +36,7 @@ enum copy {
  *        there
  * @file: as it was then
  * @sigkey: of COPY_PERMITTED; NULL: unsigned
+ * @damage: NULL, or what is wrong with that file: the solver sees a package that has but its name
  * @key: of its record below headers/
  * @tried: on a server, so many copies were looked for */
 struct candidate {
@@ -45,6 +46,8 @@ struct candidate {
 	struct transport_file file;
 	const char *sigkey;
 	enum copy copy;
+	char *damage;
+	bool stub; /* the record is there, of what is damaged */
 	char key[DIGEST_HEX_SIZE];
 	uint32_t tried;
 };
@@ -71,14 +74,19 @@ void tagged_done(struct tagged *tagged);
  * @instead: NULL, or builds that take the place of the listing's builds of the same packages */
 int tagged_add(struct tagged *tagged, struct koji_listing *listing, const struct strings *arches,
 	       const struct koji_listing *instead, struct error *err);
-/** tagged_refuse() - words for a candidate that has no permitted copy; -ENOKEY, BLAME_SOURCE */
+/** tagged_refuse() - words for a candidate that has no permitted copy, -ENOKEY, or a damaged one,
+ * -EBADMSG; BLAME_SOURCE */
 int tagged_refuse(const struct tagged *tagged, const struct candidate *candidate,
 		  struct error *err);
+/** candidate_damage() - note that the file cannot be read, with the words of @failure, if that is
+ * what they mean: else they are the answer */
+int candidate_damage(const struct tagged *tagged, struct candidate *candidate,
+		     const struct error *failure, struct error *err);
 /** candidate_nevra() - "name-[epoch:]version-release.arch"; malloc'ed or NULL */
 char *candidate_nevra(const struct candidate *candidate);
 
 /** signing_choose() - find the copy of each candidate, and sort them; of remote ones the headers
- * are read then. -EBADMSG, BLAME_SOURCE: a file that cannot be the one that the hub speaks of */
+ * are read then. A file that cannot be the one that the hub speaks of is damaged */
 int signing_choose(struct load *load, struct tagged *tagged, struct error *err);
 
 /**

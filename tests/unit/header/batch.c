@@ -124,6 +124,44 @@ static void test_one(const struct shelf *shelf)
 		CHECK_STR(two.element[i].data, one.element[i].data);
 }
 
+/* What stands for a package that cannot be read, kept and read again */
+static void test_stub(const struct shelf *shelf)
+{
+	const struct nevra nevra = { "a<b", "1", "2.x", "x86_64", 3 };
+	const struct nevra source = { "src-of", "1", "2", "nosrc", -1 };
+	struct header_file file = shelf->file[0];
+	_cleanup_(header_done) struct header made = { 0 };
+	_cleanup_(header_done) struct header got = { 0 };
+	_cleanup_(header_done) struct header other = { 0 };
+	struct error err = { 0 };
+	const char *primary;
+
+	file.nevra = &nevra;
+	file.size = 7;
+	CHECK_INT(header_stub(&file, &made, &err), 0);
+	CHECK_INT(header_store_put(shelf->headers, file.key, &made, NULL, &err), 0);
+	CHECK_INT(header_store_get(shelf->headers, file.key, ALL, &got, &err), 1);
+	CHECK_STR(got.name, "a<b");
+	CHECK_STR(got.arch, "x86_64");
+	CHECK_INT(got.epoch, 3);
+	CHECK_INT(got.size, 7);
+	primary = got.element[HEADER_PRIMARY].data;
+	CHECK(strstr(primary, "<name>a&lt;b</name>"));
+	CHECK(strstr(primary, "<version epoch=\"3\" ver=\"1\" rel=\"2.x\"/>"));
+	CHECK(strstr(primary, file.key));
+	CHECK(strstr(
+		primary,
+		"<rpm:entry name=\"a&lt;b\" flags=\"EQ\" epoch=\"3\" ver=\"1\" rel=\"2.x\"/>"));
+	CHECK(!strstr(primary, "rpm:requires"));
+	CHECK(strstr(got.element[HEADER_FILELISTS].data, "arch=\"x86_64\""));
+	CHECK(strstr(got.element[HEADER_OTHER].data, file.key));
+	file.nevra = &source;
+	CHECK_INT(header_stub(&file, &other, &err), 0);
+	CHECK_STR(other.arch, "src");
+	CHECK(!strstr(other.element[HEADER_PRIMARY].data, "rpm:provides"));
+	CHECK_INT(unlinkat(shelf->headers, file.key, 0), 0);
+}
+
 static void expect(const char *path, const struct header_file *about, const char *field,
 		   const char *words)
 {
@@ -543,6 +581,7 @@ int main(void)
 
 	shelf_init(&shelf);
 	test_one(&shelf);
+	test_stub(&shelf);
 	test_expectations(&shelf);
 	test_record(&shelf);
 	test_damage(&shelf);

@@ -1,0 +1,143 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: MIT
+"""tests/system/tag_damaged.py: RPMs of a tag that cannot be read hurt only who wants them."""
+import os, pathlib, shutil, sys, tempfile
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+from harness import *
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "unit/header"))
+import craft, kojikit, replayhub
+from tag import Field, build_spec, forget, tag_spec
+
+RPM = "ed-1.14.2-1.fc26.x86_64.rpm"
+
+
+def restart_worker(service):
+    for worker in service.workers(1):
+        os.kill(worker, 9)
+        wait_for(lambda: worker not in service.children() and service.workers(1))
+
+
+def needs(field, name, *required):
+    """a build of one noarch package that requires something; its NVR"""
+    folder = field.topdir / "packages" / name / "1/1/noarch"
+    folder.mkdir(parents=True)
+    tags = craft.basic(name, arch="noarch")
+    craft.relation(tags, craft.REQUIRE, *[(word, 0, "") for word in required])
+    (folder / f"{name}-1-1.noarch.rpm").write_bytes(craft.rpm(tags))
+    return field.builds.read(folder.parent)
+
+
+def hurts_who_wants_it(field, file, tag, name, *words):
+    """composes of @tag without the package of @file are done and named in the log, those with it fail with @words"""
+    def fails(packages, what, **more):
+        got = field.error(tag_spec(tag, packages=packages, flags=["no_reuse"], **more))
+        for word in (file.name, *words):
+            check(word in got, f"{what}: {word!r} in {got!r}")
+    for _ in range(2): # the second one has the snapshot
+        number = field.compose(tag_spec(tag, packages=["apr"], flags=["no_reuse"]))
+        check({"apr-1.6.3"} == field.names(number), f"what it wanted: {field.names(number)}")
+        check("damaged, and missed only if it is wanted" in field.log() and file.name in field.log(), field.log())
+    fails([name], "by name")
+    fails(["apr", name], "by name, among others")
+    fails(None, "everything")
+    restart_worker(field.service)
+    forget(field.service, "headers")
+    field.compose(tag_spec(tag, packages=["apr"], flags=["no_reuse", "no_deps"]))
+    fails([name], "by name, with nothing remembered")
+
+
+def test_damage(field):
+    folder = field.topdir / "packages/ed/1.14.2/1.fc26"
+    file = folder / "x86_64" / RPM
+    good, times = file.read_bytes(), file.stat()
+    nvrs = ["ed-1.14.2-1.fc26", "apr-1.6.3-1.fc26", needs(field, "n-name", "ed"), needs(field, "n-other", "/bin/ed-of-nobody")]
+    tag = kojikit.Tag(field.hub, "own-damaged", field.builds, {1: nvrs}, id=7040)
+    whole = field.names(field.compose(tag_spec("own-damaged")))
+    for content, *words in ((good[:1000], "has 1000 bytes, the hub says"), (b"", "has 0 bytes"), (b"\0" * len(good), "lead"),
+                            (good[:200] + b"\xff" * (len(good) - 200), "signature")):
+        file.write_bytes(content)
+        hurts_who_wants_it(field, file, "own-damaged", "ed", *words)
+    words = field.error(tag_spec("own-damaged", packages=["n-name"], flags=["no_reuse"]))
+    check(file.name in words and "signature" in words, f"what only it provides: {words}")
+    number = field.compose(tag_spec("own-damaged", packages=["n-other"], flags=["no_reuse"]))
+    same(field.names(number), {"n-other-1"}, "what nobody provides is nobody's fault")
+    words = field.error(build_spec(["ed-1.14.2-1.fc26"]))
+    check(file.name in words and "signature" in words, f"a build by name: {words}")
+    # the header lies about its name
+    liar = craft.rpm(craft.basic("other", "1.14.2", "1.fc26", "x86_64"))
+    file.write_bytes(liar)
+    def edit(rpms, found):
+        for rpm in rpms:
+            if rpm["name"] == "ed" and rpm["arch"] == "x86_64":
+                rpm.update(size=len(liar), payloadhash="")
+    tag.edit = edit
+    hurts_who_wants_it(field, file, "own-damaged", "ed", "Name", "«other», not «ed»")
+    # mended: everything is there again
+    tag.edit = lambda rpms, found: None
+    file.write_bytes(good)
+    os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    number = field.compose(tag_spec("own-damaged", flags=["no_reuse"]))
+    same(field.names(number), whole, "mended")
+    check("damaged" not in field.log(), field.log())
+
+
+def test_companions(field):
+    """the source package of what is chosen, and a copy with a signature"""
+    tag = kojikit.Tag(field.hub, "own-companions", field.builds, {1: ["ed-1.14.2-1.fc26", "apr-1.6.3-1.fc26"]}, id=7041)
+    source = next(field.topdir.glob("packages/apr/1.6.3/*/src/apr-*.src.rpm"))
+    good, times = source.read_bytes(), source.stat()
+    source.write_bytes(good[:-1])
+    words = field.error(tag_spec("own-companions", packages=["apr"], flags=["no_reuse"]))
+    check(source.name in words and "the hub says" in words, f"its source: {words}")
+    number = field.compose(tag_spec("own-companions", packages=["ed"], flags=["no_reuse"]))
+    same(field.names(number), {"ed-1.14.2"}, "the source of another one")
+    source.write_bytes(good)
+    os.utime(source, ns=(times.st_atime_ns, times.st_mtime_ns))
+    plain = field.topdir / "packages/ed/1.14.2/1.fc26/x86_64" / RPM
+    signed = field.topdir / "packages/ed/1.14.2/1.fc26/data/signed/7ec1b334/x86_64" / RPM
+    signed.parent.mkdir(parents=True)
+    signed.write_bytes(plain.read_bytes()[:3000])
+    keys = ["7ec1b334", ""]
+    words = field.error(tag_spec("own-companions", packages=["ed"], sigkeys=keys, flags=["no_reuse"]))
+    check("data/signed/7ec1b334" in words and "the file ends" in words, f"a signed copy: {words}")
+    field.compose(tag_spec("own-companions", packages=["apr"], sigkeys=keys, flags=["no_reuse"]))
+    # who may have it only with another signature is told of that
+    words = field.error(tag_spec("own-companions", packages=["ed"], sigkeys=["a4f1cd23"], flags=["no_reuse"]))
+    check("there is no copy that the signing keys permit" in words, words)
+    shutil.rmtree(signed.parents[2])
+
+
+def test_remote(hub, topdir, builds):
+    """the same where topdir is not mounted"""
+    file = topdir / "packages/ed/1.14.2/1.fc26/x86_64" / RPM
+    good = file.read_bytes()
+    with Service("odcsfs.workers=1", f"koji.hub={hub.url}", "koji.topdir=/nonexistent", f"koji.topurl={hub.topurl}") as service:
+        field = Field(service, hub, topdir, builds)
+        field.prefix = f"{hub.topurl}/"
+        for content, words in (good[:1000], "1000 bytes"), (b"\0" * len(good), "lead"):
+            file.write_bytes(content)
+            hurts_who_wants_it(field, file, "own-companions", "ed", words)
+    file.write_bytes(good)
+
+
+def main():
+    need_fuse()
+    if not shutil.which("rpm"):
+        skip("rpm is not there")
+    with tempfile.TemporaryDirectory(prefix="odcsfs-koji-") as folder:
+        topdir = pathlib.Path(folder) / "koji"
+        topdir.mkdir()
+        os.chmod(folder, 0o755)
+        replayhub.unpack_topdir(topdir)
+        builds = kojikit.Builds(topdir)
+        with replayhub.ReplayHub(topdir=topdir) as hub:
+            with Service("odcsfs.workers=1", f"koji.hub={hub.url}", f"koji.topdir={topdir}", "koji.timeout=10") as service:
+                field = Field(service, hub, topdir, builds)
+                test_damage(field)
+                test_companions(field)
+            test_remote(hub, topdir, builds)
+    end()
+
+
+main()
