@@ -84,18 +84,20 @@ struct transport_sink {
  * struct transport_options - bounds of one call; NULL is all 0
  * @deadline_ms: time_monotonic_ms() at which it must be over; 0: none
  * @stall_ms: in place of the transport's; 0: that one
+ * @rate: bytes a second; what comes slower for @stall_ms is given up, too; 0: 64
  * @size_max: bytes of the answer, after inflating; 0: 1 GiB
  * @type: Content-Type of what is posted */
 struct transport_options {
-	int64_t deadline_ms, stall_ms, size_max;
+	int64_t deadline_ms, stall_ms, rate, size_max;
 	const char *type;
 };
 
 /*
- * Errors of the three calls below, BLAME_SOURCE, with words that name server and path:
+ * Errors of the calls below, BLAME_SOURCE, with words that name server and path:
  *   -EHOSTUNREACH -ECONNREFUSED -ECONNRESET   no such host, no connection, one that broke
  *   -ETIMEDOUT                    connecting, stalled or beyond the deadline; 408
  *   -ENOENT 404 and 410, -EACCES 401, 403 and 407 (also a proxy's), -EBUSY 429, -EIO 5xx
+ *   -EOPNOTSUPP                   405 and 501
  *   -ERANGE                       the range begins behind the end; 416
  *   -EMSGSIZE                     larger than @size_max, or headers above 256 KiB
  *   -ELOOP -EPROTO                more than 5 redirects; TLS or certificate
@@ -117,6 +119,17 @@ int transport_post(struct transport *transport, const char *url, const void *bod
 int transport_get(struct transport *transport, const char *url, int64_t offset, int64_t length,
 		  const struct transport_sink *sink, const struct transport_options *options,
 		  int64_t *ret_size, struct error *err);
+#define TRANSPORT_MARK_SIZE 128
+/**
+ * transport_head() - is a file there, and which one is it
+ * @ret_size: -1 when the server did not tell
+ * @ret_mark: what tells it from another of that size, for comparing only: its Last-Modified, else
+ * its ETag, which differs between servers of one tree, else ""
+ *
+ * Where HEAD is not known one byte is asked for. */
+int transport_head(struct transport *transport, const char *url,
+		   const struct transport_options *options, int64_t *ret_size,
+		   char ret_mark[static TRANSPORT_MARK_SIZE], struct error *err);
 /**
  * transport_download() - a whole file into @fd, from its start; what was there before is cut off
  * @size: bytes it must have, or -1: not known (then @options->size_max bounds it)
@@ -125,3 +138,24 @@ int transport_get(struct transport *transport, const char *url, int64_t offset, 
 int transport_download(struct transport *transport, const char *url, int fd, int64_t size,
 		       const struct transport_options *options, char ret_sha256[DIGEST_HEX_SIZE],
 		       struct error *err);
+
+/* ---- once more --------------------------------------------------------- */
+
+/**
+ * struct transport_tries - a call that is repeated when it fails on the way
+ * @limit_ms: time_monotonic_ms() at which no other try begins; 0: none
+ * @pause_ms: before the next one; it doubles up to @pause_max_ms
+ * @most: tries; 0: as many as the time allows
+ * @made: so many; the caller counts */
+struct transport_tries {
+	int64_t limit_ms, pause_ms, pause_max_ms;
+	unsigned int most, made;
+};
+/** transport_may_pass() - is @r, of a call above, a failure that may pass by itself? Connection
+ * errors, time-outs, 408, 429 and 5xx */
+bool transport_may_pass(int r, const struct error *err);
+/** transport_pause() - how long to wait before the next try, less a random part of up to half: many
+ * who were refused at once do not come back at once. -1: there is none */
+int64_t transport_pause(struct transport_tries *tries);
+/** transport_rest() - wait that long; false: there is no time left then */
+bool transport_rest(const struct transport_tries *tries, int64_t pause_ms);

@@ -57,7 +57,7 @@ static const char *place(const struct exchange *exchange, char ret[static URL_SH
 	char *url = NULL;
 
 	(void)curl_easy_getinfo(exchange->curl, CURLINFO_EFFECTIVE_URL, &url);
-	return url_shown(url ? url : exchange->transfer->url, ret);
+	return url_shown(url && *url ? url : exchange->transfer->url, ret);
 }
 
 static int fail(struct exchange *exchange, int code, const char *format, ...) _printf_(3, 4);
@@ -90,8 +90,9 @@ static int fail_status(struct exchange *exchange, long status)
 		long status;
 		int code;
 	} known[] = {
-		{ 401, -EACCES }, { 403, -EACCES },    { 407, -EACCES }, { 404, -ENOENT },
-		{ 410, -ENOENT }, { 408, -ETIMEDOUT }, { 416, -ERANGE }, { 429, -EBUSY },
+		{ 401, -EACCES },     { 403, -EACCES },	    { 407, -EACCES }, { 404, -ENOENT },
+		{ 410, -ENOENT },     { 408, -ETIMEDOUT },  { 416, -ERANGE }, { 429, -EBUSY },
+		{ 405, -EOPNOTSUPP }, { 501, -EOPNOTSUPP },
 	};
 
 	if (status >= 300 && status < 400)
@@ -238,7 +239,12 @@ static int fail_timeout(struct exchange *exchange)
 		return fail(exchange, -ETIMEDOUT, "no connection in time");
 	/* its clock and ours may differ by a moment */
 	if (options->deadline_ms && time_monotonic_ms() + 50 >= options->deadline_ms)
-		return fail(exchange, -ETIMEDOUT, "no complete answer in time");
+		return fail(exchange, -ETIMEDOUT,
+			    "no complete answer in time, only %" PRId64 " bytes", exchange->got);
+	if (options->rate && exchange->got)
+		return fail(exchange, -ETIMEDOUT,
+			    "the answer comes with less than %" PRId64 " bytes a second",
+			    options->rate);
 	return fail(exchange, -ETIMEDOUT, "the answer does not move");
 }
 
@@ -343,6 +349,18 @@ static int fail_curl(struct exchange *exchange, CURLcode code)
 	}
 }
 
+static void set_mark(const struct exchange *exchange)
+{
+	static const char *const names[] = { "Last-Modified", "ETag" };
+	struct curl_header *header;
+
+	for (size_t i = 0; i < ARRAY_SIZE(names) && !exchange->transfer->ret_mark[0]; i++)
+		if (curl_easy_header(exchange->curl, names[i], 0, CURLH_HEADER, -1, &header) ==
+		    CURLHE_OK)
+			(void)snprintf(exchange->transfer->ret_mark, TRANSPORT_MARK_SIZE, "%s",
+				       header->value);
+}
+
 static int finish(struct exchange *exchange, CURLcode code)
 {
 	struct transfer *transfer = exchange->transfer;
@@ -362,6 +380,7 @@ static int finish(struct exchange *exchange, CURLcode code)
 	if (transfer->offset > 0 && (exchange->skip > 0 || !exchange->got))
 		return fail(exchange, -ERANGE, "ends before byte %" PRId64, transfer->offset);
 	transfer->ret_size = exchange->whole;
+	set_mark(exchange);
 	return 0;
 }
 
@@ -385,7 +404,8 @@ static void set_connection(const struct http *http, struct exchange *exchange)
 	(void)curl_easy_setopt(curl, CURLOPT_TCP_KEEPALIVE, 1L);
 	(void)curl_easy_setopt(curl, CURLOPT_MAXCONNECTS, 1L);
 	(void)curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT_MS, (long)http->connect_ms);
-	(void)curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT, (long)STALL_BYTES);
+	(void)curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT,
+			       (long)(options->rate ? options->rate : STALL_BYTES));
 	(void)curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)((stall_ms + 999) / 1000));
 	(void)curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, 64L * 1024);
 	(void)curl_easy_setopt(curl, CURLOPT_USERAGENT, USER_AGENT);
@@ -396,9 +416,11 @@ static void set_connection(const struct http *http, struct exchange *exchange)
 	(void)curl_easy_setopt(curl, CURLOPT_HEADERDATA, exchange);
 	(void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
 	(void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, exchange);
+	(void)curl_easy_setopt(curl, CURLOPT_NOBODY, exchange->transfer->head ? 1L : 0L);
 	(void)curl_easy_setopt(curl, CURLOPT_MAXFILESIZE_LARGE,
-			       is_ranged(exchange->transfer) ? (curl_off_t)0
-							     : (curl_off_t)options->size_max);
+			       is_ranged(exchange->transfer) || exchange->transfer->head
+				       ? (curl_off_t)0
+				       : (curl_off_t)options->size_max);
 }
 
 /* What may fail for want of memory, or because this libcurl does not have it: never left out. */

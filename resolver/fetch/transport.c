@@ -2,6 +2,8 @@
 /* resolver/fetch/transport.c: the door, before whatever kind of transport stands behind it. */
 #include "resolver/fetch/transport.h"
 
+#include <sys/random.h>
+#include <time.h>
 #include <unistd.h>
 
 #define SIZE_MAX_DEFAULT (INT64_C(1) << 30)
@@ -116,6 +118,37 @@ int transport_get(struct transport *transport, const char *url, int64_t offset, 
 	return r;
 }
 
+static int drop(void *data, const void *bytes, size_t length, struct error *err)
+{
+	(void)data;
+	(void)bytes;
+	(void)length;
+	(void)err;
+	return 0;
+}
+
+int transport_head(struct transport *transport, const char *url,
+		   const struct transport_options *options, int64_t *ret_size,
+		   char ret_mark[static TRANSPORT_MARK_SIZE], struct error *err)
+{
+	struct transfer transfer = {
+		.url = url, .head = true, .length = -1, .sink = { .take = drop }
+	};
+	int r = do_transfer(transport, &transfer, options, err);
+
+	if (r == -EOPNOTSUPP) {
+		if (err)
+			*err = (struct error){ 0 };
+		transfer = (struct transfer){ .url = url, .length = 1, .sink = { .take = drop } };
+		r = do_transfer(transport, &transfer, options, err);
+	}
+	if (r < 0)
+		return r;
+	*ret_size = transfer.ret_size;
+	memcpy(ret_mark, transfer.ret_mark, TRANSPORT_MARK_SIZE);
+	return 0;
+}
+
 /* ---- into a file ---- */
 
 struct download {
@@ -172,4 +205,42 @@ int transport_download(struct transport *transport, const char *url, int fd, int
 	digest_hex(digest, hex);
 	memcpy(ret_sha256, hex, DIGEST_HEX_SIZE);
 	return 0;
+}
+
+/* ---- once more ---- */
+
+bool transport_may_pass(int r, const struct error *err)
+{
+	static const int on_the_way[] = { -ECONNREFUSED, -ECONNRESET, -EHOSTUNREACH,
+					  -ETIMEDOUT,	 -EIO,	      -EBUSY };
+
+	for (size_t i = 0; i < ARRAY_SIZE(on_the_way); i++)
+		if (r == on_the_way[i])
+			return !err || err->blame == BLAME_SOURCE;
+	return false;
+}
+
+int64_t transport_pause(struct transport_tries *tries)
+{
+	int64_t pause_ms = tries->pause_ms;
+	uint32_t random = 0;
+
+	(void)getrandom(&random, sizeof(random), GRND_NONBLOCK);
+	pause_ms = pause_ms / 2 + random % (pause_ms / 2 + 1);
+	if ((tries->most && tries->made >= tries->most) ||
+	    (tries->limit_ms && pause_ms >= tries->limit_ms - time_monotonic_ms()))
+		return -1;
+	if (tries->pause_ms < tries->pause_max_ms)
+		tries->pause_ms *= 2;
+	return pause_ms;
+}
+
+bool transport_rest(const struct transport_tries *tries, int64_t pause_ms)
+{
+	struct timespec pause = { .tv_sec = pause_ms / 1000,
+				  .tv_nsec = (pause_ms % 1000) * 1000000 };
+
+	while (nanosleep(&pause, &pause) < 0 && errno == EINTR)
+		;
+	return !tries->limit_ms || time_monotonic_ms() < tries->limit_ms;
 }

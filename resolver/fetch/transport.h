@@ -8,17 +8,20 @@
  * struct transfer - one exchange with a server
  * @body: NULL: GET, else POST of @body_length bytes
  * @offset, @length: as for transport_get()
+ * @head: HEAD, not GET
  * @inflate: may the answer come compressed?
- * @ret_size: set at success; size of the whole file, -1: not told */
+ * @ret_size: set at success; size of the whole file, -1: not told
+ * @ret_mark: set at success, as by transport_head() */
 struct transfer {
 	const char *url;
 	const void *body;
 	size_t body_length;
 	int64_t offset, length;
-	bool inflate;
+	bool head, inflate;
 	struct transport_sink sink;
 	struct transport_options options;
 	int64_t ret_size;
+	char ret_mark[TRANSPORT_MARK_SIZE];
 };
 
 /**

@@ -2,12 +2,9 @@
 /* resolver/koji/hub.c: a call with its repetitions, and the calls about tags and events.
  *
  *   request ─► transport_post() ─► xmlrpc_feed() ─► handler
- *       ▲            │ connection, time-out, 408, 5xx, fault 1014
+ *       ▲            │ connection, time-out, 408, 429, 5xx, fault 1014
  *       └── pause ◄──┘ until the call's time is up */
 #include "resolver/koji/call.h"
-
-#include <sys/random.h>
-#include <time.h>
 
 #define CALL_MS (300 * 1000)
 #define PAUSE_MS 500
@@ -83,69 +80,49 @@ static int call_once(struct hub *hub, struct hub_call *call, int64_t limit_ms, s
 
 static bool may_repeat(const struct hub_call *call, int r, const struct error *err)
 {
-	static const int on_the_way[] = { -ECONNREFUSED, -ECONNRESET, -EHOSTUNREACH, -ETIMEDOUT,
-					  -EIO };
-
-	if (r == -EREMOTEIO)
-		return call->fault.code == KOJI_FAULT_OFFLINE;
-	for (size_t i = 0; i < ARRAY_SIZE(on_the_way); i++)
-		if (r == on_the_way[i])
-			return err->blame == BLAME_SOURCE;
-	return false;
+	return r == -EREMOTEIO ? call->fault.code == KOJI_FAULT_OFFLINE
+			       : transport_may_pass(r, err);
 }
 
-/* Between half of it and all of it: many who were refused at once do not come back at once. */
-static int64_t jittered(int64_t pause_ms)
+/* Before the next try; false: there is none. */
+static bool rest(struct hub *hub, const char *method, struct transport_tries *tries,
+		 const struct error *failure)
 {
-	uint32_t random = 0;
-
-	(void)getrandom(&random, sizeof(random), GRND_NONBLOCK);
-	return pause_ms / 2 + random % (pause_ms / 2 + 1);
-}
-
-static void rest(struct hub *hub, const char *method, int64_t pause_ms, const struct error *failure)
-{
-	struct timespec pause = { .tv_sec = pause_ms / 1000,
-				  .tv_nsec = (pause_ms % 1000) * 1000000 };
+	int64_t pause_ms = transport_pause(tries);
 	char words[ERROR_MESSAGE_SIZE + 128];
 
+	if (pause_ms < 0)
+		return false;
 	(void)snprintf(words, sizeof(words),
 		       "Koji hub, %s: %s; trying again in %" PRId64 ".%" PRId64 " s", method,
 		       failure->message, pause_ms / 1000, pause_ms % 1000 / 100);
 	if (hub->notice)
 		hub->notice(hub->notice_data, words);
-	while (nanosleep(&pause, &pause) < 0 && errno == EINTR)
-		;
+	return transport_rest(tries, pause_ms);
 }
 
 int hub_do(struct hub *hub, struct hub_call *call, struct error *err)
 {
-	int64_t limit_ms = time_monotonic_ms() + hub->call_ms, pause_ms = hub->pause_ms, now_ms;
+	struct transport_tries tries = { .limit_ms = time_monotonic_ms() + hub->call_ms,
+					 .pause_ms = hub->pause_ms,
+					 .pause_max_ms = hub->pause_ms * PAUSE_GROWTH_MAX };
 	struct error failure = { 0 };
-	unsigned int tries = 0;
 	int r = xmlrpc_call_end(&call->request, &failure);
 
-	if (hub->deadline_ms && hub->deadline_ms < limit_ms)
-		limit_ms = hub->deadline_ms;
+	if (hub->deadline_ms && hub->deadline_ms < tries.limit_ms)
+		tries.limit_ms = hub->deadline_ms;
 	while (r == 0) {
-		int64_t next_ms = jittered(pause_ms);
-
-		tries++;
-		r = call_once(hub, call, limit_ms, &failure);
+		tries.made++;
+		r = call_once(hub, call, tries.limit_ms, &failure);
 		if (r == 0)
 			return 0;
-		now_ms = time_monotonic_ms();
-		if (!may_repeat(call, r, &failure) || next_ms >= limit_ms - now_ms)
-			break;
-		rest(hub, call->method, next_ms, &failure);
-		if (pause_ms < hub->pause_ms * PAUSE_GROWTH_MAX)
-			pause_ms *= 2;
-		r = 0;
+		if (may_repeat(call, r, &failure) && rest(hub, call->method, &tries, &failure))
+			r = 0;
 	}
 	if (err)
 		*err = failure;
-	if (tries > 1)
-		return error_prefix(err, "Koji hub, %s (tried %u times)", call->method, tries);
+	if (tries.made > 1)
+		return error_prefix(err, "Koji hub, %s (tried %u times)", call->method, tries.made);
 	return error_prefix(err, "Koji hub, %s", call->method);
 }
 

@@ -231,6 +231,39 @@ static void test_download(void)
 	CHECK_STR(sha, "untouched");
 }
 
+static void test_head(void)
+{
+	static const struct {
+		const char *path;
+		int r;
+		int64_t size;
+		const char *mark;
+	} cases[] = {
+		{ "/ok", 0, 5, "" },
+		{ "/marked", 0, 5, "Mon, 23 Nov 2026 06:19:22 GMT" },
+		{ "/tagged", 0, 5, "\"5f\"" },
+		{ "/data", 0, ORIGIN_DATA_SIZE, "" },
+		{ "/data-nohead", 0, ORIGIN_DATA_SIZE, "" },
+		{ "/nothing", -ENOENT, -7, "untouched" },
+		{ "/status/405", -EOPNOTSUPP, -7, "untouched" },
+		{ "/status/503", -EIO, -7, "untouched" },
+		{ "/huge", 0, INT64_C(1099511627776), "" },
+	};
+	_cleanup_(transport_freep) struct transport *transport = make(&quick);
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		char mark[TRANSPORT_MARK_SIZE] = "untouched";
+		struct error err = { 0 };
+		int64_t size = -7;
+
+		CHECK_INT(transport_head(transport, url_of(cases[i].path), NULL, &size, mark, &err),
+			  cases[i].r);
+		CHECK_INT(size, cases[i].size);
+		CHECK_STR(mark, cases[i].mark);
+		CHECK_INT(err.code, cases[i].r);
+	}
+}
+
 /* ---- what does not ---- */
 
 static void test_refusals(void)
@@ -327,9 +360,56 @@ static void test_deadline(void)
 		CHECK_INT(
 			transport_get(transport, url_of("/ok"), 0, -1, &sink, &options, NULL, &err),
 			-ETIMEDOUT);
-		CHECK(strstr(err.message, "no time left") != NULL);
+		CHECK(strstr(err.message, "/ok: no time left") != NULL);
 	}
 	text_done(&got.text);
+}
+
+/* 50 bytes a second are no standing still, and too little */
+static void test_rate(void)
+{
+	_cleanup_(transport_freep) struct transport *transport = make(&quick);
+	struct got got = { 0 };
+	struct transport_sink sink = { take, &got };
+	struct transport_options options = { .rate = 4096 };
+	struct error err = { 0 };
+	int64_t start = time_monotonic_ms();
+
+	CHECK_INT(transport_get(transport, url_of("/drip"), 0, -1, &sink, &options, NULL, &err),
+		  -ETIMEDOUT);
+	CHECK(strstr(err.message, "/drip: the answer comes with less than 4096 bytes a second"));
+	CHECK(got.text.length > 0 && time_monotonic_ms() - start < 5000);
+	/* what is small is not slow */
+	CHECK_INT(transport_get(transport, url_of("/ok"), 0, -1, &sink, &options, NULL, &err), 0);
+	CHECK_INT(transport_get(transport, url_of("/stall"), 0, -1, &sink, &options, NULL, &err),
+		  -ETIMEDOUT);
+	text_done(&got.text);
+}
+
+static void test_tries(void)
+{
+	struct transport_tries few = { .pause_ms = 100, .pause_max_ms = 400, .most = 5 };
+	struct transport_tries brief = { .limit_ms = time_monotonic_ms() + 1000, .pause_ms = 4000 };
+	static const int64_t most[] = { 100, 200, 400, 400 };
+	struct error us = { .blame = BLAME_US }, source = { .blame = BLAME_SOURCE };
+	int64_t pause_ms;
+
+	for (size_t i = 0; i < ARRAY_SIZE(most); i++) {
+		few.made++;
+		pause_ms = transport_pause(&few);
+		CHECK(pause_ms >= most[i] / 2 && pause_ms <= most[i]);
+	}
+	few.made++;
+	CHECK_INT(transport_pause(&few), -1);
+	brief.made++;
+	CHECK_INT(transport_pause(&brief), -1);
+	CHECK(transport_may_pass(-EIO, &source) && transport_may_pass(-EBUSY, NULL));
+	CHECK(!transport_may_pass(-EIO, &us) && !transport_may_pass(-ENOENT, &source));
+	pause_ms = time_monotonic_ms();
+	CHECK(transport_rest(&few, 20));
+	CHECK(time_monotonic_ms() - pause_ms >= 20);
+	brief.limit_ms = pause_ms;
+	CHECK(!transport_rest(&brief, 1));
 }
 
 /* An address of documentation: nobody answers, or there is no way there */
@@ -477,8 +557,11 @@ int main(void)
 	test_post();
 	test_ranges();
 	test_download();
+	test_head();
 	test_refusals();
 	test_deadline();
+	test_rate();
+	test_tries();
 	test_nobody();
 	test_secrets();
 	test_proxy();

@@ -48,12 +48,18 @@ static bool puts_(const struct request *request, const char *words)
 	return put(request, words, strlen(words));
 }
 
+static bool is_head(const struct request *request)
+{
+	return strncmp(request->all.data, "HEAD ", 5) == 0;
+}
+
 static void answer(const struct request *request, const char *head, const void *body, size_t length)
 {
 	struct text text = { 0 };
 
 	(void)text_addf(&text, "HTTP/1.1 %s\r\nContent-Length: %zu\r\n\r\n", head, length);
-	(void)text_add(&text, body, length);
+	if (!is_head(request))
+		(void)text_add(&text, body, length);
 	(void)put(request, text.data, text.length);
 	text_done(&text);
 }
@@ -244,6 +250,14 @@ static bool answer_one(const struct request *request)
 		redirect(request, path + 4);
 	} else if (!strcmp(path, "/nowhere")) {
 		answer(request, "302 Found", "", 0);
+	} else if (!strcmp(path, "/marked")) {
+		answer(request,
+		       "200 OK\r\nETag: \"5f\"\r\nLast-Modified: Mon, 23 Nov 2026 06:19:22 GMT",
+		       "hello", 5);
+	} else if (!strcmp(path, "/tagged")) {
+		answer(request, "200 OK\r\nETag: \"5f\"", "hello", 5);
+	} else if (!strcmp(path, "/data-nohead") && is_head(request)) {
+		answer(request, "405 Method Not Allowed", "", 0);
 	} else if (!strncmp(path, "/data", 5)) {
 		answer_data(request, path + 5);
 	} else if (!strcmp(path, "/gzip")) {

@@ -25,6 +25,8 @@ struct origin {
  *   /reset /short /long   breaks midway; less, more than Content-Length says
  *   /data /data-norange /data-other /data-silent /data-cut
  *                         ranges: known; ignored; another one; 206 that says nothing; one that ends early
+ *   /data-nohead          HEAD is not known
+ *   /marked /tagged       Last-Modified and ETag; an ETag
  *   /gzip /bomb /truncated              compressed; 64 MiB of nothing; half of it
  *   /headers /long-header /hundreds     endless small ones; an endless one; endless 100 Continue
  *   /old /garbage /huge /big /chunks /bad-chunks
