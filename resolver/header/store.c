@@ -139,6 +139,17 @@ static int read_front(int fd, const char *key, bool whole, struct text *front, s
 	return 1;
 }
 
+/* A record that was read through @fd and is damaged: who reads the RPM again shall not find it. Not
+ * one that somebody has put in its place meanwhile. */
+static void remove_damaged(int headers_dirfd, const char *key, int fd)
+{
+	struct stat was, is;
+
+	if (fstat(fd, &was) == 0 && fstatat(headers_dirfd, key, &is, AT_SYMLINK_NOFOLLOW) == 0 &&
+	    was.st_dev == is.st_dev && was.st_ino == is.st_ino)
+		(void)unlinkat(headers_dirfd, key, 0);
+}
+
 /* 1, or 0 when a frame is damaged */
 static int unpack_frames(const struct record *record, const char *frames, unsigned int elements,
 			 ZSTD_DCtx *unpacker, struct header *ret)
@@ -236,8 +247,8 @@ int header_store_read(int headers_dirfd, const char *key, unsigned int elements,
 				  elements, unpacker->zstd, &header);
 	if (r < 0)
 		return error_errno(err, r, "headers/%s", key);
-	if (r == 0) { /* damaged: who reads the file again shall not find it */
-		(void)unlinkat(headers_dirfd, key, 0);
+	if (r == 0) {
+		remove_damaged(headers_dirfd, key, fd);
 		return 0;
 	}
 	*ret = header;
