@@ -3,8 +3,8 @@
  * where the files it speaks of lie.
  *
  * What the calls mean is in docs/contract/koji.md. Every call is anonymous and changes nothing, so
- * it is repeated when it fails on the way: connection errors, time-outs, 408, 5xx and fault 1014,
- * with growing pauses; other faults never.
+ * it is repeated when it fails on the way: connection errors, time-outs, 408, 429, 5xx and fault
+ * 1014, with growing pauses; other faults never.
  *
  * Errors: those of transport_post() (BLAME_SOURCE); -EREMOTEIO a fault, in the hub's words;
  * -EBADMSG and -EMSGSIZE an answer that makes no sense, with call, row and field; -EINVAL
@@ -68,12 +68,14 @@ int hub_tag_changed(struct hub *hub, const struct hub_tag *tag, int64_t since, s
 #define KOJI_STATE_COMPLETE 1
 #define KOJI_NO_EPOCH (-1)
 
-/** struct koji_build - texts are places in the listing's: koji_text() */
+/**
+ * struct koji_build - texts are places in the listing's: koji_text()
+ * @release: ends with ",draft_ID" for a @draft
+ * @order: of its row in the answer */
 struct koji_build {
-	int64_t id, tag_event; /* event at which it was tagged; 0: not told */
-	uint32_t package, version, release, nvr, volume, tag; /* tag: "" for hub_builds() */
-	uint32_t order;					      /* of its row in the answer */
-	int32_t epoch, state;
+	int64_t id;
+	uint32_t package, version, release, volume, order;
+	int32_t state;
 	bool draft;
 };
 
@@ -89,7 +91,7 @@ struct koji_rpm {
 	uint32_t build, name, version, release, arch, payloadhash;
 	uint32_t key, key_count;
 	int32_t epoch;
-	bool draft, metadata_only;
+	bool metadata_only;
 };
 
 /** struct koji_listing - builds and their RPMs, each sorted by id and once; key[] are places of
@@ -120,10 +122,12 @@ DEFINE_FREEP(struct koji_listing, koji_listing_free)
  * struct hub_listing_options - what of a tag is wanted
  * @event: HUB_NOW, or one that exists: the hub does not check it
  * @arches: exact names ("x86_64", "noarch", "src"); NULL or empty: all
- * @signatures: with the keys that the hub knows of; twice the bytes */
+ * @signatures: with the keys that the hub knows of; twice the bytes
+ * @no_drafts: as if draft builds were not tagged. A hub older than these does not know the argument
+ * and has none */
 struct hub_listing_options {
 	int64_t event;
-	bool inherit, latest, signatures;
+	bool inherit, latest, signatures, no_drafts;
 	const struct strings *arches;
 };
 
@@ -135,12 +139,14 @@ int hub_list(struct hub *hub, const char *tag, const struct hub_listing_options 
 
 /**
  * hub_builds() - getBuild of each NVR, listBuildRPMs of those that are complete, by multiCall
+ * @signed_arches: NULL, or RPMs of these are listed with signatures (queryRPMSigs), if the hub
+ * answers that: a fault is told by @notice, and then it is as if nothing had been asked
  * @ret_build: for each of @nvrs its build's place, or HUB_NO_BUILD when the hub knows none; free()
  * it
  *
  * A build that is not complete is in the listing, with its state and without RPMs. */
-int hub_builds(struct hub *hub, const struct strings *nvrs, struct koji_listing **ret,
-	       uint32_t **ret_build, struct error *err);
+int hub_builds(struct hub *hub, const struct strings *nvrs, const struct strings *signed_arches,
+	       struct koji_listing **ret, uint32_t **ret_build, struct error *err);
 
 /* ---- files ------------------------------------------------------------- */
 

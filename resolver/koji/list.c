@@ -72,6 +72,10 @@ static void add_listing_arguments(struct xmlrpc_call *request, const char *tag, 
 			xmlrpc_add_text(request, arches->item[i]);
 		xmlrpc_close_array(request);
 	}
+	if (options->no_drafts) {
+		xmlrpc_member(request, "draft");
+		xmlrpc_add_bool(request, false);
+	}
 	if (!no_extra) { /* one text of any size less in each row */
 		xmlrpc_member(request, "extra");
 		xmlrpc_add_bool(request, false);
@@ -211,20 +215,23 @@ static int multi_event(void *data, const struct xmlrpc_event *event, struct erro
 /* ---- builds by name ---- */
 
 /**
- * struct builds_reader - first all builds, then the RPMs of those that are complete
+ * struct builds_reader - first all builds, then the RPMs of those that are complete, then their
+ * signatures
  * @id:       for each of @nvrs its build's, or -1
  * @complete: places in @nvrs
  * @place:    of the calls of the batch that is being read, in @nvrs; @at: the call whose answer it
  * is
+ * @rpm:      ids of RPMs in place of @place, when their signatures are asked for
  * @before:   what was there when the batch began */
 struct builds_reader {
 	const struct strings *nvrs;
 	struct gathering gathering;
-	struct rows builds, rpms;
+	struct rows builds, rpms, signatures;
 	int (*put_build)(void *data, struct row_cell *cell, struct error *err);
 	int64_t *id;
 	size_t *complete, complete_count;
 	size_t place[BATCH], at;
+	int64_t rpm[BATCH];
 	struct {
 		size_t rpms, builds, keys, complete;
 	} before;
@@ -235,6 +242,7 @@ static void builds_reader_done(struct builds_reader *reader)
 	gathering_done(&reader->gathering);
 	rows_done(&reader->builds);
 	rows_done(&reader->rpms);
+	rows_done(&reader->signatures);
 	free(reader->id);
 	free(reader->complete);
 }
@@ -316,7 +324,41 @@ static int on_rpms_fault(void *data, size_t at, const struct xmlrpc_fault *fault
 	return fail_item(data, at, fault, err);
 }
 
-/* One multiCall of @method for each place of the batch. */
+static const struct row_field signature_field[] = {
+	{ "sigkey", XMLRPC_TEXT, .nil = true },
+};
+
+static int on_signature_row(void *data, struct row_cell *cell, struct error *err)
+{
+	struct builds_reader *reader = data;
+
+	return gathering_key(&reader->gathering, reader->rpm[reader->at], &cell[0].text, err);
+}
+
+static int on_signatures(void *data, size_t at, const struct xmlrpc_event *event, struct error *err)
+{
+	struct builds_reader *reader = data;
+
+	reader->at = at;
+	if (event->depth > 2)
+		return rows_event(&reader->signatures, event, err);
+	if (event->type == XMLRPC_ARRAY)
+		return 0;
+	return error_set(err, -EBADMSG, BLAME_SOURCE, NULL, "RPM %" PRId64 ": the list is %s",
+			 reader->rpm[at], xmlrpc_type_name(event->type));
+}
+
+static int on_signatures_fault(void *data, size_t at, const struct xmlrpc_fault *fault,
+			       struct error *err)
+{
+	const struct builds_reader *reader = data;
+
+	return error_set(err, -EREMOTEIO, BLAME_SOURCE, NULL,
+			 "RPM %" PRId64 ": %s (fault %" PRId64 ")", reader->rpm[at],
+			 fault->words[0] ? fault->words : "no words", fault->code);
+}
+
+/* One multiCall of @method for each place, or RPM, of the batch. */
 static int do_batch(struct hub *hub, struct builds_reader *reader, const char *method,
 		    struct multi *multi, struct error *err)
 {
@@ -336,7 +378,10 @@ static int do_batch(struct hub *hub, struct builds_reader *reader, const char *m
 	xmlrpc_open_array(&call.request);
 	for (size_t i = 0; i < multi->count; i++) {
 		xmlrpc_open_inner(&call.request, method);
-		xmlrpc_add_text(&call.request, nvr_of(reader, i));
+		if (multi->event == on_signatures)
+			xmlrpc_add_int(&call.request, reader->rpm[i]);
+		else
+			xmlrpc_add_text(&call.request, nvr_of(reader, i));
 		xmlrpc_close_inner(&call.request);
 	}
 	xmlrpc_close_array(&call.request);
@@ -376,6 +421,48 @@ static int read_rpms(struct hub *hub, struct builds_reader *reader, struct error
 	return r;
 }
 
+static int read_signatures(struct hub *hub, struct builds_reader *reader,
+			   const struct strings *arches, struct error *err)
+{
+	size_t i = 0, count = reader->gathering.rpm_count;
+	int r = 0;
+
+	while (i < count && r == 0) {
+		struct multi multi = { .event = on_signatures, .fault = on_signatures_fault };
+
+		for (; i < count && multi.count < BATCH; i++) {
+			const char *arch;
+			int64_t id = gathering_rpm(&reader->gathering, i, &arch);
+
+			if (strings_has(arches, arch))
+				reader->rpm[multi.count++] = id;
+		}
+		if (multi.count)
+			r = do_batch(hub, reader, "queryRPMSigs", &multi, err);
+	}
+	return r;
+}
+
+/* 1: they are known, 0: the hub does not tell; then any may be there. */
+static int find_signatures(struct hub *hub, struct builds_reader *reader,
+			   const struct strings *arches, struct error *err)
+{
+	char words[ERROR_MESSAGE_SIZE + 64];
+	struct error failure = { 0 };
+	int r = read_signatures(hub, reader, arches, &failure);
+
+	if (r == -EREMOTEIO) {
+		reader->gathering.key_count = 0;
+		(void)snprintf(words, sizeof(words), "%s; each key is looked for", failure.message);
+		if (hub->notice)
+			hub->notice(hub->notice_data, words);
+		return 0;
+	}
+	if (r < 0 && err)
+		*err = failure;
+	return r < 0 ? r : 1;
+}
+
 /* Places of the builds, by their ids. */
 static int place_builds(const struct builds_reader *reader, const struct koji_listing *listing,
 			uint32_t **ret, struct error *err)
@@ -395,30 +482,48 @@ static int place_builds(const struct builds_reader *reader, const struct koji_li
 	return 0;
 }
 
-int hub_builds(struct hub *hub, const struct strings *nvrs, struct koji_listing **ret,
-	       uint32_t **ret_build, struct error *err)
+static int start_builds(struct builds_reader *reader, struct error *err)
+{
+	size_t count = reader->nvrs->count;
+
+	reader->builds = gathering_builds(&reader->gathering, 2);
+	reader->put_build = reader->builds.row;
+	reader->builds.row = on_build_row;
+	reader->builds.data = reader;
+	reader->rpms = gathering_rpms(&reader->gathering, 3);
+	reader->signatures = (struct rows){ .what = "signatures",
+					    .field = signature_field,
+					    .field_count = ARRAY_SIZE(signature_field),
+					    .depth = 3,
+					    .row = on_signature_row,
+					    .data = reader };
+	reader->id = calloc(count + 1, sizeof(*reader->id));
+	reader->complete = calloc(count + 1, sizeof(*reader->complete));
+	return reader->id && reader->complete ? 0 : error_oom(err);
+}
+
+int hub_builds(struct hub *hub, const struct strings *nvrs, const struct strings *signed_arches,
+	       struct koji_listing **ret, uint32_t **ret_build, struct error *err)
 {
 	_cleanup_(builds_reader_done) struct builds_reader reader = { .nvrs = nvrs };
 	_cleanup_(koji_listing_freep) struct koji_listing *listing = NULL;
-	int r;
+	bool signatures = false;
+	int r = start_builds(&reader, err);
 
-	reader.builds = gathering_builds(&reader.gathering, 2);
-	reader.put_build = reader.builds.row;
-	reader.builds.row = on_build_row;
-	reader.builds.data = &reader;
-	reader.rpms = gathering_rpms(&reader.gathering, 3);
-	reader.id = calloc(nvrs->count + 1, sizeof(*reader.id));
-	reader.complete = calloc(nvrs->count + 1, sizeof(*reader.complete));
-	if (!reader.id || !reader.complete)
-		return error_oom(err);
-	r = read_builds(hub, &reader, err);
+	if (r == 0)
+		r = read_builds(hub, &reader, err);
 	if (r == 0)
 		r = read_rpms(hub, &reader, err);
+	if (r == 0 && signed_arches) {
+		r = find_signatures(hub, &reader, signed_arches, err);
+		signatures = r > 0;
+	}
 	if (r < 0)
 		return r;
 	r = gathering_finish(&reader.gathering, &listing, err);
 	if (r < 0)
 		return error_prefix(err, "Koji hub, listBuildRPMs");
+	listing->signatures = signatures;
 	r = place_builds(&reader, listing, ret_build, err);
 	if (r == 0)
 		*ret = steal(listing);

@@ -30,7 +30,6 @@ enum {
 	RPM_BUILDTIME,
 	RPM_PAYLOADHASH,
 	RPM_SIGKEY,
-	RPM_DRAFT,
 	RPM_METADATA_ONLY,
 	RPM_FIELDS
 };
@@ -48,7 +47,6 @@ static const struct row_field rpm_field[RPM_FIELDS] = {
 	[RPM_BUILDTIME] = { "buildtime", XMLRPC_INT },
 	[RPM_PAYLOADHASH] = { "payloadhash", XMLRPC_TEXT },
 	[RPM_SIGKEY] = { "sigkey", XMLRPC_TEXT, .optional = true, .nil = true },
-	[RPM_DRAFT] = { "draft", XMLRPC_BOOLEAN, .optional = true, .nil = true },
 	[RPM_METADATA_ONLY] = { "metadata_only", XMLRPC_BOOLEAN, .optional = true, .nil = true },
 };
 
@@ -57,12 +55,8 @@ enum {
 	BUILD_PACKAGE,
 	BUILD_VERSION,
 	BUILD_RELEASE,
-	BUILD_EPOCH,
-	BUILD_NVR,
 	BUILD_STATE,
 	BUILD_VOLUME,
-	BUILD_TAG,
-	BUILD_EVENT,
 	BUILD_DRAFT,
 	BUILD_FIELDS
 };
@@ -72,12 +66,8 @@ static const struct row_field build_field[BUILD_FIELDS] = {
 	[BUILD_PACKAGE] = { "package_name", XMLRPC_TEXT },
 	[BUILD_VERSION] = { "version", XMLRPC_TEXT },
 	[BUILD_RELEASE] = { "release", XMLRPC_TEXT },
-	[BUILD_EPOCH] = { "epoch", XMLRPC_INT, .nil = true },
-	[BUILD_NVR] = { "nvr", XMLRPC_TEXT },
 	[BUILD_STATE] = { "state", XMLRPC_INT },
 	[BUILD_VOLUME] = { "volume_name", XMLRPC_TEXT },
-	[BUILD_TAG] = { "tag_name", XMLRPC_TEXT, .optional = true, .nil = true },
-	[BUILD_EVENT] = { "create_event", XMLRPC_INT, .optional = true, .nil = true },
 	[BUILD_DRAFT] = { "draft", XMLRPC_BOOLEAN, .optional = true, .nil = true },
 };
 
@@ -213,14 +203,15 @@ static int check_range(const struct row_field *field, const struct row_cell *cel
 			 field[i].name, cell[i].number);
 }
 
+/* @small: the one that is kept in 32 bits */
 static int check_numbers(const struct row_field *field, const struct row_cell *cell, size_t count,
-			 size_t epoch, struct error *err)
+			 size_t small, struct error *err)
 {
 	int r = 0;
 
 	for (size_t i = 0; i < count && r == 0; i++)
 		if (field[i].type == XMLRPC_INT)
-			r = check_range(field, cell, i, i == epoch ? INT32_MAX : INT64_MAX, err);
+			r = check_range(field, cell, i, i == small ? INT32_MAX : INT64_MAX, err);
 	return r;
 }
 
@@ -229,20 +220,26 @@ static int32_t epoch_of(const struct row_cell *cell)
 	return cell->given ? (int32_t)cell->number : KOJI_NO_EPOCH;
 }
 
-static int put_key(struct gathering *gathering, int64_t rpm_id, struct row_cell *cell,
-		   struct error *err)
+int gathering_key(struct gathering *gathering, int64_t rpm_id, const struct text *word,
+		  struct error *err)
 {
 	struct gathered_key key = { .rpm_id = rpm_id };
 	int r;
 
-	if (!cell->text.length) /* the unsigned header, or none: no signature */
+	if (!word->length) /* the unsigned header, or none: no signature */
 		return 0;
 	r = grow(&gathering->key, gathering->key_count, &gathering->key_room, sizeof(key), err);
 	if (r == 0)
-		r = share_text(gathering, &cell->text, &key.key, err);
+		r = share_text(gathering, word, &key.key, err);
 	if (r == 0)
 		gathering->key[gathering->key_count++] = key;
 	return r;
+}
+
+int64_t gathering_rpm(const struct gathering *gathering, size_t i, const char **ret_arch)
+{
+	*ret_arch = gathering->text.data + gathering->rpm[i].rpm.arch;
+	return gathering->rpm[i].rpm.id;
 }
 
 static int put_rpm(void *data, struct row_cell *cell, struct error *err)
@@ -257,10 +254,9 @@ static int put_rpm(void *data, struct row_cell *cell, struct error *err)
 	rpm->size = cell[RPM_SIZE].number;
 	rpm->buildtime = cell[RPM_BUILDTIME].number;
 	rpm->epoch = epoch_of(&cell[RPM_EPOCH]);
-	rpm->draft = cell[RPM_DRAFT].number != 0;
 	rpm->metadata_only = cell[RPM_METADATA_ONLY].number != 0;
 	if (r == 0)
-		r = put_key(gathering, rpm->id, &cell[RPM_SIGKEY], err);
+		r = gathering_key(gathering, rpm->id, &cell[RPM_SIGKEY].text, err);
 	/* mostly the rows of one RPM are neighbours: then nothing is new but the key */
 	if (r < 0 ||
 	    (gathering->rpm_count && gathering->rpm[gathering->rpm_count - 1].rpm.id == rpm->id))
@@ -281,21 +277,18 @@ static int put_build(void *data, struct row_cell *cell, struct error *err)
 {
 	struct gathering *gathering = data;
 	struct koji_build build = { .id = cell[BUILD_ID].number,
-				    .tag_event = cell[BUILD_EVENT].number,
-				    .epoch = epoch_of(&cell[BUILD_EPOCH]),
 				    .draft = cell[BUILD_DRAFT].number != 0 };
 	const struct {
 		size_t cell;
 		uint32_t *place;
 	} shared[] = {
-		{ BUILD_PACKAGE, &build.package }, { BUILD_VERSION, &build.version },
-		{ BUILD_RELEASE, &build.release }, { BUILD_NVR, &build.nvr },
-		{ BUILD_VOLUME, &build.volume },   { BUILD_TAG, &build.tag },
+		{ BUILD_PACKAGE, &build.package },
+		{ BUILD_VERSION, &build.version },
+		{ BUILD_RELEASE, &build.release },
+		{ BUILD_VOLUME, &build.volume },
 	};
-	int r = check_numbers(build_field, cell, BUILD_FIELDS, BUILD_EPOCH, err);
+	int r = check_numbers(build_field, cell, BUILD_FIELDS, BUILD_STATE, err);
 
-	if (r == 0)
-		r = check_range(build_field, cell, BUILD_STATE, INT32_MAX, err);
 	build.state = (int32_t)cell[BUILD_STATE].number;
 	if (r == 0)
 		r = grow(&gathering->build, gathering->build_count, &gathering->build_room,

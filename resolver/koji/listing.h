@@ -23,6 +23,12 @@ void gathering_done(struct gathering *gathering); /* leaves it as new */
 struct rows gathering_rpms(struct gathering *gathering, unsigned int depth);
 struct rows gathering_builds(struct gathering *gathering, unsigned int depth);
 
+/** gathering_rpm() - id and arch of the RPM of row @i, of those that were kept so far */
+int64_t gathering_rpm(const struct gathering *gathering, size_t i, const char **ret_arch);
+/** gathering_key() - a key with which such an RPM is signed; "" is none */
+int gathering_key(struct gathering *gathering, int64_t rpm_id, const struct text *word,
+		  struct error *err);
+
 /** gathering_finish() - sorted, each once (of two builds with one id the first), signatures and
  * builds found; -EBADMSG: an RPM of a build that did not come. @gathering is empty after */
 int gathering_finish(struct gathering *gathering, struct koji_listing **ret, struct error *err);

@@ -2,10 +2,13 @@
 /* resolver/sources/remote.c: the same as signing.c and the end of tagged.c where topdir is not
  * mounted and its files come from a server (koji.topurl).
  *
- * A look at a file is the reading of its header: what is not there is 404, and the next copy is
- * tried. The hub says with which keys it knows an RPM to be signed, so most looks are not in vain;
- * a header that was read once is not asked for again. Chosen packages are fetched whole, since
- * repodata needs their SHA-256; the service keeps them in packages/. */
+ * A look at a file is a HEAD: what is not there is 404, and the next copy is tried. The hub says
+ * with which keys it knows an RPM to be signed, so most looks are not in vain; a header that was
+ * read once is not asked for again. Chosen packages are fetched whole, since repodata needs their
+ * SHA-256; the service keeps them in packages/.
+ *
+ * Each transfer, with all its repetitions, has the time of one call of the hub (koji.timeout) and
+ * what its bytes take at RATE; what comes slower than that for STALL_MS is given up before. */
 #include "resolver/sources/tagged.h"
 
 #include "resolver/header/store.h"
@@ -13,16 +16,20 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define TRIES 4	     /* of a transfer that breaks */
 #define PAUSE_MS 250 /* before the second one, then growing */
+#define PAUSE_MAX_MS 16000
+#define CALL_MS (300 * 1000) /* where the job does not say */
+#define STALL_MS 60000
+#define RATE 4096 /* bytes a second */
 #define HASH_BYTES (256 * 1024)
 
 struct remote {
 	const struct source_context *context;
 	char *url;
+	int64_t call_ms;
 	pthread_mutex_t lock;
 	struct transport *idle[HEADER_MAX_THREADS]; /* under lock, like the count */
 	size_t idle_count;
@@ -38,6 +45,8 @@ int remote_new(const struct source_context *context, const char *url, struct rem
 		return error_oom(err);
 	}
 	remote->context = context;
+	remote->call_ms =
+		context->job->koji.call_seconds ? context->job->koji.call_seconds * 1000 : CALL_MS;
 	(void)pthread_mutex_init(&remote->lock, NULL);
 	*ret = remote;
 	return 0;
@@ -82,20 +91,43 @@ static void give_transport(struct remote *remote, struct transport *transport)
 
 /* ---- transfers --------------------------------------------------------- */
 
-/* Worth another try, after a pause? */
-static bool again(int r, unsigned int tries)
-{
-	static const int on_the_way[] = { -ECONNREFUSED, -ECONNRESET, -EHOSTUNREACH,
-					  -ETIMEDOUT,	 -EIO,	      -EBUSY };
-	struct timespec pause = { .tv_nsec = PAUSE_MS * 1000000L };
+/** struct attempts - tries of one transfer */
+struct attempts {
+	struct transport_tries tries;
+	struct transport_options options;
+};
 
-	for (size_t i = 0; i < ARRAY_SIZE(on_the_way) && tries < TRIES; i++) {
-		if (r != on_the_way[i])
-			continue;
-		for (unsigned int k = 1u << (tries - 1); k; k--)
-			(void)nanosleep(&pause, NULL);
+static struct attempts attempts_of(const struct remote *remote, int64_t bytes)
+{
+	int64_t limit_ms = time_monotonic_ms() + remote->call_ms + bytes / RATE * 1000;
+
+	return (struct attempts){
+		.tries = { .limit_ms = limit_ms,
+			   .pause_ms = PAUSE_MS,
+			   .pause_max_ms = PAUSE_MAX_MS,
+			   .most = TRIES },
+		.options = { .deadline_ms = limit_ms,
+			     .stall_ms = remote->call_ms < STALL_MS ? remote->call_ms : STALL_MS,
+			     .rate = RATE },
+	};
+}
+
+/* After a try that gave @r: is there to be another one? Then the pause before it is over. */
+static bool again(struct attempts *attempts, int r, struct error *err)
+{
+	int64_t pause_ms;
+
+	attempts->tries.made++;
+	if (r >= 0)
+		return false;
+	if (transport_may_pass(r, err) && (pause_ms = transport_pause(&attempts->tries)) >= 0 &&
+	    transport_rest(&attempts->tries, pause_ms)) {
+		if (err)
+			*err = (struct error){ 0 };
 		return true;
 	}
+	if (attempts->tries.made > 1)
+		(void)error_prefix(err, "tried %u times", attempts->tries.made);
 	return false;
 }
 
@@ -115,21 +147,20 @@ static int take_range(void *data, const void *bytes, size_t length, struct error
 	return 0;
 }
 
-static ssize_t get_range(struct transport *transport, const char *url, void *buffer, size_t length,
-			 uint64_t offset, int64_t *ret_size, struct error *err)
+static ssize_t get_range(const struct remote *remote, struct transport *transport, const char *url,
+			 void *buffer, size_t length, uint64_t offset, int64_t *ret_size,
+			 struct error *err)
 {
+	struct attempts attempts = attempts_of(remote, (int64_t)length);
 	struct range range = { .buffer = buffer, .length = length };
 	const struct transport_sink sink = { .take = take_range, .data = &range };
-	unsigned int tries = 1;
 	int r;
 
 	do {
 		range.got = 0;
-		if (err)
-			*err = (struct error){ 0 };
-		r = transport_get(transport, url, (int64_t)offset, (int64_t)length, &sink, NULL,
-				  ret_size, err);
-	} while (r < 0 && again(r, tries++));
+		r = transport_get(transport, url, (int64_t)offset, (int64_t)length, &sink,
+				  &attempts.options, ret_size, err);
+	} while (again(&attempts, r, err));
 	return r < 0 ? r : (ssize_t)range.got;
 }
 
@@ -137,6 +168,25 @@ static int url_of(const struct remote *remote, const char *path, struct text *re
 		  struct error *err)
 {
 	return koji_url(remote->url, path, ret) < 0 ? error_oom(err) : 0;
+}
+
+int remote_look(struct remote *remote, const char *path, int64_t *ret_size,
+		char ret_mark[static TRANSPORT_MARK_SIZE], struct error *err)
+{
+	struct attempts attempts = attempts_of(remote, 0);
+	_cleanup_(text_done) struct text url = { 0 };
+	struct transport *transport = NULL;
+	int r = url_of(remote, path, &url, err);
+
+	if (r == 0)
+		r = take_transport(remote, &transport, err);
+	if (r < 0)
+		return r;
+	do
+		r = transport_head(transport, url.data, &attempts.options, ret_size, ret_mark, err);
+	while (again(&attempts, r, err));
+	give_transport(remote, transport);
+	return r;
 }
 
 /* ---- a file as resolver/header reads it -------------------------------- */
@@ -157,15 +207,15 @@ static ssize_t read_file(void *data, void *buffer, size_t length, uint64_t offse
 	ssize_t more;
 
 	if (offset > file->front_length)
-		return get_range(file->transport, file->url.data, buffer, length, offset, NULL,
-				 err);
+		return get_range(file->remote, file->transport, file->url.data, buffer, length,
+				 offset, NULL, err);
 	have = file->front_length - (size_t)offset;
 	have = have < length ? have : length;
 	memcpy(buffer, file->front + offset, have);
 	if (have == length || file->front_length < sizeof(file->front))
 		return (ssize_t)have;
-	more = get_range(file->transport, file->url.data, (char *)buffer + have, length - have,
-			 offset + have, NULL, err);
+	more = get_range(file->remote, file->transport, file->url.data, (char *)buffer + have,
+			 length - have, offset + have, NULL, err);
 	return more < 0 ? more : (ssize_t)have + more;
 }
 
@@ -193,7 +243,7 @@ int remote_open(struct remote *remote, const char *path, struct header_reader *r
 	if (r == 0)
 		r = take_transport(remote, &opened->transport, err);
 	if (r == 0) {
-		n = get_range(opened->transport, opened->url.data, opened->front,
+		n = get_range(remote, opened->transport, opened->url.data, opened->front,
 			      sizeof(opened->front), 0, &size, err);
 		r = n < 0 ? (int)n : 0;
 		opened->front_length = n < 0 ? 0 : (size_t)n;
@@ -266,31 +316,41 @@ static int download(const struct fetching *fetching, const char *path, const str
 	struct transport *transport = NULL;
 	_cleanup_(text_done) struct text url = { 0 };
 	int64_t size = header->size ? (int64_t)header->size : -1;
-	unsigned int tries = 1;
+	struct attempts attempts = attempts_of(remote, size);
 	int r = url_of(remote, path, &url, err);
 
 	if (r == 0)
 		r = take_transport(remote, &transport, err);
 	if (r < 0)
 		return r;
-	do {
-		*err = (struct error){ 0 };
-		r = transport_download(transport, url.data, fd, size, NULL, ret_sha256, err);
-	} while (r < 0 && again(r, tries++));
+	do
+		r = transport_download(transport, url.data, fd, size, &attempts.options, ret_sha256,
+				       err);
+	while (again(&attempts, r, err));
 	give_transport(remote, transport);
 	return r < 0 ? r : check_md5(fd, header, err);
 }
 
-/* Is it here already, by what is remembered? */
-static bool is_here(const struct fetching *fetching, const struct header *header)
+static bool has_file(int dirfd, const struct header *header)
 {
 	struct stat st;
 
-	return header->sha256[0] &&
-	       (fstatat(fetching->load->context->packages_dirfd, header->sha256, &st,
-			AT_SYMLINK_NOFOLLOW) == 0 ||
-		fstatat(fetching->dirfd, header->sha256, &st, AT_SYMLINK_NOFOLLOW) == 0) &&
+	return fstatat(dirfd, header->sha256, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	       S_ISREG(st.st_mode) && (!header->size || (uint64_t)st.st_size == header->size);
+}
+
+/* Is it here already, by what is remembered? One in packages/ may belong to no compose any more:
+ * from now on it is young, and a sweep that is under way spares it. (One that comes when this job
+ * has taken longer than young files are spared is found out when the result is taken over: then the
+ * job is made once more, and fetches it.) */
+static bool is_here(const struct fetching *fetching, const struct header *header)
+{
+	const int packages = fetching->load->context->packages_dirfd;
+
+	if (!header->sha256[0])
+		return false;
+	(void)utimensat(packages, header->sha256, NULL, AT_SYMLINK_NOFOLLOW);
+	return has_file(packages, header) || has_file(fetching->dirfd, header);
 }
 
 static int keep(struct fetching *fetching, const char *name, const char *sha256, const char *key,

@@ -145,14 +145,18 @@ static int list_keys(const struct tagged *tagged, const struct candidate *candid
 }
 
 /* What stands for the file from now on. Size and payload are the same for all copies of an RPM,
- * path and time tell them apart. */
-static int set_key(struct candidate *candidate)
+ * path and time tell them apart.
+ * @top, @mark: of a server and what it says of the file in place of a time; else NULL */
+static int set_key(struct candidate *candidate, const char *top, int64_t size, const char *mark)
 {
 	_cleanup_(text_done) struct text text = { 0 };
 
-	(void)text_addf(&text, "%s\n%" PRIu64 " %" PRId64 "\n%s\n", candidate->path,
-			candidate->file.size, candidate->file.mtime_ns,
-			koji_text(candidate->listing, candidate->rpm->payloadhash));
+	if (top)
+		(void)text_addf(&text, "%s/%s\n%" PRId64 " %s\n", top, candidate->path, size, mark);
+	else
+		(void)text_addf(&text, "%s\n%" PRIu64 " %" PRId64 "\n", candidate->path,
+				candidate->file.size, candidate->file.mtime_ns);
+	(void)text_addf(&text, "%s\n", koji_text(candidate->listing, candidate->rpm->payloadhash));
 	if (text.failed)
 		return -ENOMEM;
 	sha256_hex(text.data, text.length, candidate->key);
@@ -175,7 +179,7 @@ static int choose_build(void *data, unsigned int thread, size_t index, struct er
 		r = list_keys(tagged, candidate, &names, err);
 	for (size_t i = 0; i < count && r >= 0; i++) {
 		r = choose_copy(tagged, &candidate[i], &names, err);
-		if (r >= 0 && set_key(&candidate[i]) < 0)
+		if (r >= 0 && set_key(&candidate[i], NULL, 0, NULL) < 0)
 			r = error_oom(err);
 	}
 	return r < 0 ? r : 0;
@@ -264,7 +268,57 @@ static int next_copy(const struct tagged *tagged, struct candidate *candidate, s
 	candidate->path = text_steal(&path);
 	candidate->copy =
 		candidate->sigkey || tagged->signing.with_unsigned ? COPY_PERMITTED : COPY_REFUSED;
-	return !candidate->path || set_key(candidate) < 0 ? error_oom(err) : 1;
+	return candidate->path ? 1 : error_oom(err);
+}
+
+/* struct looking - are the files of these candidates there? */
+struct looking {
+	struct load *load;
+	struct tagged *tagged;
+	uint32_t *list;
+	size_t count;
+};
+
+static int look_one(void *data, unsigned int thread, size_t index, struct error *err)
+{
+	const struct looking *looking = data;
+	const struct tagged *tagged = looking->tagged;
+	struct candidate *candidate = &tagged->item[looking->list[index]];
+	char mark[TRANSPORT_MARK_SIZE];
+	int64_t size = -1;
+	int r = remote_look(tagged->remote, candidate->path, &size, mark, err);
+
+	(void)thread;
+	if (r == -ENOENT) {
+		candidate->copy = COPY_ABSENT;
+		return 0;
+	}
+	if (r == 0 && set_key(candidate, tagged->base, size, mark) < 0)
+		r = error_oom(err);
+	return r;
+}
+
+static void tell_looking(void *data, size_t done)
+{
+	const struct looking *looking = data;
+
+	load_progress(looking->load, "files", "%zu of %zu files looked for", done, looking->count);
+}
+
+/* Those that are there stay in the list. */
+static int look(struct looking *looking, struct error *err)
+{
+	const struct together work = {
+		.count = looking->count, .one = look_one, .progress = tell_looking, .data = looking
+	};
+	size_t count = 0;
+	int r = together(&work, err);
+
+	for (size_t i = 0; i < looking->count && r == 0; i++)
+		if (looking->tagged->item[looking->list[i]].copy != COPY_ABSENT)
+			looking->list[count++] = looking->list[i];
+	looking->count = count;
+	return r;
 }
 
 static int on_absent(void *data, uint32_t number, const struct error *failure, struct error *err)
@@ -278,25 +332,27 @@ static int on_absent(void *data, uint32_t number, const struct error *failure, s
 }
 
 /* All that may be there by preference are looked for together, then the next ones of those that are
- * not, and so on. */
+ * not, and so on; one that goes between the look and its header is one more that is not. */
 static int choose_remote(struct load *load, struct tagged *tagged, struct error *err)
 {
 	_cleanup_(freep) uint32_t *list = calloc(tagged->count + 1, sizeof(*list));
 	int r = list ? 0 : error_oom(err);
 
 	while (r == 0) {
-		size_t count = 0;
+		struct looking looking = { .load = load, .tagged = tagged, .list = list };
 
 		for (size_t i = 0; i < tagged->count && r >= 0; i++) {
 			if (tagged->item[i].copy != COPY_ABSENT)
 				continue;
 			r = next_copy(tagged, &tagged->item[i], err);
 			if (r > 0)
-				list[count++] = (uint32_t)i;
+				list[looking.count++] = (uint32_t)i;
 		}
-		if (r < 0 || !count)
+		if (r < 0 || !looking.count)
 			return r < 0 ? r : 0;
-		r = tagged_read(load, tagged, list, count, on_absent, tagged, err);
+		r = look(&looking, err);
+		if (r == 0)
+			r = tagged_read(load, tagged, list, looking.count, on_absent, tagged, err);
 	}
 	return r;
 }

@@ -291,7 +291,10 @@ static int list_builds(struct tagging *tagging, struct koji_listing **ret, struc
 {
 	_cleanup_(koji_listing_freep) struct koji_listing *listing = NULL;
 	_cleanup_(freep) uint32_t *build = NULL;
-	int r = hub_builds(tagging->hub, &tagging->spec->builds, &listing, &build, err);
+	/* on a server each look costs a question: only for keys that the hub knows of */
+	bool remote = tagging->tagged.remote && tagging->tagged.signing.keys.count;
+	int r = hub_builds(tagging->hub, &tagging->spec->builds, remote ? &tagging->arches : NULL,
+			   &listing, &build, err);
 
 	if (r == 0)
 		r = check_builds(tagging, listing, build, err);
@@ -302,6 +305,59 @@ static int list_builds(struct tagging *tagging, struct koji_listing **ret, struc
 			tagging->newest = listing->rpm[i].buildtime;
 	*ret = steal(listing);
 	return 0;
+}
+
+/* 1: there are drafts in the listing: "A-1-1,draft_3, B-2-1,draft_4" */
+static int name_drafts(const struct koji_listing *listing, char **ret, struct error *err)
+{
+	_cleanup_(text_done) struct text words = { 0 };
+	size_t count = 0;
+
+	for (size_t i = 0; i < listing->build_count; i++) {
+		const struct koji_build *build = &listing->build[i];
+
+		if (build->draft && count++ < NAMES_SHOWN)
+			(void)text_addf(&words, "%s%.128s-%.64s-%.64s", count > 1 ? ", " : "",
+					koji_text(listing, build->package),
+					koji_text(listing, build->version),
+					koji_text(listing, build->release));
+	}
+	if (count > NAMES_SHOWN)
+		(void)text_addf(&words, " and %zu more", count - NAMES_SHOWN);
+	if (!count)
+		return 0;
+	*ret = text_steal(&words);
+	return *ret ? 1 : error_oom(err);
+}
+
+/* Drafts are not what a tag is asked for: whoever wants one names it. The hub leaves them out,
+ * since only it knows which build is the latest then. */
+static int list_tag(struct tagging *tagging, const struct hub_listing_options *options,
+		    struct koji_listing **ret, struct error *err)
+{
+	struct hub_listing_options without = *options;
+	_cleanup_(koji_listing_freep) struct koji_listing *listing = NULL;
+	_cleanup_(freep) char *drafts = NULL, *still = NULL;
+	int r = hub_list(tagging->hub, tagging->tag, options, &listing, err);
+
+	if (r == 0)
+		r = name_drafts(listing, &drafts, err);
+	if (r > 0) {
+		load_say(tagging->load, "draft builds are left out: %s", drafts);
+		koji_listing_free(steal(listing));
+		without.no_drafts = true;
+		r = hub_list(tagging->hub, tagging->tag, &without, &listing, err);
+		if (r == 0)
+			r = name_drafts(listing, &still, err);
+	}
+	if (r > 0)
+		return error_set(err, -EBADMSG, BLAME_SOURCE, "draft",
+				 "Koji hub, listTaggedRPMS: draft builds came that were not asked "
+				 "for: %s",
+				 still);
+	if (r == 0)
+		*ret = steal(listing);
+	return r;
 }
 
 static int list_candidates(struct tagging *tagging, struct error *err)
@@ -323,7 +379,7 @@ static int list_candidates(struct tagging *tagging, struct error *err)
 	if (tagging->spec->builds.count)
 		r = list_builds(tagging, &builds, err);
 	if (r == 0 && tagging->tag) {
-		r = hub_list(tagging->hub, tagging->tag, &options, &listing, err);
+		r = list_tag(tagging, &options, &listing, err);
 		if (r == 0)
 			r = tagged_add(&tagging->tagged, listing, &tagging->arches, builds, err);
 	}

@@ -108,6 +108,9 @@ int tagged_finish(struct load *load, struct tagged *tagged, struct error *err);
 int remote_new(const struct source_context *context, const char *url, struct remote **ret,
 	       struct error *err);
 void remote_free(struct remote *remote);
+/** remote_look() - is a file there? As transport_head(); any thread. -ENOENT: it is not */
+int remote_look(struct remote *remote, const char *path, int64_t *ret_size,
+		char ret_mark[static TRANSPORT_MARK_SIZE], struct error *err);
 /** remote_open() - a file for reading its header; any thread. -ENOENT: it is not there */
 int remote_open(struct remote *remote, const char *path, struct header_reader *ret,
 		struct error *err);

@@ -113,17 +113,18 @@ static void check_calls(struct hub *hub)
 {
 	struct hub_listing_options options = { .event = 1, .signatures = true };
 	_cleanup_(koji_listing_freep) struct koji_listing *tagged = NULL, *built = NULL;
-	_cleanup_(strings_done) struct strings nvrs = { 0 };
+	_cleanup_(strings_done) struct strings nvrs = { 0 }, arches = { 0 };
 	_cleanup_(freep) uint32_t *place = NULL;
 	_cleanup_(hub_tag_done) struct hub_tag tag = { 0 };
 	struct hub_event event;
 	struct error err = { 0 };
 	int r;
 
-	MUST(strings_add(&nvrs, "a-1-1") == 0 && strings_add(&nvrs, "b-1-1") == 0);
+	MUST(strings_add(&nvrs, "a-1-1") == 0 && strings_add(&nvrs, "b-1-1") == 0 &&
+	     strings_split(&arches, "x86_64 noarch src", ' ') == 0);
 	r = hub_list(hub, "tag", &options, &tagged, &err);
 	r == 0 ? check_listing(tagged) : check_error(r, &err);
-	r = hub_builds(hub, &nvrs, &built, &place, &err);
+	r = hub_builds(hub, &nvrs, &arches, &built, &place, &err);
 	r == 0 ? check_listing(built) : check_error(r, &err);
 	r = hub_tag(hub, "tag", 1, &tag, &err);
 	r >= 0 ? (void)0 : check_error(r, &err);

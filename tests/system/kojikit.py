@@ -79,6 +79,7 @@ class Tag:
     def __init__(self, hub, name, builds, content, id=7000, arches="x86_64 aarch64", inherited=()):
         self.hub, self.name, self.builds, self.content, self.id, self.arches = hub, name, builds, content, id, arches
         self.inherited = set(inherited) # NVRs that a parent has
+        self.drafts = {} # NVR that is one: the build of its package that is the latest without it, or None
         self.kept = {} # answers of keep()
         self.edit = lambda rpms, found: None # what a test wants to be wrong
         hub.koji.made[name] = hub.koji.made[id] = self
@@ -105,8 +106,10 @@ class Tag:
             return kept
         nvrs = self.content[max(e for e in self.content if e <= event)]
         nvrs = [nvr for nvr in nvrs if bound["inherit"] or nvr not in self.inherited]
+        if bound.get("draft") is False:
+            nvrs = [self.drafts.get(nvr, nvr) for nvr in nvrs if self.drafts.get(nvr, nvr)]
         arches = [bound["arch"]] if isinstance(bound["arch"], str) else bound["arch"]
         rpms = [dict(rpm) for nvr in nvrs for rpm in self.builds.rpms[nvr] if not arches or rpm["arch"] in arches]
-        found = [dict(self.builds.build[nvr]) for nvr in nvrs]
+        found = [{**self.builds.build[nvr], "draft": nvr in self.drafts} for nvr in nvrs]
         self.edit(rpms, found)
         return replayhub.response([rpms, found])

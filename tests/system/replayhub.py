@@ -9,11 +9,12 @@
 A call that was recorded (tests/data/koji/recordings) is answered byte for byte; which one it is is decided by
 method and arguments, not by the bytes of the request: 5 as <int> or <i8>, positional or by keyword. Others
 are worked out from what the recordings say, where that is possible (see class Koji): other arches or extra=False in
-listTaggedRPMS, another event of getTag, any build in getBuild and listBuildRPMs, multiCall of all of these.
+listTaggedRPMS, another event of getTag, any build in getBuild and listBuildRPMs, queryRPMSigs of their RPMs, multiCall of all
+of these.
 What is neither is a fault 1000 with the words "not recorded".
 
 POST /control with a JSON object does over HTTP what misbehave() and add_tag() do: {"do": "misbehave", "what":
-…} or {"do": "add_tag", "name": …}, {"do": "clear"}; GET /counts tells how often each method was called
+…} or {"do": "add_tag", "name": …}, {"do": "draft", "nvr": …} (that build is one until the next clear), {"do": "clear"}; GET /counts tells how often each method was called
 ("connections" and "GET" too). topurl serves the files of --topdir, with ranges.
 
 What it can do instead of answering, to calls of one method or all ("*"), so many times:
@@ -113,6 +114,7 @@ PARAMETERS = {
                        "rpmsigs": False, "owner": None, "type": None, "strict": True, "extra": True, "draft": None},
     "getBuild": {"buildInfo": ..., "strict": False},
     "listBuildRPMs": {"build": ...},
+    "queryRPMSigs": {"rpm_id": None, "sigkey": None, "queryOpts": None},
 }
 
 
@@ -146,6 +148,8 @@ class Koji:
         self.folder = recordings
         self.recorded, self.raw = {}, {}
         self.builds, self.build_rpms = {}, collections.defaultdict(dict)
+        self.signed = collections.defaultdict(set) # keys, by the RPM's id
+        self.drafts = set() # NVRs
         self.event, self.changed = NOW, {}
         self.made = {}
         self.no_extra = False # as a hub that does not know this argument yet
@@ -176,6 +180,8 @@ class Koji:
         for rpm in rpms:
             plain = {name: value for name, value in rpm.items() if name != "sigkey"}
             self.build_rpms[rpm["build_id"]].setdefault(rpm["id"], plain)
+            if rpm.get("sigkey") is not None:
+                self.signed[rpm["id"]].add(rpm["sigkey"])
 
     def value(self, method, **arguments):
         """a recorded result, decoded; None when there is none or it is a fault"""
@@ -206,7 +212,7 @@ class Koji:
         if made:
             return made.answer(method, bound)
         body = self.recorded.get(key_of(method, bound))
-        if body and self.event == NOW:
+        if body and self.event == NOW and not self.drafts:
             return body
         if method in PARAMETERS:
             return response(getattr(self, method)(**bound))
@@ -261,7 +267,7 @@ class Koji:
             raise Fault(1, "<class 'psycopg2.errors.SyntaxError'>: syntax error at or near \")\"\nLINE 5:\n   ^\n")
         return any(self.changed.get(tag, NOW) > event for tag in taglist)
 
-    def listTaggedRPMS(self, tag, event, inherit, latest, package, arch, rpmsigs, extra, **_):
+    def listTaggedRPMS(self, tag, event, inherit, latest, package, arch, rpmsigs, extra, draft, **_):
         base = {"tag": tag, "inherit": inherit, "latest": latest, "package": package}
         found = None
         for when in [None, NOW] if not event or event >= NOW else [event]:
@@ -280,7 +286,13 @@ class Koji:
             if (not arches or rpm["arch"] in arches) and (rpmsigs or rpm["id"] not in seen):
                 kept.append(row)
             seen.add(rpm["id"])
-        return [kept, builds]
+        builds = [{**build, "draft": build["nvr"] in self.drafts} for build in builds]
+        drafts = {build["build_id"] for build in builds if build["draft"] and draft is False}
+        return [[rpm for rpm in kept if rpm["build_id"] not in drafts],
+                [build for build in builds if build["build_id"] not in drafts]]
+
+    def queryRPMSigs(self, rpm_id, **_):
+        return [{"rpm_id": rpm_id, "sigkey": key, "sighash": "0" * 32} for key in sorted(self.signed.get(rpm_id, ()))]
 
     def getBuild(self, buildInfo, strict):
         if isinstance(buildInfo, str) and buildInfo.count("-") < 2:
@@ -437,13 +449,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if wrong and wrong["what"] != "delay":
             return self.misbehave(wrong, content)
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        marks = {"Last_Modified": self.date_time_string(file.stat().st_mtime)} if hub.last_modified else \
+            {"ETag": f'"{file.stat().st_mtime_ns:x}"'}
         if not asked:
-            return self.send(content, type="application/x-rpm")
+            return self.send(content, type="application/x-rpm", **marks)
         first, last = int(asked[1]), min(int(asked[2] or len(content)), len(content) - 1)
         if first > last:
             return self.send(b"", 416)
         return self.send(content[first:last + 1], 206, "application/x-rpm",
-                         Content_Range=f"bytes {first}-{last}/{len(content)}")
+                         Content_Range=f"bytes {first}-{last}/{len(content)}", **marks)
 
     do_HEAD = do_GET
 
@@ -519,6 +533,7 @@ class ReplayHub:
         self.koji = Koji(pathlib.Path(recordings))
         self.topdir = pathlib.Path(topdir) if topdir else None
         self.counts, self.requests = collections.Counter(), []
+        self.last_modified = True # of files; else an ETag
         self.wrongs, self.lock = [], threading.Lock()
         self.server = Server(("127.0.0.1", port), Handler)
         self.server.hub = self
@@ -569,6 +584,7 @@ class ReplayHub:
             self.counts.clear()
             self.requests.clear()
         self.koji.no_extra = False
+        self.koji.drafts.clear()
 
     def add_tag(self, name, builds, **parameters):
         self.koji.made[name] = MadeTag(name, builds, **parameters)
@@ -577,6 +593,8 @@ class ReplayHub:
         do = order.pop("do")
         if do == "no_extra":
             self.koji.no_extra = True
+        elif do == "draft":
+            self.koji.drafts.add(order["nvr"])
         else:
             {"misbehave": self.misbehave, "add_tag": self.add_tag, "clear": self.clear}[do](**order)
         return {}

@@ -306,6 +306,56 @@ def test_builds(field):
     check("builds" in field.error(build_spec([])), "no builds")
 
 
+def test_drafts(field):
+    """draft builds are left out of a tag, as if they were not tagged, and taken when they are named"""
+    tag = kojikit.Tag(field.hub, "own-drafts", field.builds, {1: ["apr-1.6.3-1.fc26", "ed-1.14.2-1.fc26", "tzdata-2017b-1.fc26"]},
+                      id=7016)
+    field.hub.clear()
+    field.compose(tag_spec("own-drafts"))
+    same((field.hub.counts["listTaggedRPMS"], "draft" in field.log()), (1, False), "no drafts")
+    tag.drafts = {"apr-1.6.3-1.fc26": "apr-1.6.2-1.fc26", "ed-1.14.2-1.fc26": None}
+    field.hub.clear()
+    number = field.compose(tag_spec("own-drafts", flags=["no_reuse"]))
+    same(field.names(number), {"apr-1.6.2", "apr-devel-1.6.2", "tzdata-2017b"}, "the latest that are no drafts")
+    check("draft builds are left out: apr-1.6.3-1.fc26, ed-1.14.2-1.fc26" in field.log(), field.log())
+    same([r[2].get("draft") for r in field.hub.requests if r[0] == "listTaggedRPMS"], [None, False], "listed twice")
+    # a hub that lists them all the same
+    field.hub.misbehave("replace", "listTaggedRPMS", skip=1, old="<name>draft</name>\n<value><boolean>0",
+                        new="<name>draft</name>\n<value><boolean>1", count=-1)
+    words = field.error(tag_spec("own-drafts", flags=["no_reuse"]))
+    check("draft builds came that were not asked for: apr-1.6.2-1.fc26" in words, words)
+    # by name: its folder says what it is, its RPMs do not
+    koji, plain = field.hub.koji, field.hub.koji.builds["ed-1.14.2-1.fc26"]
+    draft = {**plain, "id": 9907, "build_id": 9907, "draft": True, "release": "1.fc26,draft_9907",
+             "nvr": "ed-1.14.2-1.fc26,draft_9907"}
+    koji.builds[draft["nvr"]] = draft
+    koji.build_rpms[9907] = {id + 100000: {**rpm, "id": id + 100000, "build_id": 9907, "draft": True}
+                             for id, rpm in koji.build_rpms[plain["build_id"]].items()}
+    folder = field.topdir / "packages/ed/1.14.2"
+    shutil.copytree(folder / "1.fc26", folder / "1.fc26,draft_9907")
+    number = field.compose(tag_spec("f26-candidate", builds=[draft["nvr"]], packages=["ed"]))
+    same(field.origins(number)["ed-1.14.2-1.fc26.x86_64"].replace("%2C", ","),
+         "packages/ed/1.14.2/1.fc26,draft_9907/x86_64/ed-1.14.2-1.fc26.x86_64.rpm", "a draft that is named")
+    shutil.rmtree(folder / "1.fc26,draft_9907")
+
+
+def test_volume(field):
+    """a volume elsewhere: what the service may read there is read, and is not everybody's at its source"""
+    volume, elsewhere = field.topdir / "vol/archive", field.topdir.parent / "elsewhere"
+    volume.rename(elsewhere)
+    volume.symlink_to(elsewhere)
+    file = next(elsewhere.rglob("tzdata-*.noarch.rpm"))
+    os.chmod(file, 0o600)
+    number = field.compose(tag_spec("f26-candidate", packages=["tzdata"], flags=["no_reuse"]))
+    path = next(field.service.tree(number).rglob("tzdata-*.noarch.rpm"))
+    same(path.read_bytes(), file.read_bytes(), "by the mount")
+    url = f"/composes/odcs-{number}/compose/{path.relative_to(field.service.tree(number).parent)}"
+    same(field.service.call("GET", url).body, file.read_bytes(), "over HTTP")
+    os.chmod(file, 0o644)
+    volume.unlink()
+    elsewhere.rename(volume)
+
+
 # ---- again ------------------------------------------------------------------------------
 
 def test_again(field):
@@ -485,9 +535,9 @@ def test_hub(field):
     fails("getTag", what="body", method="getTag", body="x" * 1000)
     fails("getLastEvent", what="status", method="getLastEvent", code=404)
     # a fault inside multiCall
-    field.hub.misbehave("replace", "multiCall", old="<name>nvr</name>", new="<name>rvn</name>", count=-1)
+    field.hub.misbehave("replace", "multiCall", old="<name>volume_name</name>", new="<name>volume</name>", count=-1)
     words = field.error(build_spec(["ed-1.14.2-1.fc26"]))
-    check("nvr" in words, words)
+    check("volume_name is missing" in words, words)
     # one that stumbles is asked again
     field.hub.clear()
     field.hub.misbehave("status", "listTaggedRPMS", times=2, code=503)
@@ -646,8 +696,69 @@ def remote_unsigned(field):
         forget(field.service, "packages")
         field.hub.clear()
         field.compose(tag_spec("own-unsigned", sigkeys=keys, flags=["no_reuse"]))
-        gets.append(field.hub.counts["GET"])
-    check(gets[0] and gets[0] == gets[1], f"requests without and with keys: {gets}")
+        gets.append((field.hub.counts["HEAD"], field.hub.counts["GET"]))
+    check(gets[0][0] == 2 and gets[0] == gets[1], f"requests without and with keys: {gets}")
+
+
+def remote_builds(field):
+    """of builds that are named the hub is asked for signatures, a few hundred in one call; a hub that refuses is no obstacle"""
+    hub = field.hub
+    keys = [f"{i:08x}" for i in range(97)] + ["7ec1b334", ""]
+    want = {"apr-1.6.3-1.fc26.x86_64": True, "apr-1.6.3-1.fc26.src": True, "apr-devel-1.6.3-1.fc26.x86_64": True,
+            "ed-1.14.2-1.fc26.x86_64": False, "ed-1.14.2-1.fc26.src": False}
+    for refused in False, True:
+        hub.clear()
+        if refused:
+            hub.misbehave("fault", "multiCall", skip=2, words="Invalid method: queryRPMSigs")
+        number = field.compose(build_spec(["apr-1.6.3-1.fc26", "ed-1.14.2-1.fc26"], sigkeys=keys))
+        same({name: "/data/signed/7ec1b334/" in path for name, path in field.origins(number).items()}, want, "the copies")
+        same(hub.counts["multiCall"], 3, "calls of the hub")
+        same(hub.counts["HEAD"], 5 if not refused else 3 * 98 + 2 * 99, "looks at files")
+        check(("each key is looked for" in field.log()) == refused, field.log())
+        for record in field.service.call("GET", "/api/1/composes/?per_page=100&state=2").json["items"]:
+            if record["id"] == number:
+                field.service.call("DELETE", f"/api/1/composes/{number}") # or it would be reused
+
+
+def remote_replaced(field):
+    """a file that is another one on the server is read and fetched again, whatever the server tells of it"""
+    hub = field.hub
+    kojikit.Tag(hub, "own-replaced", field.builds, {1: ["ed-1.14.2-1.fc26"]}, id=7032)
+    path = field.topdir / "packages/ed/1.14.2/1.fc26/x86_64/ed-1.14.2-1.fc26.x86_64.rpm"
+    good, times = path.read_bytes(), path.stat()
+    spec = tag_spec("own-replaced", packages=["ed"], flags=["no_reuse"])
+    other = bytearray(good)
+    other[90] ^= 1 # in the lead, which nobody reads
+    for hub.last_modified in True, False:
+        for content, seconds in (good, 0), (bytes(other), 5), (bytes(other), 5), (good, 9):
+            again = content == path.read_bytes() and seconds == 5
+            path.write_bytes(content)
+            os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns + seconds * 10**9))
+            hub.clear()
+            number = field.compose(spec)
+            file = next(field.service.tree(number).rglob("ed-*.x86_64.rpm"))
+            same(file.read_bytes(), content, f"what is there after {seconds} s")
+            if again:
+                same((hub.counts["HEAD"], hub.counts["GET"]), (2, 0), "the same file is looked at only")
+    hub.last_modified = True
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+
+
+def remote_slow(hub):
+    """a server that drips: given up in the time that is configured, with words"""
+    with Service("odcsfs.workers=1", f"koji.hub={hub.url}", "koji.topdir=/nonexistent", f"koji.topurl={hub.topurl}",
+                 "koji.timeout=1", mount=False) as service:
+        hub.clear()
+        spec = build_spec(["ed-1.14.2-1.fc26"])
+        for skip, what in (0, "header"), (2, "package"):
+            hub.misbehave("drip", "GET", times=-1, skip=skip, bytes=10, seconds=0.1)
+            started = time.monotonic()
+            number = service.call("POST", "/api/1/composes/", spec).json["id"]
+            words = service.wait_rest(number)["state_reason"]
+            check(f"{hub.topurl}/packages/ed/1.14.2/1.fc26/" in words and "less than 4096 bytes a second" in words
+                  or "no complete answer in time" in words, f"{what}: {words}")
+            check("tried" in words and time.monotonic() - started < 40, f"{what}: {time.monotonic() - started:.1f} s: {words}")
+            hub.clear()
 
 
 def remote_trouble(field):
@@ -671,28 +782,38 @@ def remote_trouble(field):
     field.compose(spec) # now the headers are known
     fails("bytes came where", what="half")
     fails("bytes came where", what="html")
+    kept = path.stat()
     path.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
+    os.utime(path, ns=(kept.st_atime_ns, kept.st_mtime_ns))
     fails("its signature says", what="delay", seconds=0)
     path.write_bytes(good)
+    os.utime(path, ns=(kept.st_atime_ns, kept.st_mtime_ns))
     # it stumbles, and then it does not
     hub.clear()
     hub.misbehave("status", "GET", times=2, code=503)
     field.compose(spec)
     # the copy is gone since its header was read: told, and the next time looked for elsewhere
-    forget(field.service, "packages")
+    fails("404", "/ed-1.14.2-1.fc26.", what="status", code=404)
     path.unlink()
-    words = field.error(spec)
-    check("404" in words and path.name in words, words)
     words = field.error(spec)
     check("there is no copy that the signing keys permit" in words, words)
     path.write_bytes(good)
     field.compose(spec)
+    # gone between the look and the header: as if it had not been there
+    forget(field.service, "headers")
+    fails("there is no copy that the signing keys permit", what="status", code=404)
+    # a server that knows no HEAD
+    hub.clear()
+    hub.misbehave("status", "HEAD", times=-1, code=405)
+    field.compose(spec)
+    hub.clear()
 
 
 def test_remote(hub, topdir, builds):
     """where topdir is not mounted its files are fetched, when they are chosen"""
     secret = hub.topurl.replace("://", "://us3r:s3cret@") + "/"
-    with Service("odcsfs.workers=1", f"koji.hub={hub.url}", "koji.topdir=/nonexistent", f"koji.topurl={secret}") as service:
+    with Service("odcsfs.workers=1", f"koji.hub={hub.url}", "koji.topdir=/nonexistent", f"koji.topurl={secret}",
+                 "lifetime.snapshot=60", "limits.worker_seconds=600") as service:
         field = Field(service, hub, topdir, builds)
         field.prefix = f"{hub.topurl}/"
         test_expected(field)
@@ -707,17 +828,28 @@ def test_remote(hub, topdir, builds):
             test_dnf(field)
         remote_again(field)
         remote_unsigned(field)
+        remote_builds(field)
+        remote_replaced(field)
         remote_trouble(field)
         check("s3cret" not in service.log_text() + field.log(), "a password is shown")
+        field.compose(tag_spec("f26-candidate", flags=["no_reuse"]))
         before = packages_of(service)
         check(before, "there are fetched packages")
         for record in service.call("GET", "/api/1/composes/?per_page=100&state=2").json["items"]:
             service.call("DELETE", f"/api/1/composes/{record['id']}")
+        # what a job that goes on may have used is kept, though it is older than lifetime.snapshot
+        records = sorted((service.state / "headers").iterdir())
+        check(len(records) > 10, f"{len(records)} records")
+        for i, path in enumerate(records):
+            age = time.time() - (2 * 3600 + 600 + (300 if i % 2 else -300))
+            os.utime(path, (age, age))
         old = time.time() - 1000
         for folder in ("packages", "manifests", "blobs"):
             for path in (service.state / folder).iterdir():
                 os.utime(path, (old, old))
         check(wait_for(lambda: not packages_of(service), 20), f"swept: {packages_of(service)}")
+        left = lambda: sorted((service.state / "headers").iterdir())
+        check(wait_for(lambda: left() == records[::2], 5), f"{len(left())} of {len(records)} records are left")
 
 
 def test_dnf(field):
@@ -749,7 +881,7 @@ def main():
         with replayhub.ReplayHub(topdir=topdir) as hub:
             with Service("odcsfs.workers=1", f"koji.hub={hub.url}", f"koji.topdir={topdir}", "koji.timeout=10") as service:
                 field = Field(service, hub, topdir, builds)
-                for test in (test_expected, test_content, test_tags, test_choice, test_arches, test_noarch, test_multilib, test_builds, test_again,
+                for test in (test_expected, test_content, test_tags, test_choice, test_arches, test_noarch, test_multilib, test_builds, test_drafts, test_volume, test_again,
                              test_signed_later, test_refused, test_words, test_hub, test_files, test_large):
                     started = time.monotonic()
                     test(field)
@@ -764,6 +896,8 @@ def main():
             started = time.monotonic()
             test_remote(hub, topdir, builds)
             print(f"test_remote: {time.monotonic() - started:.1f} s", flush=True)
+            remote_slow(hub)
+            print(f"and with remote_slow: {time.monotonic() - started:.1f} s", flush=True)
     end()
 
 

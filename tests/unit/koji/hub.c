@@ -136,12 +136,12 @@ static void test_list(void)
 	build = &listing->build[rpm->build];
 	CHECK_INT(rpm->id, 530);
 	CHECK_INT(rpm->epoch, 1);
-	CHECK_INT(build->epoch, KOJI_NO_EPOCH);
 	CHECK_STR(koji_text(listing, build->package), "httpd");
-	CHECK_STR(koji_text(listing, build->nvr), "httpd-2.4.27-3.fc26");
+	CHECK_STR(koji_text(listing, build->version), "2.4.27");
+	CHECK_STR(koji_text(listing, build->release), "3.fc26");
 	CHECK_STR(koji_text(listing, build->volume), "DEFAULT");
 	CHECK_INT(build->state, KOJI_STATE_COMPLETE);
-	CHECK(build->tag_event > 0 && !build->draft && !rpm->draft && !rpm->metadata_only);
+	CHECK(!build->draft && !rpm->metadata_only);
 	CHECK_INT(strlen(koji_text(listing, rpm->payloadhash)), 32);
 	CHECK(has_key(listing, rpm, "7ec1b334") && rpm->key_count == 1);
 	rpm = find_rpm(listing, "apr", "x86_64");
@@ -214,7 +214,7 @@ static void test_builds(void)
 	strings_add(&nvrs, "apr-1.6.3-1.fc26");
 	strings_add(&nvrs, "notannvr");
 	strings_add(&nvrs, "httpd-2.4.27-3.fc26"); /* once more */
-	CHECK_INT(hub_builds(hub, &nvrs, &listing, &place, &err), 0);
+	CHECK_INT(hub_builds(hub, &nvrs, NULL, &listing, &place, &err), 0);
 	CHECK_STR(err.message, "");
 	if (!listing)
 		return;
@@ -223,7 +223,9 @@ static void test_builds(void)
 	CHECK_INT(place[3], HUB_NO_BUILD);
 	CHECK_INT(place[0], place[4]);
 	CHECK_INT(listing->build[place[0]].id, 160);
-	CHECK_STR(koji_text(listing, listing->build[place[2]].nvr), "apr-1.6.3-1.fc26");
+	CHECK_STR(koji_text(listing, listing->build[place[2]].package), "apr");
+	CHECK_STR(koji_text(listing, listing->build[place[2]].version), "1.6.3");
+	CHECK(!listing->signatures && !listing->key_count);
 	CHECK(find_rpm(listing, "mod_ssl", "x86_64") && find_rpm(listing, "apr-devel", "aarch64"));
 	CHECK_INT(listing->rpm_count, 21);
 	check_order(listing);
@@ -246,17 +248,21 @@ static void test_many_builds(void)
 	CHECK_INT(hub_list(hub, "f26-bulk", &options, &listing, &err), 0);
 	CHECK_INT(listing ? listing->build_count : 0, 150);
 	for (size_t i = 0; listing && i < 410; i++) { /* three batches, most of them unknown */
-		char unknown_nvr[32];
+		const struct koji_build *build = &listing->build[i < 300 ? i / 2 : 0];
+		char nvr[256];
 
-		(void)snprintf(unknown_nvr, sizeof(unknown_nvr), "unknown%zu-1-1", i);
-		strings_add(&nvrs, i % 2 == 0 && i < 300
-					   ? koji_text(listing, listing->build[i / 2].nvr)
-					   : unknown_nvr);
+		(void)snprintf(nvr, sizeof(nvr), "unknown%zu-1-1", i);
+		if (i % 2 == 0 && i < 300)
+			(void)snprintf(nvr, sizeof(nvr), "%s-%s-%s",
+				       koji_text(listing, build->package),
+				       koji_text(listing, build->version),
+				       koji_text(listing, build->release));
+		strings_add(&nvrs, nvr);
 	}
 	koji_listing_free(steal(listing));
 	/* a broken batch is asked again, and nothing of it is there twice */
 	replay_order(&scene.replay, "{'do': 'misbehave', 'what': 'break', 'skip': 1}");
-	CHECK_INT(hub_builds(hub, &nvrs, &listing, &place, &err), 0);
+	CHECK_INT(hub_builds(hub, &nvrs, NULL, &listing, &place, &err), 0);
 	CHECK_STR(err.message, "");
 	if (!listing)
 		return;
@@ -273,7 +279,7 @@ static void test_many_builds(void)
 	place = NULL;
 	strings_done(&nvrs);
 	nvrs = (struct strings){ 0 };
-	CHECK_INT(hub_builds(hub, &nvrs, &listing, &place, &err), 0);
+	CHECK_INT(hub_builds(hub, &nvrs, NULL, &listing, &place, &err), 0);
 	CHECK(listing && place && !listing->build_count);
 }
 
@@ -289,11 +295,106 @@ static void test_incomplete_builds(void)
 	replay_order(&scene.replay, "{'do': 'misbehave', 'what': 'replace', 'old': "
 				    "'<name>state</name>\\n<value><int>1', 'new': "
 				    "'<name>state</name>\\n<value><int>2'}");
-	CHECK_INT(hub_builds(hub, &nvrs, &listing, &place, &err), 0);
+	CHECK_INT(hub_builds(hub, &nvrs, NULL, &listing, &place, &err), 0);
 	CHECK_INT(listing ? listing->build_count : 0, 1);
 	CHECK_INT(listing ? listing->build[0].state : 0, 2);
 	CHECK_INT(listing ? listing->rpm_count : 1, 0);
 	CHECK_INT(replay_count(&scene.replay, "multiCall"), 1);
+}
+
+/* What copies there may be of builds that are named: asked in few calls, for the arches that count
+ */
+static void test_signatures(void)
+{
+	_cleanup_(hub_freep) struct hub *hub = plain_hub();
+	_cleanup_(strings_done) struct strings nvrs = { 0 }, arches = { 0 };
+	_cleanup_(koji_listing_freep) struct koji_listing *listing = NULL;
+	_cleanup_(freep) uint32_t *place = NULL;
+	struct error err = { 0 };
+	const struct koji_rpm *rpm;
+
+	strings_split(&nvrs, "apr-1.6.3-1.fc26 httpd-2.4.27-3.fc26 tzdata-2017b-1.fc26", ' ');
+	strings_split(&arches, "x86_64 noarch src", ' ');
+	/* the third one is asked again, and counts once */
+	replay_order(&scene.replay, "{'do': 'misbehave', 'what': 'break', 'skip': 2}");
+	CHECK_INT(hub_builds(hub, &nvrs, &arches, &listing, &place, &err), 0);
+	CHECK_STR(err.message, "");
+	CHECK_INT(replay_count(&scene.replay, "multiCall"), 4);
+	CHECK_INT(replay_count(&scene.replay, "queryRPMSigs"), 0);
+	if (!listing)
+		return;
+	CHECK(listing->signatures);
+	rpm = find_rpm(listing, "apr", "x86_64");
+	CHECK(rpm && rpm->key_count == 2 && has_key(listing, rpm, "a4f1cd23") &&
+	      has_key(listing, rpm, "7ec1b334"));
+	rpm = find_rpm(listing, "mod_ssl", "x86_64");
+	CHECK(rpm && rpm->key_count == 1 && has_key(listing, rpm, "7ec1b334"));
+	rpm = find_rpm(listing, "tzdata", "noarch");
+	CHECK(rpm && !rpm->key_count);
+	rpm = find_rpm(listing, "apr", "aarch64");
+	CHECK(rpm && !rpm->key_count);
+}
+
+/* A hub that does not answer that, as a whole or for one RPM: then any signature may be there */
+static void test_no_signatures(void)
+{
+	static const char *const ways[] = {
+		"'what': 'fault', 'code': 1000, 'words': 'Invalid method: queryRPMSigs'",
+		"'what': 'body', 'body': '<methodResponse><params><param><value><array><data>"
+		"<value><struct><member><name>faultCode</name><value><int>1000</int></value>"
+		"</member><member><name>faultString</name><value>no luck</value></member></struct>"
+		"</value></data></array></value></param></params></methodResponse>'",
+		"'what': 'replace', 'old': '<name>sigkey</name>', 'new': '<name>key</name>'",
+	};
+	struct error err = { 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(ways); i++) {
+		_cleanup_(hub_freep) struct hub *hub = plain_hub();
+		_cleanup_(strings_done) struct strings nvrs = { 0 }, arches = { 0 };
+		struct koji_listing *listing = NULL;
+		uint32_t *place = NULL;
+		char order[512];
+		int r;
+
+		strings_add(&nvrs, "ed-1.14.2-1.fc26");
+		strings_add(&arches, "src");
+		(void)snprintf(order, sizeof(order), "{'do': 'misbehave', 'skip': 2, %s}", ways[i]);
+		replay_order(&scene.replay, order);
+		r = hub_builds(hub, &nvrs, &arches, &listing, &place, &err);
+		if (i == 2) { /* no refusal but nonsense */
+			CHECK_INT(r, -EBADMSG);
+			CHECK_STR(err.message,
+				  "Koji hub, queryRPMSigs: signatures, row 1: sigkey is missing");
+			continue;
+		}
+		CHECK_INT(r, 0);
+		CHECK(listing && !listing->signatures && !listing->key_count);
+		CHECK_INT(scene.notices, 1);
+		CHECK_WORDS(scene.last_notice, "Koji hub, queryRPMSigs: ");
+		CHECK_WORDS(scene.last_notice, "; each key is looked for");
+		koji_listing_free(listing);
+		free(place);
+	}
+}
+
+static void test_drafts(void)
+{
+	_cleanup_(hub_freep) struct hub *hub = plain_hub();
+	struct hub_listing_options options = { .event = 536, .inherit = true, .latest = true };
+	struct error err = { 0 };
+
+	for (int i = 0; i < 2; i++) {
+		_cleanup_(koji_listing_freep) struct koji_listing *listing = NULL;
+		size_t drafts = 0;
+
+		replay_order(&scene.replay, "{'do': 'draft', 'nvr': 'ed-1.14.2-1.fc26'}");
+		options.no_drafts = i == 1;
+		CHECK_INT(hub_list(hub, "f26-candidate", &options, &listing, &err), 0);
+		for (size_t k = 0; listing && k < listing->build_count; k++)
+			drafts += listing->build[k].draft;
+		CHECK_INT(drafts, i ? 0 : 1);
+		CHECK(listing && !find_rpm(listing, "ed", "x86_64") == (i == 1));
+	}
 }
 
 /* ---- size ---- */
@@ -415,6 +516,9 @@ int main(int argc, char **argv)
 	test_builds();
 	test_many_builds();
 	test_incomplete_builds();
+	test_signatures();
+	test_no_signatures();
+	test_drafts();
 	test_big();
 	test_paths(argv[2]);
 	test_bad_paths();

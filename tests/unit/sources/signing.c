@@ -116,7 +116,7 @@ static void field_start(struct field *field)
 						.rpm_count = 3,
 						.text = field->text };
 	(void)word(field, "");
-	field->build = (struct koji_build){ .id = 1, .epoch = KOJI_NO_EPOCH };
+	field->build = (struct koji_build){ .id = 1 };
 	field->build.package = word(field, "p");
 	field->build.version = field->build.release = word(field, "1");
 	field->build.volume = word(field, "DEFAULT");
