@@ -470,39 +470,73 @@ static bool is_left_out(const struct resolver *resolver, const struct module *mo
 	return module_is_base(resolver->question->base_modules, name);
 }
 
+/**
+ * struct lack - what a module needs and nobody has
+ * @first: the first words of it, for the failure
+ * @words: all, a line each, for the log when it can do without */
+struct lack {
+	struct error first;
+	struct text words;
+};
+
+static void lack_done(struct lack *lack)
+{
+	text_done(&lack->words);
+}
+
+static void note_lack(struct lack *lack, const struct error *why, bool decides)
+{
+	if (decides && !lack->first.message[0])
+		lack->first = *why;
+	(void)text_addf(&lack->words, "%s%s", lack->words.length ? "\n" : "", why->message);
+}
+
+/* The requirements of one set, from number @at on; 1: all are there, 0: not all. */
+static int need_set(struct resolver *resolver, const struct module *module, size_t at,
+		    struct lack *lack, struct error *err)
+{
+	const struct module_requirement *list = module->requirement;
+	bool all = true;
+
+	for (size_t i = at; i < module->requirement_count && list[i].set == list[at].set; i++) {
+		struct error why = { 0 };
+		int r;
+
+		if (is_left_out(resolver, module, list[i].name))
+			continue;
+		r = need(resolver, module, &list[i], &why, err);
+		if (r < 0)
+			return r;
+		all = all && r;
+		if (why.message[0])
+			note_lack(lack, &why, r == 0);
+	}
+	return all;
+}
+
 /* All sets of requirements; one must be whole, and of what the others lack the log tells. */
 static int expand(struct resolver *resolver, const struct module *module, struct error *err)
 {
-	const struct module_requirement *list = module->requirement;
-	struct error first = { 0 };
+	_cleanup_(lack_done) struct lack lack = { 0 };
 	bool whole = module->requirement_count == 0;
-	int r = 0;
+	int r;
 
-	for (size_t i = 0; i < module->requirement_count;) {
-		unsigned int set = list[i].set;
-		bool all = true;
-
-		for (; i < module->requirement_count && list[i].set == set; i++) {
-			struct error why = { 0 };
-
-			if (is_left_out(resolver, module, list[i].name))
-				continue;
-			r = need(resolver, module, &list[i], &why, err);
-			if (r < 0)
-				return r;
-			all = all && r;
-			if (why.message[0])
-				module_say(&resolver->question->log, "%s", why.message);
-			if (r == 0 && !first.message[0])
-				first = why;
-		}
-		whole = whole || all;
+	for (size_t i = 0; i < module->requirement_count; i++) {
+		if (i > 0 && module->requirement[i].set == module->requirement[i - 1].set)
+			continue;
+		r = need_set(resolver, module, i, &lack, err);
+		if (r < 0)
+			return r;
+		whole = whole || r;
 	}
-	if (whole)
+	if (whole) {
+		if (lack.words.length)
+			module_say(&resolver->question->log, "%s", lack.words.data);
 		return 0;
+	}
 	if (err)
-		*err = first;
-	return first.code;
+		*err = lack.first;
+	return lack.first.code;
 }
 
 static int expand_all(struct resolver *resolver, struct error *err)

@@ -36,13 +36,23 @@ static bool is_content(const char *line, size_t length)
 	return false;
 }
 
+static unsigned int count_lines(const char *from, const char *to)
+{
+	unsigned int lines = 0;
+
+	while ((from = memchr(from, '\n', (size_t)(to - from)))) {
+		from++;
+		lines++;
+	}
+	return lines;
+}
+
 bool piece_next(struct piece *piece, const char *end)
 {
 	const char *start = piece->bytes + piece->length, *line = start;
 	bool content = false;
 
-	for (size_t i = 0; i < piece->length; i++)
-		piece->line += piece->bytes[i] == '\n';
+	piece->line += count_lines(piece->bytes, start);
 	while (line < end) {
 		size_t length = line_length(line, end);
 
@@ -54,7 +64,7 @@ bool piece_next(struct piece *piece, const char *end)
 			line += length;
 			if (content)
 				break;
-			piece->line++;
+			piece->line += count_lines(start, line);
 			start = line; /* nothing but comments before it */
 			continue;
 		} else if (!content) {
@@ -82,7 +92,8 @@ struct scan {
 
 static int bad(struct error *err, const yaml_mark_t *mark, const char *words)
 {
-	return error_set(err, -EBADMSG, BLAME_SOURCE, NULL, "line %zu: %s", mark->line + 1, words);
+	return error_set(err, -EBADMSG, BLAME_SOURCE, NULL, "its line %zu: %s", mark->line + 1,
+			 words);
 }
 
 static void put_key(char key[static 16], const yaml_event_t *event)
@@ -214,7 +225,7 @@ static int fail_yaml(const yaml_parser_t *parser, struct error *err)
 {
 	if (parser->error == YAML_MEMORY_ERROR)
 		return error_oom(err);
-	return error_set(err, -EBADMSG, BLAME_SOURCE, NULL, "line %zu: not YAML: %s",
+	return error_set(err, -EBADMSG, BLAME_SOURCE, NULL, "its line %zu: not YAML: %s",
 			 parser->problem_mark.line + 1,
 			 parser->problem ? parser->problem : "it cannot be read");
 }

@@ -60,7 +60,7 @@ static int read_colons(struct module_wish *wish, struct error *err)
 		size_t length = strcspn(at, ":");
 		int r;
 
-		if (i == ARRAY_SIZE(part))
+		if (i == ARRAY_SIZE(part) || length == 0)
 			return refuse(err, wish->text);
 		r = put(wish, part[i], at, length, err);
 		if (r < 0)
@@ -69,7 +69,7 @@ static int read_colons(struct module_wish *wish, struct error *err)
 			break;
 		at += length + 1;
 	}
-	if (!reading->name || !reading->stream || (reading->context && !reading->version))
+	if (!reading->stream)
 		return refuse(err, wish->text);
 	if (reading->version && module_version(reading->version, &version) < 0)
 		return refuse_version(err, wish->text, reading->version);
