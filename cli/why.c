@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* cli/why.c: why a package is in a compose, out of the compose's own logs/global/why. */
+/* cli/why.c: why a package or a module is in a compose, out of the compose's own logs/global/why.
+ */
 #include "cli/cli.h"
 #include "core/model/model.h"
 
@@ -48,16 +49,31 @@ static int fetch(const char *url, struct text *ret, struct error *err)
 	return 0;
 }
 
-/* a line is NEVRA, tab, tree, tab, reason; @package is the NEVRA or the name in it */
+/* are these words of NAME:STREAM:VERSION:CONTEXT, from its begin on? */
+static bool begins_module(const char *module, const char *words)
+{
+	size_t length = strlen(words);
+
+	return !strncmp(module, words, length) && module[length] == ':';
+}
+
+/* a line is NEVRA, tab, tree, tab, reason; @package is the NEVRA or the name in it. Of a module it
+ * is NAME:STREAM:VERSION:CONTEXT, tab, TREE/repodata, tab, reason */
 static bool line_is_about(const char *line, const char *package)
 {
-	_cleanup_(freep) char *nevra = strndup(line, strcspn(line, "\t")), *buffer = NULL;
+	static const char documents[] = "/repodata";
+	size_t first = strcspn(line, "\t"), last = sizeof(documents) - 1;
+	const char *tree = line + first + (line[first] == '\t');
+	_cleanup_(freep) char *nevra = strndup(line, first), *buffer = NULL;
+	size_t length = strcspn(tree, "\t");
 	struct nevra parts;
 
 	if (!nevra)
 		return false;
 	if (!strcmp(nevra, package))
 		return true;
+	if (length > last && !strncmp(tree + length - last, documents, last))
+		return begins_module(nevra, package);
 	buffer = malloc(strlen(nevra) + 1);
 	return buffer && nevra_parse(nevra, buffer, &parts) == 0 && !strcmp(parts.name, package);
 }

@@ -10,6 +10,7 @@ static const struct source_type_driver drivers[] = {
 	{ .name = "repo", .number = SOURCE_REPO, .load = repo_load },
 	{ .name = "tag", .number = SOURCE_TAG, .load = tag_load },
 	{ .name = "build", .number = SOURCE_BUILD, .load = tag_load },
+	{ .name = "module", .number = SOURCE_MODULE, .load = module_load },
 };
 
 int source_load(const struct source_context *context, struct package_set **ret, struct error *err)

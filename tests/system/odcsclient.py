@@ -11,7 +11,7 @@ import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import *
-import pypi
+import modulekit, pypi
 
 VERSION = "0.9.2"
 
@@ -329,6 +329,31 @@ def check_dnf(service, record):
              f"dnf install --downloadonly {got.stderr[-500:]}")
 
 
+# ---- modules -----------------------------------------------------------------------------------------
+
+def check_modules(lib):
+    """source.type=module: by the class and at the command line, to a compose that is done"""
+    tool = modulekit.needed()
+    if tool:
+        print(f"not tested: composes of modules: no {tool}", flush=True)
+        return
+    with tempfile.TemporaryDirectory(prefix="odcsfs-client-") as folder:
+        folder = pathlib.Path(folder)
+        modulekit.build_rpms(folder, [("hello", "1.0", [], [])])
+        modulekit.make_repository(folder, [modulekit.stream("hello", "1", 10, "c1", [modulekit.nevra("hello", "1.0")],
+                                                            {"base": ["x"]}),
+                                           modulekit.stream("base", "x", 2, "b1")])
+        with Service(f"module.repos={folder}", "http.listen=localhost:0") as service:
+            client = lib.ODCS(service.url, auth_mech=lib.AuthMech.Anonymous)
+            made = client.request_compose(lib.ComposeSourceModule(["hello:1"]))
+            done = client.wait_for_compose(made["id"], timeout=60)
+            same((done["state_name"], made["source"], done["source"], done["koji_event"], done["packages"]),
+                 ("done", "hello:1", "base:x:2:b1 hello:1:10:c1", None, None), "ComposeSourceModule")
+            same(names_of(service, made["id"]), ["hello"], "its packages")
+            got = cli(service, "create-module", "hello:1:10", "--flag", "no_deps", before=["-q"])
+            same((got.code, got.json()["source"]), (0, "hello:1:10:c1"), "create-module")
+
+
 def main():
     need_fuse()
     cli.venv = environment()
@@ -356,6 +381,7 @@ def main():
         same([line for line in before.splitlines() if line],
              [f"Waiting for command wait on compose {watched} to finish.", *log.splitlines()], "wait --watch")
         same((got.code, json.loads(brace + record)["state_name"]), (0, "done"), "wait --watch: the end")
+    check_modules(lib)
     end()
 
 

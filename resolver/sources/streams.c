@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+/* resolver/sources/streams.c: what a compose says of its modules: the YAML of each arch's repodata,
+ * compose/metadata/modules.json, and why each of them is there.
+ *
+ * A document lists as artifacts what is in the compose and nothing else. */
+#include "resolver/sources/modular.h"
+
+void modular_done(struct modular *modular)
+{
+	module_set_free(modular->set);
+	for (size_t i = 0; i < modular->supplier_count; i++)
+		module_supplier_free(modular->supplier[i]);
+	free(modular->reason);
+}
+
+/* ---- why --------------------------------------------------------------- */
+
+#define REASON_HEAD "module " /* of packages; what follows is the module's own reason */
+
+static const char *explain(const struct modular *modular, const struct module *module)
+{
+	_cleanup_(text_done) struct text text = { 0 };
+	bool asked = !strcmp(module->why, "requested");
+
+	(void)text_addf(&text, REASON_HEAD "%s: ", module->nsvc);
+	if (asked && module->wish && strcmp(module->wish, module->nsvc) != 0)
+		(void)text_addf(&text, "requested as %s", module->wish);
+	else if (asked || !strcmp(module->why, "scratch"))
+		(void)text_adds(&text, asked ? "requested" : "requested as scratch module");
+	else
+		(void)text_addf(&text, "required by module %s", module->why);
+	return text.failed ? NULL : package_set_text(modular->load->set, text.data);
+}
+
+int modular_explain(struct modular *modular, struct error *err)
+{
+	const struct module_set *set = modular->set;
+
+	modular->reason = calloc(set->count + 1, sizeof(*modular->reason));
+	if (!modular->reason)
+		return error_oom(err);
+	for (size_t i = 0; i < set->count; i++) {
+		const char *words = explain(modular, set->module[i]);
+
+		if (!words)
+			return error_oom(err);
+		modular->reason[i] = words;
+		(void)text_addf(&modular->load->log, "%s\n", words);
+		load_say(modular->load, "%s", words);
+	}
+	return 0;
+}
+
+/* ---- what is in the compose -------------------------------------------- */
+
+/** struct listed - NEVRAs of the rows, with epoch, each list sorted
+ * @main, @debug: of one arch
+ * @source: of all */
+struct listed {
+	struct strings main, debug, source;
+};
+
+static void listed_done(struct listed *listed)
+{
+	strings_done(&listed->main);
+	strings_done(&listed->debug);
+	strings_done(&listed->source);
+}
+
+static int list_rows(const struct composition *composition, size_t arch, struct listed *ret)
+{
+	struct strings *const lists[] = { [COMPOSER_OS] = &ret->main,
+					  [COMPOSER_DEBUG] = &ret->debug,
+					  [COMPOSER_SOURCE] = &ret->source };
+
+	for (size_t i = 0; i < composition->count; i++) {
+		const struct composer_package *row = &composition->package[i];
+		_cleanup_(text_done) struct text nevra = { 0 };
+		struct snapshot_package package;
+
+		if (row->tree != COMPOSER_SOURCE && row->arch != arch)
+			continue;
+		snapshot_package_get(row->snapshot, row->index, &package);
+		(void)text_addf(&nevra, "%s-%" PRIu32 ":%s-%s.%s", package.name, package.epoch,
+				package.version, package.release,
+				package.source && strcmp(package.arch, "nosrc") ? "src"
+										: package.arch);
+		if (nevra.failed || strings_add(lists[row->tree], nevra.data) < 0)
+			return -ENOMEM;
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
+		strings_sort(lists[i]);
+	return 0;
+}
+
+static bool is_listed(void *data, const struct module *module, const char *nevra)
+{
+	const struct listed *listed = data;
+
+	(void)module;
+	return strings_has_sorted(&listed->main, nevra) ||
+	       strings_has_sorted(&listed->debug, nevra) ||
+	       strings_has_sorted(&listed->source, nevra);
+}
+
+/* ---- modules.json ------------------------------------------------------ */
+
+static int list_rpms(const struct module *module, const char *arch, const struct listed *listed,
+		     struct strings *ret)
+{
+	for (size_t i = 0; i < module->document_count; i++) {
+		const struct module_document *document = &module->document[i];
+
+		if (!modular_document(document, arch))
+			continue;
+		for (size_t k = 0; k < document->artifacts.count; k++) {
+			const char *nevra = document->artifacts.item[k];
+
+			if (strings_has_sorted(&listed->main, nevra) && !strings_has(ret, nevra) &&
+			    strings_add(ret, nevra) < 0)
+				return -ENOMEM;
+		}
+	}
+	strings_sort(ret);
+	return 0;
+}
+
+static bool is_in_arch(const struct module *module, const char *arch)
+{
+	for (size_t i = 0; i < module->document_count; i++)
+		if (modular_document(&module->document[i], arch))
+			return true;
+	return false;
+}
+
+/* The next entry, of module @number in @arch */
+static int add_entry(const struct modular *modular, size_t number, size_t arch,
+		     const struct listed *listed)
+{
+	struct package_set *set = modular->load->set;
+	const struct module *module = modular->set->module[number];
+	struct strings *rpms = &set->module_rpms[set->module_count];
+	char version[24];
+
+	(void)snprintf(version, sizeof(version), "%" PRIu64, module->version);
+	set->module[set->module_count++] = (struct composer_module){
+		.arch = (uint32_t)arch,
+		.uid = package_set_text(set, module->nsvc),
+		.name = package_set_text(set, module->name),
+		.stream = package_set_text(set, module->stream),
+		.version = package_set_text(set, version),
+		.context = package_set_text(set, module->context),
+		.koji_tag = module->koji_tag ? package_set_text(set, module->koji_tag) : NULL,
+		.rpms = rpms,
+		.reason = modular->reason[number] + sizeof(REASON_HEAD) + 1 + strlen(module->nsvc),
+	};
+	const struct composer_module *entry = &set->module[set->module_count - 1];
+
+	if (!entry->uid || !entry->name || !entry->stream || !entry->version || !entry->context ||
+	    (module->koji_tag && !entry->koji_tag))
+		return -ENOMEM;
+	return list_rpms(module, set->arches.item[arch], listed, rpms);
+}
+
+/* ---- the whole --------------------------------------------------------- */
+
+static void on_log(void *data, const char *text)
+{
+	load_say(data, "%s", text);
+}
+
+static int describe_arch(const struct modular *modular, size_t arch, struct error *err)
+{
+	struct package_set *set = modular->load->set;
+	_cleanup_(listed_done) struct listed listed = { 0 };
+	_cleanup_(text_done) struct text yaml = { 0 };
+	const struct modules_yaml_options options = {
+		.arch = set->arches.item[arch],
+		.artifact = is_listed,
+		.data = &listed,
+		.log = { .write = on_log, .data = modular->load },
+	};
+	int r = list_rows(&set->composition, arch, &listed) < 0 ? error_oom(err) : 0;
+
+	if (r == 0)
+		r = modules_yaml(modular->set, modular->supplier, modular->supplier_count, &options,
+				 &yaml, err);
+	for (size_t i = 0; i < modular->set->count && r == 0; i++)
+		if (is_in_arch(modular->set->module[i], set->arches.item[arch]) &&
+		    add_entry(modular, i, arch, &listed) < 0)
+			r = error_oom(err);
+	if (r == 0 && yaml.length)
+		set->arch_modules[arch] = text_steal(&yaml);
+	return r;
+}
+
+int modular_describe(struct modular *modular, struct error *err)
+{
+	struct package_set *set = modular->load->set;
+	size_t most = modular->set->count * set->arches.count;
+	int r = 0;
+
+	set->arch_modules = calloc(set->arches.count, sizeof(*set->arch_modules));
+	set->module = calloc(most + 1, sizeof(*set->module));
+	set->module_rpms = calloc(most + 1, sizeof(*set->module_rpms));
+	if (!set->arch_modules || !set->module || !set->module_rpms)
+		return error_oom(err);
+	for (size_t i = 0; i < set->arches.count && r == 0; i++)
+		r = describe_arch(modular, i, err);
+	set->composition.arch_modules = (const char *const *)set->arch_modules;
+	set->composition.module = set->module;
+	set->composition.module_count = set->module_count;
+	return r;
+}
