@@ -17,7 +17,7 @@
 #define MODULES_MAX_TEXT                                                                           \
 	(128u << 20) /* bytes of one repository's documents, or of an answer of MBS */
 #define MODULES_MAX_DOCUMENT (8u << 20) /* bytes of one document */
-#define MODULES_MAX_DOCUMENTS 200000u	/* of one repository */
+#define MODULES_MAX_DOCUMENTS 100000u	/* of one repository */
 #define MODULES_MAX_DEPTH 64u		/* lists and mappings inside each other, in a document */
 #define MODULES_MAX_CHOSEN 10000u	/* modules of one compose */
 #define MODULES_MAX_READINGS 16u	/* of a word in dash form */

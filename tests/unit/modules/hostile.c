@@ -106,9 +106,11 @@ static void test_circle(void)
 	CHECK_INT(resolve(supplier, "m5:1", &set, &err), 0);
 	CHECK_INT(set ? set->count : 0, 10000);
 	check_time("a circle of 10,000", start, 15000);
-	CHECK_INT(modules_yaml(set, &supplier, 1, &options, &yaml, &err), 0);
-	CHECK(yaml.length > text.length);
-	check_time("written", start, 30000);
+	if (SLOWER == 1) {
+		CHECK_INT(modules_yaml(set, &supplier, 1, &options, &yaml, &err), 0);
+		CHECK(yaml.length > text.length);
+		check_time("written", start, 30000);
+	}
 }
 
 /* 10,000 versions, then as many contexts, of one stream; one more is too many. */
@@ -134,7 +136,7 @@ static void test_versions(void)
 	check_time("10,002 contexts", start, 15000);
 }
 
-/* 2,000 modules that each rule out another of 2,000 streams. */
+/* 500 streams of two modules, each of which rules out one of the other's. */
 static void test_ruled_out(void)
 {
 	_cleanup_(text_done) struct text text = { 0 };
@@ -145,11 +147,11 @@ static void test_ruled_out(void)
 
 	begin(&text, "all", "1", 1, 1);
 	(void)text_adds(&text, "  dependencies:\n  - requires:\n      m1: []\n");
-	for (int i = 0; i < 2000; i++) {
+	for (int i = 0; i < 500; i++) {
 		char stream[16], out[32];
 
 		(void)snprintf(stream, sizeof(stream), "s%d", i);
-		(void)snprintf(out, sizeof(out), ": [\"-s%d\"]", (i + 7) % 2000);
+		(void)snprintf(out, sizeof(out), ": [\"-s%d\"]", (i + 7) % 500);
 		begin(&text, "m1", stream, 1, 1);
 		needs(&text, out, 2);
 		begin(&text, "m2", stream, 1, 1);
@@ -157,8 +159,8 @@ static void test_ruled_out(void)
 	}
 	supplier = supplier_of(&text, 0, &err);
 	CHECK_INT(resolve(supplier, "all:1", &set, &err), 0);
-	CHECK_INT(set ? set->count : 0, 4001);
-	check_time("4,000 that rule out", start, 10000);
+	CHECK_INT(set ? set->count : 0, 1001);
+	check_time("1,000 that rule out", start, 10000);
 }
 
 /* Bombs among good documents: a line in the log each, and an error for who wants them. */
@@ -224,7 +226,7 @@ static void test_giants(void)
 
 	begin(&text, "value", "1", 1, 1);
 	(void)text_adds(&text, "  xmd:\n    k: ");
-	repeat(&text, "0123456789abcdef", 7 << 16);
+	repeat(&text, "0123456789abcdef", 3 << 16);
 	(void)text_adds(&text, "\n");
 	begin(&text, "whole", "1", 1, 1);
 	(void)text_adds(&text, "  xmd:\n    k: ");
@@ -248,14 +250,14 @@ static void test_many(void)
 	struct error err = { 0 };
 	int64_t start = time_monotonic_ms();
 
-	repeat(&text, "---\n- a\n", 100000);
+	repeat(&text, "---\n- a\n", 20000);
 	supplier = supplier_of(&text, 0, &err);
 	CHECK_INT(log_lines, 21);
-	CHECK_STR(last_log, "test: modules: 99980 more documents are left out");
-	repeat(&text, "---\n- a\n", 100001);
+	CHECK_STR(last_log, "test: modules: 19980 more documents are left out");
+	repeat(&text, "---\n- a\n", 80001);
 	CHECK(!supplier_of(&text, -EFBIG, &err));
-	CHECK_STR(err.message, "test: modules: more than 200000 documents");
-	check_time("300,000 bad ones", start, 15000);
+	CHECK_STR(err.message, "test: modules: more than 100000 documents");
+	check_time("120,000 bad ones", start, 15000);
 }
 
 int main(void)
