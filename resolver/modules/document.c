@@ -159,6 +159,7 @@ static int read_document(struct module *module, ModulemdModuleIndex *index,
 {
 	_strv_ char **artifacts = modulemd_module_stream_v2_get_rpm_artifacts_as_strv(stream);
 	_strv_ char **given_up = modulemd_module_stream_v2_get_demodularized_rpms(stream);
+	_strv_ char **filtered = modulemd_module_stream_v2_get_rpm_filters_as_strv(stream);
 	struct module_document *document = calloc(1, sizeof(*document));
 	int r;
 
@@ -174,6 +175,8 @@ static int read_document(struct module *module, ModulemdModuleIndex *index,
 		r = copy_strv(&document->artifacts, artifacts, err);
 	if (r == 0)
 		r = copy_strv(&document->demodularized, given_up, err);
+	if (r == 0)
+		r = copy_strv(&document->filtered, filtered, err);
 	if (r == 0)
 		r = copy_text(&document->origin, origin, err);
 	return r == 0 ? write_yaml(index, &document->yaml, err) : r;

@@ -9,6 +9,7 @@ static void document_done(struct module_document *document)
 	free(document->arch);
 	strings_done(&document->artifacts);
 	strings_done(&document->demodularized);
+	strings_done(&document->filtered);
 	free(document->yaml);
 	free(document->origin);
 }

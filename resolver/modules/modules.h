@@ -72,11 +72,12 @@ void module_wishes_done(struct module_wishes *wishes);
  * @artifacts: NEVRAs with epoch, also of source packages, sorted; often none in what Koji and MBS
  * say: then the RPMs are those of the module's @koji_tag
  * @demodularized: names of packages that the module gave up, sorted
+ * @filtered: names of packages that were built for it and are not of it, sorted
  * @yaml: the document, read and written again by libmodulemd (form 2), with "---"
  * @origin: label of the repository, the Koji tag or the URL of MBS */
 struct module_document {
 	char *arch;
-	struct strings artifacts, demodularized;
+	struct strings artifacts, demodularized, filtered;
 	char *yaml, *origin;
 };
 

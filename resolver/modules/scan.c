@@ -3,8 +3,9 @@
  * are about.
  *
  * What is dangerous in libmodulemd's hands is refused here: aliases, deep nesting, many documents
- * in one. A line that begins with "---" begins a document whatever stands around it
- * (YAML 1.1, 4.3.1), so one that is broken does not hide the next. */
+ * in one, and shapes that it frees something twice over. A line that begins with "---" begins a
+ * document whatever stands around it (YAML 1.1, 4.3.1), so one that is broken does not hide the
+ * next. */
 #include "resolver/modules/parts.h"
 
 #include <yaml.h>
@@ -79,14 +80,18 @@ bool piece_next(struct piece *piece, const char *end)
 
 /* ---- what it is about ---- */
 
+#define KEYS_DEPTH 4 /* so deep keys are looked at */
+#define KEY_SIZE 16
+
 /**
  * struct scan - where in a document we are
  * @mapping: what is open at depth N is a mapping; @key: its next scalar is a key
- * @root, @data: the last key at depth 1, and at depth 2 below "data"; "" when it is long */
+ * @last: the last key at depth N; "" when it is long
+ * @list: depth of a list of nothing but scalars that is open, or 0 */
 struct scan {
-	unsigned int depth, documents;
+	unsigned int depth, documents, list;
 	bool mapping[MODULES_MAX_DEPTH + 1], key[MODULES_MAX_DEPTH + 1];
-	char root[16], data[16];
+	char last[KEYS_DEPTH + 1][KEY_SIZE];
 	struct scanned *found;
 };
 
@@ -96,12 +101,71 @@ static int bad(struct error *err, const yaml_mark_t *mark, const char *words)
 			 words);
 }
 
-static void put_key(char key[static 16], const yaml_event_t *event)
+/* ---- shapes ---- */
+
+enum shape {
+	SHAPE_MAPPING,
+	SHAPE_LIST, /* of scalars, or one of them */
+	SHAPE_SCALAR,
+};
+
+/* Where libmodulemd 2.14 takes another shape for an error and frees its words twice. */
+static const struct {
+	const char *path[KEYS_DEPTH];
+	enum shape shape;
+} shapes[] = {
+	{ { "data", "api" }, SHAPE_MAPPING },
+	{ { "data", "api", "rpms" }, SHAPE_LIST },
+	{ { "data", "filter" }, SHAPE_MAPPING },
+	{ { "data", "filter", "rpms" }, SHAPE_LIST },
+	{ { "data", "artifacts" }, SHAPE_MAPPING },
+	{ { "data", "artifacts", "rpms" }, SHAPE_LIST },
+	{ { "data", "demodularized" }, SHAPE_MAPPING },
+	{ { "data", "demodularized", "rpms" }, SHAPE_LIST },
+	{ { "data", "buildopts" }, SHAPE_MAPPING },
+	{ { "data", "buildopts", "arches" }, SHAPE_LIST },
+	{ { "data", "buildopts", "rpms" }, SHAPE_MAPPING },
+	{ { "data", "buildopts", "rpms", "whitelist" }, SHAPE_LIST },
+	{ { "data", "buildopts", "rpms", "macros" }, SHAPE_SCALAR },
+};
+
+static bool is_at(const struct scan *scan, const char *const path[KEYS_DEPTH])
+{
+	for (unsigned int i = 0; i < KEYS_DEPTH; i++) {
+		if (i >= scan->depth || !path[i])
+			return i >= scan->depth && !path[i];
+		if (!scan->mapping[i + 1] || strcmp(scan->last[i + 1], path[i]) != 0)
+			return false;
+	}
+	return scan->depth == KEYS_DEPTH;
+}
+
+/* The value of a key begins. */
+static int check_shape(struct scan *scan, const yaml_event_t *event, struct error *err)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(shapes) && scan->depth <= KEYS_DEPTH; i++) {
+		if (!is_at(scan, shapes[i].path))
+			continue;
+		if (shapes[i].shape == SHAPE_MAPPING && event->type != YAML_MAPPING_START_EVENT)
+			return bad(err, &event->start_mark, "not a mapping");
+		if (shapes[i].shape == SHAPE_SCALAR && event->type != YAML_SCALAR_EVENT)
+			return bad(err, &event->start_mark, "not a text");
+		if (shapes[i].shape == SHAPE_LIST && event->type == YAML_MAPPING_START_EVENT)
+			return bad(err, &event->start_mark, "not a list");
+		if (shapes[i].shape == SHAPE_LIST && event->type == YAML_SEQUENCE_START_EVENT)
+			scan->list = scan->depth + 1;
+	}
+	return 0;
+}
+
+/* ---- names ---- */
+
+static void put_key(char key[static KEY_SIZE], const yaml_event_t *event)
 {
 	size_t length = event->data.scalar.length;
 
 	key[0] = '\0';
-	if (length < 16) {
+	if (length < KEY_SIZE) {
 		memcpy(key, event->data.scalar.value, length);
 		key[length] = '\0';
 	}
@@ -149,12 +213,12 @@ static int take_value(struct scan *scan, const yaml_event_t *event, struct error
 		{ "context", &found->context }, { "arch", &found->arch },
 	};
 
-	if (scan->depth == 1 && strcmp(scan->root, "document") == 0)
+	if (scan->depth == 1 && strcmp(scan->last[1], "document") == 0)
 		found->kind = kind_of(event);
-	if (scan->depth != 2 || strcmp(scan->root, "data") != 0)
+	if (scan->depth != 2 || strcmp(scan->last[1], "data") != 0)
 		return 0;
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++)
-		if (strcmp(scan->data, parts[i].key) == 0)
+		if (strcmp(scan->last[2], parts[i].key) == 0)
 			return put_text(parts[i].part, event, err);
 	return 0;
 }
@@ -164,14 +228,14 @@ static int on_scalar(struct scan *scan, const yaml_event_t *event, struct error 
 	if (scan->depth == 0 || !scan->mapping[scan->depth])
 		return 0;
 	if (!scan->key[scan->depth]) {
+		int r = check_shape(scan, event, err);
+
 		scan->key[scan->depth] = true;
-		return take_value(scan, event, err);
+		return r < 0 ? r : take_value(scan, event, err);
 	}
 	scan->key[scan->depth] = false;
-	if (scan->depth == 1)
-		put_key(scan->root, event);
-	else if (scan->depth == 2)
-		put_key(scan->data, event);
+	if (scan->depth <= KEYS_DEPTH)
+		put_key(scan->last[scan->depth], event);
 	return 0;
 }
 
@@ -179,7 +243,13 @@ static int on_open(struct scan *scan, const yaml_event_t *event, struct error *e
 {
 	bool mapping = event->type == YAML_MAPPING_START_EVENT;
 
+	if (scan->list)
+		return bad(err, &event->start_mark, "a list of something else than texts");
 	if (scan->depth > 0 && scan->mapping[scan->depth]) {
+		int r = check_shape(scan, event, err);
+
+		if (r < 0)
+			return r;
 		if (scan->key[scan->depth])
 			return bad(err, &event->start_mark, "a key that is a list or a mapping");
 		scan->key[scan->depth] = true;
@@ -191,8 +261,8 @@ static int on_open(struct scan *scan, const yaml_event_t *event, struct error *e
 	scan->depth++;
 	scan->mapping[scan->depth] = mapping;
 	scan->key[scan->depth] = mapping;
-	if (scan->depth == 2)
-		scan->data[0] = '\0';
+	if (scan->depth <= KEYS_DEPTH)
+		scan->last[scan->depth][0] = '\0';
 	return 0;
 }
 
@@ -214,6 +284,8 @@ static int on_event(struct scan *scan, const yaml_event_t *event, struct error *
 		return on_open(scan, event, err);
 	case YAML_MAPPING_END_EVENT:
 	case YAML_SEQUENCE_END_EVENT:
+		if (scan->list == scan->depth)
+			scan->list = 0;
 		scan->depth--;
 		return 0;
 	default:
