@@ -35,12 +35,12 @@ bool modular_document(const struct module_document *document, const char *arch)
 
 /* ---- what is wanted ---------------------------------------------------- */
 
-/* @beside: for multilib, or NULL */
-static bool is_for(const char *nevra, const char *arch, const char *beside)
+bool modular_is_for(const struct modular *modular, const char *package_arch, size_t arch)
 {
-	const char *dot = strrchr(nevra, '.');
+	const char *name = modular->load->set->arches.item[arch];
+	const char *beside = multilib_arch(modular->load->context->job->spec, name);
 
-	return dot && (solve_arch_takes(arch, dot + 1) || (beside && !strcmp(beside, dot + 1)));
+	return solve_arch_takes(name, package_arch) || (beside && !strcmp(beside, package_arch));
 }
 
 /* -EINVAL: it is no NEVRA */
@@ -76,14 +76,11 @@ static int want(struct artifacts *artifacts, const char *nevra, size_t module)
 static int want_document(const struct modular *modular, const struct module_document *document,
 			 size_t module, size_t arch, struct artifacts *ret)
 {
-	const char *name = modular->load->set->arches.item[arch];
-	const char *beside = multilib_arch(modular->load->context->job->spec, name);
-
 	for (size_t i = 0; i < document->artifacts.count; i++) {
-		const char *nevra = document->artifacts.item[i];
+		const char *nevra = document->artifacts.item[i], *dot = strrchr(nevra, '.');
 		int given_up;
 
-		if (!is_for(nevra, name, beside))
+		if (!dot || !modular_is_for(modular, dot + 1, arch))
 			continue;
 		given_up = is_given_up(document, nevra);
 		if (given_up < 0 || (!given_up && want(ret, nevra, module) < 0))
@@ -233,6 +230,8 @@ static int add_arch(const struct modular *modular, size_t arch, struct error *er
 
 	for (size_t i = 0; i < load->sources && r == 0; i++)
 		r = add_repository(modular, i, arch, err);
+	if (r == 0)
+		r = modular_add_built(modular, arch, err);
 	count = load->set->composition.count - first;
 	if (r == 0)
 		r = rows_add_debug(load, arch, first, false, err);

@@ -14,8 +14,9 @@ void tagged_done(struct tagged *tagged)
 		free(tagged->item[i].damage);
 	}
 	free(tagged->item);
-	for (size_t i = 0; i < ARRAY_SIZE(tagged->listing); i++)
+	for (size_t i = 0; i < tagged->listing_count; i++)
 		koji_listing_free(tagged->listing[i]);
+	free(tagged->listing);
 	strings_done(&tagged->signing.keys);
 	transport_free(tagged->files);
 	remote_free(tagged->remote);
@@ -43,12 +44,27 @@ static bool is_replaced(const struct koji_listing *listing, const struct koji_rp
 	return strings_has_sorted(packages, koji_text(listing, listing->build[rpm->build].package));
 }
 
+static int keep(struct tagged *tagged, struct koji_listing *listing)
+{
+	struct koji_listing **more =
+		reallocarray(tagged->listing, tagged->listing_count + 1, sizeof(listing));
+
+	if (!more) {
+		koji_listing_free(listing);
+		return -ENOMEM;
+	}
+	tagged->listing = more;
+	tagged->listing[tagged->listing_count++] = listing;
+	return 0;
+}
+
 int tagged_add(struct tagged *tagged, struct koji_listing *listing, const struct strings *arches,
 	       const struct koji_listing *instead, struct error *err)
 {
 	_cleanup_(strings_done) struct strings packages = { 0 };
 
-	tagged->listing[tagged->listing[0] ? 1 : 0] = listing;
+	if (keep(tagged, listing) < 0)
+		return error_oom(err);
 	for (size_t i = 0; instead && i < instead->build_count; i++)
 		if (strings_add(&packages, koji_text(instead, instead->build[i].package)) < 0)
 			return error_oom(err);

@@ -3,23 +3,32 @@
  *
  *   module.c      source type "module": words, repositories and services become a set of modules
  *   artifacts.c   the RPMs of its modules become rows
+ *   content.c     those that Koji built
  *   streams.c     what the compose says of its modules: YAML, modules.json, reasons */
 #pragma once
 
 #include "resolver/modules/modules.h"
-#include "resolver/sources/load.h"
+#include "resolver/sources/tagged.h"
 
 #define MODULAR_NAMES_SHOWN 8 /* of packages that are not there, for each module */
 
 /**
  * struct modular - the modules of a job
- * @reason: of each module of @set, in words; owned by the package set */
+ * @built: RPMs of what that supplier has come from Koji
+ * @reason: of each module of @set, in words; owned by the package set
+ * @site, @tagged: Koji, if it is asked; @owner: of each listing of @tagged its module's place in @set
+ * @newest: build time of its RPMs */
 struct modular {
 	struct load *load;
 	struct module_supplier *supplier[2];
+	bool built[2];
 	size_t supplier_count;
 	struct module_set *set;
 	const char **reason;
+	struct site site;
+	struct tagged tagged;
+	size_t *owner;
+	int64_t newest;
 };
 void modular_done(struct modular *modular);
 
@@ -27,6 +36,22 @@ void modular_done(struct modular *modular);
 int modular_explain(struct modular *modular, struct error *err);
 /** modular_document() - is that document about modules of @arch? */
 bool modular_document(const struct module_document *document, const char *arch);
+
+/** modular_is_for() - is a package of @package_arch for @arch of the request? With multilib those beside it,
+ * too */
+bool modular_is_for(const struct modular *modular, const char *package_arch, size_t arch);
+
+/* ---- content.c: after modular_open_built() load->repository[0] is Koji ---- */
+
+/** modular_open_built() - list the RPMs of modules that Koji built, and open them; nothing to do: 0 */
+int modular_open_built(struct modular *modular, struct error *err);
+/** modular_add_built() - those for an arch, as rows */
+int modular_add_built(const struct modular *modular, size_t arch, struct error *err);
+/** modular_finish_built() - after all rows: SHA-256 of their files */
+int modular_finish_built(struct modular *modular, struct error *err);
+/** modular_owner() - whose row it is, by what Koji says; NULL: a repository's */
+const struct module *modular_owner(const struct modular *modular,
+				   const struct composer_package *row);
 
 /** modular_rows() - RPMs of the modules that the open repositories have, with their debug and source
  * packages. -ENOENT, BLAME_REQUEST: a module that was asked for is for none of the arches */

@@ -2,11 +2,12 @@
 /* resolver/sources/module.c: source type "module": modules, and those they need, become a package
  * set.
  *
- *   repomd.xml, modules.yaml of the site's repositories ─► which modules ─► resolved? ─► snapshots
- * ─► artifacts
+ *   repomd.xml, modules.yaml of the site's repositories, MBS, or Koji's tags ─► which modules ─►
+ * resolved? ─► snapshots and artifacts, RPMs in Koji's tags
  *
- * docs/modules.md draws it. The repositories are the site's, and read with the service's rights;
- * lookaside_repos have nothing to say where nothing is solved. */
+ * docs/modules.md draws it. modular_koji_tags leave everything to Koji. The repositories are the
+ * site's, and read with the service's rights; lookaside_repos have nothing to say where nothing is
+ * solved. */
 #include "resolver/sources/modular.h"
 
 /** struct choosing - a job of this type */
@@ -17,7 +18,7 @@ struct choosing {
 	struct transport *files; /* of the service */
 	struct text *text;	 /* modulemd documents of each repository */
 	size_t text_count;
-	struct module_wishes wishes;
+	struct module_wishes wishes, scratch;
 	struct modular modular;
 };
 
@@ -25,6 +26,7 @@ static void choosing_done(struct choosing *choosing)
 {
 	modular_done(&choosing->modular);
 	module_wishes_done(&choosing->wishes);
+	module_wishes_done(&choosing->scratch);
 	for (size_t i = 0; i < choosing->text_count; i++)
 		text_done(&choosing->text[i]);
 	free(choosing->text);
@@ -38,16 +40,32 @@ static void on_log(void *data, const char *text)
 	load_say(choosing->load, "%s", text);
 }
 
+/* Are there modules that Koji built? */
+static bool asks_koji(const struct choosing *choosing)
+{
+	return choosing->spec->modular_koji_tags.count || choosing->site->mbs;
+}
+
 static int judge(struct choosing *choosing, struct error *err)
 {
-	if (!choosing->site->repos.count)
+	const struct spec *spec = choosing->spec;
+	int r;
+
+	if (asks_koji(choosing) && !site_exists(choosing->load->context))
+		return error_set(err, -EOPNOTSUPP, BLAME_REQUEST, NULL, SITE_ABSENT);
+	if (!asks_koji(choosing) && !choosing->site->repos.count)
 		return error_set(err, -EOPNOTSUPP, BLAME_REQUEST, NULL,
-				 "This service knows no modules: module.repos is not configured");
-	if (choosing->spec->lookaside_repos.count)
+				 "This service knows no modules: neither module.repos nor "
+				 "module.mbs is configured");
+	if (spec->scratch_modules.count && !choosing->site->mbs)
+		return error_set(err, -EOPNOTSUPP, BLAME_REQUEST, NULL,
+				 "Scratch modules need module.mbs, which is not configured");
+	if (spec->lookaside_repos.count)
 		load_say(choosing->load, "lookaside_repos: nothing is solved for modules");
-	if (choosing->spec->sigkeys.count)
+	if (spec->sigkeys.count && choosing->site->repos.count && !spec->modular_koji_tags.count)
 		load_say(choosing->load, "sigkeys: signatures in repositories are not looked at");
-	return modules_parse_source(&choosing->spec->source, &choosing->wishes, err);
+	r = modules_parse_source(&spec->source, &choosing->wishes, err);
+	return r < 0 ? r : modules_parse_source(&spec->scratch_modules, &choosing->scratch, err);
 }
 
 /* ---- repositories ------------------------------------------------------ */
@@ -63,11 +81,13 @@ static int name_site(struct error *err)
 
 static int find_repositories(struct choosing *choosing, struct error *err)
 {
-	const struct strings *repos = &choosing->site->repos;
+	const struct strings none = { 0 };
+	const struct strings *repos =
+		choosing->spec->modular_koji_tags.count ? &none : &choosing->site->repos;
 	struct load *load = choosing->load;
 	int r = transport_local(NULL, true, 0, 0, &choosing->files, err);
 
-	load->repository = calloc(repos->count + 1, sizeof(*load->repository));
+	load->repository = calloc(repos->count + 2, sizeof(*load->repository)); /* and Koji */
 	choosing->text = calloc(repos->count + 1, sizeof(*choosing->text));
 	if (!load->repository || !choosing->text)
 		return error_oom(err);
@@ -87,7 +107,7 @@ static int find_repositories(struct choosing *choosing, struct error *err)
 	return r;
 }
 
-static int open_suppliers(struct choosing *choosing, struct error *err)
+static int open_texts(struct choosing *choosing, struct error *err)
 {
 	_cleanup_(freep) struct module_text *texts =
 		calloc(choosing->text_count + 1, sizeof(*texts));
@@ -106,6 +126,43 @@ static int open_suppliers(struct choosing *choosing, struct error *err)
 	if (r == 0)
 		modular->supplier_count++;
 	return r;
+}
+
+/* The supplier whose modules Koji built */
+static int open_built(struct choosing *choosing, struct error *err)
+{
+	struct modular *modular = &choosing->modular;
+	const struct spec *spec = choosing->spec;
+	const struct module_log log = { .write = on_log, .data = choosing };
+	const struct module_koji koji = { .hub = modular->site.hub,
+					  .tags = &spec->modular_koji_tags,
+					  .event = spec->koji_event >= 0 ? spec->koji_event
+									 : HUB_NOW,
+					  .inherit = !(spec->flags & FLAG_NO_INHERITANCE),
+					  .log = log };
+	const struct module_mbs mbs = { .url = choosing->site->mbs,
+					.transport = modular->site.transport,
+					.call_ms = choosing->site->call_seconds * 1000,
+					.log = log };
+	struct module_supplier **supplier = &modular->supplier[modular->supplier_count];
+	int r = spec->modular_koji_tags.count ? modules_from_koji(&koji, supplier, err)
+					      : modules_from_mbs(&mbs, supplier, err);
+
+	if (r == 0)
+		modular->built[modular->supplier_count++] = true;
+	return r;
+}
+
+static int open_suppliers(struct choosing *choosing, struct error *err)
+{
+	struct modular *modular = &choosing->modular;
+	int r = 0;
+
+	if (choosing->text_count)
+		r = open_texts(choosing, err);
+	if (r == 0 && asks_koji(choosing))
+		r = site_open(&modular->site, &modular->tagged, err);
+	return r < 0 || !asks_koji(choosing) ? r : open_built(choosing, err);
 }
 
 /* Repositories without a document of the set need not be opened. */
@@ -138,6 +195,7 @@ static int resolve(struct choosing *choosing, struct error *err)
 	const struct spec *spec = choosing->spec;
 	const struct modules_question question = {
 		.wishes = &choosing->wishes,
+		.scratch = choosing->scratch.count ? &choosing->scratch : NULL,
 		.base_modules = &choosing->site->base_modules,
 		.flags = spec->flags,
 		.base_name = spec->base_module_br_name,
@@ -171,6 +229,8 @@ static int ask(struct choosing *choosing, struct error *err)
 	int r;
 
 	(void)text_adds(&text, "odcsfs " ODCSFS_VERSION " module\n");
+	if (asks_koji(choosing))
+		site_identify(&choosing->modular.site, &choosing->modular.tagged, -1, &text);
 	for (size_t i = 0; i < set->count; i++)
 		(void)text_addf(&text, "%zu:%s %zu:%s\n", strlen(set->module[i]->nsvc),
 				set->module[i]->nsvc, strlen(set->module[i]->why),
@@ -188,9 +248,9 @@ static int finish(struct choosing *choosing, struct error *err)
 {
 	const struct load *load = choosing->load;
 	struct composition *composition = &load->set->composition;
-	int64_t timestamp = 0;
+	int64_t timestamp = choosing->modular.newest;
 
-	for (size_t i = 0; i < load->sources; i++) {
+	for (size_t i = choosing->modular.tagged.visible ? 1 : 0; i < load->sources; i++) {
 		int64_t one = snapshot_timestamp(load->repository[i].held->snapshot);
 
 		timestamp = one > timestamp ? one : timestamp;
@@ -221,9 +281,13 @@ static int run(struct choosing *choosing, struct error *err)
 	if (r < 0)
 		return r;
 	drop_unneeded(load, choosing->modular.set);
-	r = load_open(load, err);
+	r = modular_open_built(&choosing->modular, err);
+	if (r == 0)
+		r = load_open(load, err);
 	if (r == 0)
 		r = modular_rows(&choosing->modular, err);
+	if (r == 0)
+		r = modular_finish_built(&choosing->modular, err);
 	if (r == 0)
 		r = modular_describe(&choosing->modular, err);
 	return r < 0 ? r : finish(choosing, err);
@@ -240,7 +304,7 @@ int module_load(const struct source_context *context, struct package_set **ret, 
 
 	if (r < 0)
 		return r;
-	choosing.modular.load = &load;
+	choosing.modular.load = choosing.modular.site.load = &load;
 	load.steps = (int64_t)(choosing.site->repos.count + spec->arches.count + 1);
 	r = run(&choosing, err);
 	if (r < 0)

@@ -213,6 +213,26 @@ static int names_one(const char *words, const struct strings *arches)
 	return 0;
 }
 
+/* 1: it keeps its package from all of @arches */
+static int keeps(const struct limit *limit, const struct strings *arches, struct error *err)
+{
+	int never = names_one(limit->never, arches);
+	int only = *limit->only ? names_one(limit->only, arches) : 1;
+
+	return never < 0 || only < 0 ? error_oom(err) : never || !only;
+}
+
+int held_limits(const struct held *held, uint32_t index, const char *arch, struct error *err)
+{
+	_cleanup_(strings_done) struct strings arches = { 0 };
+	int r = held->limit_count ? solve_arch_list(arch, &arches, err) : 0;
+
+	for (size_t i = 0; i < held->limit_count && r == 0; i++)
+		if (held->limit[i].index == index)
+			r = keeps(&held->limit[i], &arches, err);
+	return r;
+}
+
 /* Packages that may not be in composes of @arch */
 static int hide_limited(struct solve_pool *pool, uint32_t number, const struct held *held,
 			const char *arch, struct error *err)
@@ -221,14 +241,9 @@ static int hide_limited(struct solve_pool *pool, uint32_t number, const struct h
 	int r = held->limit_count ? solve_arch_list(arch, &arches, err) : 0;
 
 	for (size_t i = 0; i < held->limit_count && r == 0; i++) {
-		const struct limit *limit = &held->limit[i];
-		int never = names_one(limit->never, &arches);
-		int only = *limit->only ? names_one(limit->only, &arches) : 1;
-
-		if (never < 0 || only < 0)
-			return error_oom(err);
-		if (never || !only)
-			r = solve_pool_hide(pool, number, limit->index, err);
+		r = keeps(&held->limit[i], &arches, err);
+		if (r > 0)
+			r = solve_pool_hide(pool, number, held->limit[i].index, err);
 	}
 	return r;
 }

@@ -28,6 +28,8 @@ struct limit {
 };
 /** held_limit() - note one; pools that are loaded later heed it */
 int held_limit(struct held *held, uint32_t index, const char *only, const char *never);
+/** held_limits() - 1: package @index may not be in composes of @arch */
+int held_limits(const struct held *held, uint32_t index, const char *arch, struct error *err);
 
 /** pools_open() - the snapshot of that digest, out of memory or off the disk; -ENOENT as
  * snapshot_open(). Given back with pools_release() */

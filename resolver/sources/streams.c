@@ -11,6 +11,9 @@ void modular_done(struct modular *modular)
 	for (size_t i = 0; i < modular->supplier_count; i++)
 		module_supplier_free(modular->supplier[i]);
 	free(modular->reason);
+	free(modular->owner);
+	site_done(&modular->site);
+	tagged_done(&modular->tagged);
 }
 
 /* ---- why --------------------------------------------------------------- */
@@ -57,6 +60,8 @@ int modular_explain(struct modular *modular, struct error *err)
  * @main, @debug: of one arch
  * @source: of all */
 struct listed {
+	const struct modular *modular;
+	size_t arch;
 	struct strings main, debug, source;
 };
 
@@ -65,6 +70,16 @@ static void listed_done(struct listed *listed)
 	strings_done(&listed->main);
 	strings_done(&listed->debug);
 	strings_done(&listed->source);
+}
+
+static int row_nevra(const struct composer_package *row, struct text *ret)
+{
+	struct snapshot_package package;
+
+	snapshot_package_get(row->snapshot, row->index, &package);
+	return text_addf(ret, "%s-%" PRIu32 ":%s-%s.%s", package.name, package.epoch,
+			 package.version, package.release,
+			 package.source && strcmp(package.arch, "nosrc") ? "src" : package.arch);
 }
 
 static int list_rows(const struct composition *composition, size_t arch, struct listed *ret)
@@ -76,16 +91,10 @@ static int list_rows(const struct composition *composition, size_t arch, struct 
 	for (size_t i = 0; i < composition->count; i++) {
 		const struct composer_package *row = &composition->package[i];
 		_cleanup_(text_done) struct text nevra = { 0 };
-		struct snapshot_package package;
 
 		if (row->tree != COMPOSER_SOURCE && row->arch != arch)
 			continue;
-		snapshot_package_get(row->snapshot, row->index, &package);
-		(void)text_addf(&nevra, "%s-%" PRIu32 ":%s-%s.%s", package.name, package.epoch,
-				package.version, package.release,
-				package.source && strcmp(package.arch, "nosrc") ? "src"
-										: package.arch);
-		if (nevra.failed || strings_add(lists[row->tree], nevra.data) < 0)
+		if (row_nevra(row, &nevra) < 0 || strings_add(lists[row->tree], nevra.data) < 0)
 			return -ENOMEM;
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
@@ -103,11 +112,39 @@ static bool is_listed(void *data, const struct module *module, const char *nevra
 	       strings_has_sorted(&listed->source, nevra);
 }
 
+/* What Koji has of a module whose documents list nothing; with @everything in all trees */
+static int list_built(const struct listed *listed, const struct module *module, bool everything,
+		      struct strings *ret)
+{
+	const struct composition *composition = &listed->modular->load->set->composition;
+
+	for (size_t i = 0; i < composition->count; i++) {
+		const struct composer_package *row = &composition->package[i];
+		_cleanup_(text_done) struct text nevra = { 0 };
+
+		if ((row->tree != COMPOSER_SOURCE && row->arch != listed->arch) ||
+		    (!everything && row->tree != COMPOSER_OS) ||
+		    modular_owner(listed->modular, row) != module)
+			continue;
+		if (row_nevra(row, &nevra) < 0 ||
+		    (!strings_has(ret, nevra.data) && strings_add(ret, nevra.data) < 0))
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int add_built(void *data, const struct module *module, struct strings *nevras)
+{
+	return list_built(data, module, true, nevras);
+}
+
 /* ---- modules.json ------------------------------------------------------ */
 
 static int list_rpms(const struct module *module, const char *arch, const struct listed *listed,
 		     struct strings *ret)
 {
+	if (list_built(listed, module, false, ret) < 0)
+		return -ENOMEM;
 	for (size_t i = 0; i < module->document_count; i++) {
 		const struct module_document *document = &module->document[i];
 
@@ -172,11 +209,12 @@ static void on_log(void *data, const char *text)
 static int describe_arch(const struct modular *modular, size_t arch, struct error *err)
 {
 	struct package_set *set = modular->load->set;
-	_cleanup_(listed_done) struct listed listed = { 0 };
+	_cleanup_(listed_done) struct listed listed = { .modular = modular, .arch = arch };
 	_cleanup_(text_done) struct text yaml = { 0 };
 	const struct modules_yaml_options options = {
 		.arch = set->arches.item[arch],
 		.artifact = is_listed,
+		.add = add_built,
 		.data = &listed,
 		.log = { .write = on_log, .data = modular->load },
 	};

@@ -14,11 +14,8 @@
 struct tagging {
 	struct load *load;
 	const struct spec *spec;
-	const struct job_koji *site;
-	char *tag; /* NULL: builds only */
-	struct transport *transport;
-	struct hub *hub;
-	struct strings arches;	/* of RPMs that may be candidates */
+	struct site site;
+	char *tag;		/* NULL: builds only */
 	int64_t asked;		/* event that the record shows */
 	struct hub_event event; /* that is listed; its time 0: not known yet */
 	int64_t newest;		/* build time of named builds */
@@ -28,18 +25,8 @@ struct tagging {
 static void tagging_done(struct tagging *tagging)
 {
 	free(tagging->tag);
-	hub_free(tagging->hub);
-	transport_free(tagging->transport);
-	strings_done(&tagging->arches);
+	site_done(&tagging->site);
 	tagged_done(&tagging->tagged);
-}
-
-static void on_notice(void *data, const char *words)
-{
-	const struct tagging *tagging = data;
-
-	load_say(tagging->load, "%s", words);
-	load_progress(tagging->load, "koji", "%s", words);
 }
 
 /* ---- what is asked ----------------------------------------------------- */
@@ -53,8 +40,8 @@ static int judge(struct tagging *tagging, struct error *err)
 {
 	const struct spec *spec = tagging->spec;
 
-	if (!tagging->site->hub || !tagging->load->context->connect)
-		return refuse(err, NULL, "This service knows no Koji: koji.hub is not configured");
+	if (!site_exists(tagging->load->context))
+		return refuse(err, NULL, SITE_ABSENT);
 	if (spec->modular_koji_tags.count)
 		return refuse(err, "modular_koji_tags",
 			      "modules are not supported by this service");
@@ -69,117 +56,11 @@ static int judge(struct tagging *tagging, struct error *err)
 	return tagging->tag ? 0 : error_oom(err);
 }
 
-static int list_arches(struct tagging *tagging, struct error *err)
-{
-	const struct strings *arches = &tagging->load->set->arches;
-	int r = 0;
-
-	for (size_t i = 0; i < arches->count && r == 0; i++) {
-		const char *beside = multilib_arch(tagging->spec, arches->item[i]);
-
-		r = solve_arch_list(arches->item[i], &tagging->arches, err);
-		if (r == 0 && beside)
-			r = solve_arch_list(beside, &tagging->arches, err);
-	}
-	if (r == 0 && (strings_add(&tagging->arches, "src") < 0 ||
-		       strings_add(&tagging->arches, "nosrc") < 0))
-		r = error_oom(err);
-	return r;
-}
-
-/* What signing keys are in effect is shown in the record, too. */
-static int find_keys(struct tagging *tagging, struct error *err)
-{
-	const struct strings *site = &tagging->site->sigkeys, *asked = &tagging->spec->sigkeys;
-	int r = signing_keys(asked, site, &tagging->tagged.signing, err);
-
-	if (r < 0 || asked->count || !site->count)
-		return r;
-	tagging->load->set->sigkeys = strings_join(site, " ");
-	return tagging->load->set->sigkeys ? 0 : error_oom(err);
-}
-
-/* ---- where it is ------------------------------------------------------- */
-
-/* Topdir by its real path; without packages/ in it it is but a place to mount it */
-static int open_topdir(struct tagging *tagging, const char *topdir, struct error *err)
-{
-	_cleanup_(freep) char *base = NULL, *packages = NULL, *real = NULL;
-	struct tagged *tagged = &tagging->tagged;
-	/* not with the rights of whoever asks: these files are the site's, and its to show. A link
-	 * may lead anywhere: volumes are mounted where there is room */
-	int r = transport_local(NULL, true, 0, 0, &tagged->files, err);
-
-	if (r == 0)
-		r = transport_base(tagged->files, topdir, &base, err);
-	if (r == 0 && asprintf(&packages, "%s/packages", base) < 0) {
-		packages = NULL;
-		r = error_oom(err);
-	}
-	if (r == 0)
-		r = transport_base(tagged->files, packages, &real, err);
-	if (r < 0) {
-		if (err) {
-			err->blame = BLAME_US;
-			err->field[0] = '\0';
-		}
-		return error_prefix(err, "koji.topdir");
-	}
-	tagged->base = package_set_text(tagging->load->set, base);
-	return tagged->base ? 0 : error_oom(err);
-}
-
-/* The URL that may be shown: without user and password, and without a slash at its end */
-static int show_url(struct tagging *tagging, const char *url, struct error *err)
-{
-	const char *host = strstr(url, "://") + 3, *path = strchrnul(host, '/');
-	const char *at = memrchr(host, '@', (size_t)(path - host));
-	_cleanup_(text_done) struct text text = { 0 };
-
-	(void)text_add(&text, url, (size_t)(host - url));
-	(void)text_adds(&text, at ? at + 1 : host);
-	while (text.length && text.data[text.length - 1] == '/')
-		text.data[--text.length] = '\0';
-	if (text.failed ||
-	    !(tagging->tagged.base = package_set_text(tagging->load->set, text.data)))
-		return error_oom(err);
-	return 0;
-}
-
-static int open_top(struct tagging *tagging, struct error *err)
-{
-	const char *topdir = tagging->site->topdir, *topurl = tagging->site->topurl;
-	struct tagged *tagged = &tagging->tagged;
-	int r = topdir ? open_topdir(tagging, topdir, err) : -ENOENT;
-
-	if (r == 0 || !topurl || (r != -ENOENT && r != -ENOTDIR))
-		return topdir ? r
-			      : error_set(err, r, BLAME_US, NULL,
-					  "neither koji.topdir nor koji.topurl is configured");
-	transport_free(tagged->files);
-	tagged->files = NULL;
-	r = show_url(tagging, topurl, err);
-	return r < 0 ? r : remote_new(tagging->load->context, topurl, &tagged->remote, err);
-}
-
-static int open_hub(struct tagging *tagging, struct error *err)
-{
-	const struct source_context *context = tagging->load->context;
-	struct hub_settings settings = { .url = tagging->site->hub,
-					 .call_ms = tagging->site->call_seconds * 1000,
-					 .notice = on_notice,
-					 .data = tagging };
-	int r = context->connect(context->data, &tagging->transport, err);
-
-	settings.transport = tagging->transport;
-	return r < 0 ? r : hub_new(&settings, &tagging->hub, err);
-}
-
 /* ---- the event --------------------------------------------------------- */
 
 static int find_event(struct tagging *tagging, struct error *err)
 {
-	int r = hub_event(tagging->hub, tagging->spec->koji_event, &tagging->event, err);
+	int r = hub_event(tagging->site.hub, tagging->spec->koji_event, &tagging->event, err);
 
 	if (r == 0)
 		return error_set(err, -ENOENT, BLAME_REQUEST, NULL,
@@ -196,7 +77,7 @@ static int use_known(struct tagging *tagging, const struct hub_tag *tag, struct 
 
 	if (known < 0 || (tagging->event.id && known >= tagging->event.id))
 		return 0;
-	r = hub_tag_changed(tagging->hub, tag, known, err);
+	r = hub_tag_changed(tagging->site.hub, tag, known, err);
 	if (r != 0)
 		return r < 0 ? r : 0;
 	tagging->event = (struct hub_event){ .id = known };
@@ -211,7 +92,7 @@ static int resolve_tag(struct tagging *tagging, struct error *err)
 	int r = pinned ? find_event(tagging, err) : 0;
 
 	if (r == 0 && (!pinned || tagging->load->context->job->known_event >= 0)) {
-		r = hub_tag(tagging->hub, tagging->tag, HUB_NOW, &tag, err);
+		r = hub_tag(tagging->site.hub, tagging->tag, HUB_NOW, &tag, err);
 		if (r == 0 && !pinned)
 			r = error_set(err, -ENOENT, BLAME_REQUEST, NULL, "Unknown Koji tag %s.",
 				      tagging->tag);
@@ -224,7 +105,7 @@ static int resolve_tag(struct tagging *tagging, struct error *err)
 		}
 	}
 	if (r == 0 && !pinned)
-		r = hub_last_event(tagging->hub, &tagging->event, err);
+		r = hub_last_event(tagging->site.hub, &tagging->event, err);
 	tagging->asked = tagging->event.id;
 	return r;
 }
@@ -233,17 +114,11 @@ static int ask(struct tagging *tagging, struct error *err)
 {
 	const struct source_context *context = tagging->load->context;
 	struct resolution resolution = { .koji_event = tagging->tag ? tagging->asked : -1 };
-	const struct signing *signing = &tagging->tagged.signing;
 	_cleanup_(text_done) struct text text = { 0 };
 	int r;
 
-	(void)text_addf(
-		&text, "odcsfs " ODCSFS_VERSION " koji\n%zu:%s\n%zu:%s\nevent %" PRId64 "\n",
-		strlen(tagging->site->hub), tagging->site->hub, strlen(tagging->tagged.base),
-		tagging->tagged.base, tagging->tag ? tagging->event.id : -1);
-	for (size_t i = 0; i < signing->keys.count; i++)
-		(void)text_addf(&text, "key %s\n", signing->keys.item[i]);
-	(void)text_addf(&text, "unsigned %d\n", signing->with_unsigned);
+	site_identify(&tagging->site, &tagging->tagged, tagging->tag ? tagging->event.id : -1,
+		      &text);
 	r = load_identify(tagging->load, &text, err);
 	if (r < 0)
 		return r;
@@ -293,8 +168,8 @@ static int list_builds(struct tagging *tagging, struct koji_listing **ret, struc
 	_cleanup_(freep) uint32_t *build = NULL;
 	/* on a server each look costs a question: only for keys that the hub knows of */
 	bool remote = tagging->tagged.remote && tagging->tagged.signing.keys.count;
-	int r = hub_builds(tagging->hub, &tagging->spec->builds, remote ? &tagging->arches : NULL,
-			   &listing, &build, err);
+	int r = hub_builds(tagging->site.hub, &tagging->spec->builds,
+			   remote ? &tagging->site.arches : NULL, &listing, &build, err);
 
 	if (r == 0)
 		r = check_builds(tagging, listing, build, err);
@@ -338,7 +213,7 @@ static int list_tag(struct tagging *tagging, const struct hub_listing_options *o
 	struct hub_listing_options without = *options;
 	_cleanup_(koji_listing_freep) struct koji_listing *listing = NULL;
 	_cleanup_(freep) char *drafts = NULL, *still = NULL;
-	int r = hub_list(tagging->hub, tagging->tag, options, &listing, err);
+	int r = hub_list(tagging->site.hub, tagging->tag, options, &listing, err);
 
 	if (r == 0)
 		r = name_drafts(listing, &drafts, err);
@@ -346,7 +221,7 @@ static int list_tag(struct tagging *tagging, const struct hub_listing_options *o
 		load_say(tagging->load, "draft builds are left out: %s", drafts);
 		koji_listing_free(steal(listing));
 		without.no_drafts = true;
-		r = hub_list(tagging->hub, tagging->tag, &without, &listing, err);
+		r = hub_list(tagging->site.hub, tagging->tag, &without, &listing, err);
 		if (r == 0)
 			r = name_drafts(listing, &still, err);
 	}
@@ -367,7 +242,7 @@ static int list_candidates(struct tagging *tagging, struct error *err)
 		.inherit = !(tagging->spec->flags & FLAG_NO_INHERITANCE),
 		.latest = true,
 		.signatures = tagging->tagged.remote && tagging->tagged.signing.keys.count,
-		.arches = &tagging->arches
+		.arches = &tagging->site.arches
 	};
 	_cleanup_(koji_listing_freep) struct koji_listing *builds = NULL;
 	struct koji_listing *listing = NULL;
@@ -381,10 +256,11 @@ static int list_candidates(struct tagging *tagging, struct error *err)
 	if (r == 0 && tagging->tag) {
 		r = list_tag(tagging, &options, &listing, err);
 		if (r == 0)
-			r = tagged_add(&tagging->tagged, listing, &tagging->arches, builds, err);
+			r = tagged_add(&tagging->tagged, listing, &tagging->site.arches, builds,
+				       err);
 	}
 	if (r == 0 && builds)
-		r = tagged_add(&tagging->tagged, steal(builds), &tagging->arches, NULL, err);
+		r = tagged_add(&tagging->tagged, steal(builds), &tagging->site.arches, NULL, err);
 	if (r < 0)
 		return r;
 	load_say(load, "%zu packages of %zu builds listed in %" PRId64 " ms", tagging->tagged.count,
@@ -538,7 +414,7 @@ static int finish(struct tagging *tagging, struct error *err)
 	int r = 0;
 
 	if (tagging->tag && tagging->event.time <= 0)
-		r = hub_event(tagging->hub, tagging->event.id, &tagging->event, err);
+		r = hub_event(tagging->site.hub, tagging->event.id, &tagging->event, err);
 	if (r < 0)
 		return r;
 	if (tagging->event.time > (double)time && tagging->event.time < (double)INT64_MAX / 2)
@@ -558,13 +434,7 @@ static int run(struct tagging *tagging, struct error *err)
 	int r = judge(tagging, err);
 
 	if (r == 0)
-		r = list_arches(tagging, err);
-	if (r == 0)
-		r = find_keys(tagging, err);
-	if (r == 0)
-		r = open_top(tagging, err);
-	if (r == 0)
-		r = open_hub(tagging, err);
+		r = site_open(&tagging->site, &tagging->tagged, err);
 	if (r == 0)
 		r = load_find(load, NULL, err);
 	if (r == 0 && tagging->tag)
@@ -596,7 +466,7 @@ int tag_load(const struct source_context *context, struct package_set **ret, str
 	_cleanup_(load_done) struct load load = { .context = context };
 	_cleanup_(tagging_done) struct tagging tagging = { .load = &load,
 							   .spec = spec,
-							   .site = &context->job->koji };
+							   .site = { .load = &load } };
 	int r = package_set_new(spec, &load.set, err);
 
 	if (r < 0)

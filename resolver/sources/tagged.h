@@ -5,6 +5,7 @@
  *   signing.c     for each the copy that the signing keys of the request permit
  *   tagged.c      their headers, remembered; the snapshot made of them; SHA-256 of what is chosen
  *   remote.c      their files on a server
+ *   site.c        the hub and its files, opened
  *   tag.c         source types "tag" and "build", which use all of it */
 #pragma once
 
@@ -59,7 +60,8 @@ struct candidate {
  * @base: real path of topdir, or topurl without user and password
  * @files: opens files below @base with the service's rights; NULL: @remote fetches them */
 struct tagged {
-	struct koji_listing *listing[2]; /* of the tag, of builds that are named */
+	struct koji_listing **listing; /* of the tag, of builds that are named, of modules */
+	size_t listing_count;
 	struct candidate *item;
 	size_t count, room, visible;
 	struct signing signing;
@@ -102,6 +104,28 @@ int tagged_read(struct load *load, const struct tagged *tagged, const uint32_t *
 int tagged_open(struct load *load, struct tagged *tagged, struct error *err);
 /** tagged_finish() - SHA-256 of the files of the set's rows */
 int tagged_finish(struct load *load, struct tagged *tagged, struct error *err);
+
+/* ---- site.c ---- */
+
+/**
+ * struct site - the site's Koji, opened for a job
+ * @arches: of RPMs that may be candidates */
+struct site {
+	struct load *load;
+	struct transport *transport;
+	struct hub *hub;
+	struct strings arches;
+};
+#define SITE_ABSENT "This service knows no Koji: koji.hub is not configured"
+/** site_exists() - may a hub be asked? */
+bool site_exists(const struct source_context *context);
+/** site_open() - the hub, and of @tagged what is known before there are candidates: keys, base, and what
+ * opens its files */
+int site_open(struct site *site, struct tagged *tagged, struct error *err);
+void site_done(struct site *site);
+/** site_identify() - add what an answer depends on; @event: that is listed, or -1 */
+void site_identify(const struct site *site, const struct tagged *tagged, int64_t event,
+		   struct text *ret);
 
 /* ---- remote.c ---- */
 

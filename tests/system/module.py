@@ -8,6 +8,7 @@ import xml.etree.ElementTree as ET
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import *
 from modulekit import *
+import kojikit, replayhub
 
 ERROR = "Error while generating compose: "
 CENTOS = pathlib.Path(os.environ.get("ODCSFS_SHARED", SOURCE / "../shared")) / "data/centos-stream-9"
@@ -342,6 +343,122 @@ def check_centos_dnf(service, folder, newest):
     check(any(row[:2] == [name, stream_name] and "[e]" in row[2] for row in rows if row), f"dnf module list --enabled: {rows}")
 
 
+# ---- Koji and MBS ------------------------------------------------------------------------------------
+
+class ModuleHub:
+    """what a hub says of modules, before the answers of the replaying one"""
+
+    def __init__(self, hub):
+        self.tags, self.builds, self.plain = {}, {}, hub.koji.answer
+        hub.koji.answer = self.answer
+
+    def add(self, tag, name, stream_name, version, context, document, content):
+        nvr = f"{name}-{stream_name}-{version}.{context}"
+        self.tags.setdefault(tag, []).append(nvr)
+        self.builds[nvr] = {
+            "id": 9000 + len(self.builds), "nvr": nvr, "name": name, "package_name": name, "version": stream_name,
+            "release": f"{version}.{context}", "state": 1, "extra": {"typeinfo": {"module": {
+                "name": name, "stream": stream_name, "version": str(version), "context": context,
+                "modulemd_str": document, "content_koji_tag": content}}}}
+
+    def answer(self, method, positional, keywords):
+        if method == "listTagged" and positional[0] in self.tags:
+            return replayhub.response([{**self.builds[nvr], "tag_name": positional[0]} for nvr in self.tags[positional[0]]])
+        if method == "getBuild" and positional[0] in self.builds:
+            return replayhub.response(self.builds[positional[0]])
+        return self.plain(method, positional, keywords)
+
+
+def make_topdir(folder):
+    """the RPMs that Koji would have; (topdir, builds)"""
+    topdir, made = folder / "topdir", folder / "made"
+    made.mkdir()
+    build_rpms(made, [("web", "1.0", [], ["web-devel", "web-debuginfo"]), ("lib", "1.0", [], []), ("web", "2.0", [], [])])
+    kojikit.lay_out(sorted((made / "Packages").iterdir()), topdir)
+    os.chmod(folder, 0o755)
+    return topdir, kojikit.Builds(topdir)
+
+
+def test_koji(service, hub, builds):
+    """modular_koji_tags: documents and RPMs from Koji alone"""
+    modules = ModuleHub(hub)
+    modules.add("mod", "web", "9", 20, "w1", stream("web", "9", 20, "w1", requires={"lib": ["5"]}, filtered=["web-devel"],
+                                                    profiles={"default": ["web"]}), "module-web-9")
+    modules.add("mod", "lib", "5", 3, "l1", stream("lib", "5", 3, "l1"), "module-lib-5")
+    kojikit.Tag(hub, "module-web-9", builds, {300: ["web-1.0-1.module", "web-devel-1.0-1.module",
+                                                    "web-debuginfo-1.0-1.module"]}, id=7001)
+    kojikit.Tag(hub, "module-lib-5", builds, {300: ["lib-1.0-1.module"]}, id=7002)
+    body = module_spec("web:9")
+    body["source"]["modular_koji_tags"] = ["mod"]
+    number = service.compose("koji", body)
+    record, tree = service.record(number), service.tree(number)
+    same((record["source"], record["modular_koji_tags"], record["koji_event"]), ("lib:5:3:l1 web:9:20:w1", "mod", None),
+         "the record")
+    same([rpms(tree / t) for t in ("x86_64/os", "x86_64/debug/tree", "source/tree")],
+         [["lib-1.0-1.module.x86_64", "web-1.0-1.module.x86_64"], ["web-debuginfo-1.0-1.module.x86_64"],
+          ["lib-1.0-1.module.src", "web-1.0-1.module.src"]], "what Koji built, without what was filtered")
+    texts = yaml_of(tree)
+    same(about(texts), {("modulemd", "web", "9"), ("modulemd", "lib", "5")}, "documents")
+    same({field(d, "name"): sorted(artifacts(d)) for d in texts},
+         {"web": [nevra("web", "1.0", "src"), nevra("web", "1.0"), nevra("web-debuginfo", "1.0")],
+          "lib": [nevra("lib", "1.0", "src"), nevra("lib", "1.0")]}, "artifacts are put in")
+    check_modules_json(service, number, {"web:9:20:w1": [nevra("web", "1.0")], "lib:5:3:l1": [nevra("lib", "1.0")]})
+    check("module lib:5:3:l1: required by module web:9:20:w1" in run(ODCSFS, "why", "-u", service.url, number, "lib").stdout,
+          "why")
+    again = service.compose("koji-again", body)
+    same(service.record(again)["result_repo"], record["result_repo"], "an equal one")
+    modules.add("mod", "lib", "5", 4, "l1", stream("lib", "5", 4, "l1"), "module-lib-5")
+    newer = service.compose("koji-newer", body)
+    same(service.record(newer)["source"], "lib:5:4:l1 web:9:20:w1", "a newer build of what it needs")
+    modules.add("mod", "empty", "1", 1, "e1", stream("empty", "1", 1, "e1"), "module-none")
+    body["source"]["source"] = "empty:1"
+    number = service.compose("koji-tag", body, want="failed")
+    check("module empty:1:1:e1: " in service.record(number)["state_reason"], f"no tag: {service.record(number)['state_reason']}")
+
+
+def test_mbs(service, hub, builds, asked):
+    """repositories first, then MBS; its RPMs are Koji's"""
+    kojikit.Tag(hub, "module-web-1", builds, {300: ["web-2.0-1.module"]}, id=7003)
+    kojikit.Tag(hub, "module-lib-1", builds, {300: ["lib-1.0-1.module"]}, id=7004)
+    number = service.compose("mbs", module_spec("web:1", "hello:1"))
+    record = service.record(number)
+    same(record["source"], "greet:a:1:ga hello:1:10:c1 lib:1:8:cccc loop:x:3:l1 web:1:20:aaaa web:1:20:bbbb", "of both")
+    same(rpms(service.tree(number) / "x86_64/os"),
+         [f"{n}-1.module.x86_64" for n in ("greet-1.0", "hello-1.0", "hello-doc-1.0", "lib-1.0", "web-2.0")], "RPMs of both")
+    check_modules_json(service, number, {
+        "hello:1:10:c1": [nevra("hello", "1.0"), nevra("hello-doc", "1.0")], "greet:a:1:ga": [nevra("greet", "1.0")],
+        "loop:x:3:l1": [], "lib:1:8:cccc": [nevra("lib", "1.0")], "web:1:20:aaaa": [nevra("web", "2.0")],
+        "web:1:20:bbbb": [nevra("web", "2.0")]})
+    number = service.compose("done", module_spec("web:1", flags=["include_done_modules", "no_deps"]))
+    same(service.record(number)["source"], "web:1:30:aaaa", "include_done_modules")
+    number = service.compose("absent", module_spec("nonesuch:1"), want="failed")
+    check("Failed to find module nonesuch:1 in " in service.record(number)["state_reason"], "no such module")
+    check("nsvc=web%3A1" in asked() or "nsvc=web:1" in asked(), "MBS was asked")
+
+
+def test_services(folder, repositories):
+    topdir, builds = make_topdir(folder)
+    stub = subprocess.Popen([sys.executable, SOURCE / "tests/unit/modules/stub.py"], stdin=subprocess.PIPE,
+                            stdout=subprocess.PIPE, text=True)
+    try:
+        base = stub.stdout.readline().split()[0].removesuffix("/kojihub")
+        heard = []
+
+        def asked():
+            with urllib.request.urlopen(f"{base}/asked", timeout=20) as answer:
+                heard.append(answer.read().decode())
+            return "".join(heard)
+        with replayhub.ReplayHub() as hub, Service(f"koji.hub={hub.url}", f"koji.topdir={topdir}", f"module.mbs={base}/mbs",
+                                                   f"module.repos={repositories[0]}") as service:
+            test_koji(service, hub, builds)
+            print("ok test_koji", flush=True)
+            test_mbs(service, hub, builds, asked)
+            print("ok test_mbs", flush=True)
+    finally:
+        stub.stdin.close()
+        stub.wait(20)
+
+
 class Site:
     def __init__(self, folder, service, repositories):
         self.folder, self.service, self.repositories = folder, service, repositories
@@ -363,6 +480,8 @@ def main():
                 test(site, *values)
                 print("ok", test.__name__, flush=True)
         test_broken(folder, repositories[0])
+        make_repository(repositories[0], documents())
+        test_services(folder, repositories)
         test_centos(folder)
     end()
 

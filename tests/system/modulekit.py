@@ -49,7 +49,7 @@ def listed(items, indent=6):
 
 
 def stream(name, stream_name, version, context, rpms=(), requires=None, profiles=None, arch="x86_64", demodularized=(),
-           builds_for="test1"):
+           builds_for="test1", filtered=()):
     """a modulemd document of version 2; @requires: {module: [streams]}"""
     text = (f"---\ndocument: modulemd\nversion: 2\ndata:\n  name: {name}\n  stream: \"{stream_name}\"\n  version: {version}\n"
             f"  context: {context}\n  arch: {arch}\n  summary: {name} in {stream_name}\n  description: >-\n    A module.\n"
@@ -59,6 +59,8 @@ def stream(name, stream_name, version, context, rpms=(), requires=None, profiles
         text += f"        {module}: [{', '.join(streams)}]\n"
     if demodularized:
         text += "  demodularized:\n    rpms:\n" + listed(demodularized)
+    if filtered:
+        text += "  filter:\n    rpms:\n" + listed(filtered)
     if profiles:
         text += "  profiles:\n"
         for profile, packages in profiles.items():

@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: MIT */
+/* resolver/sources/content.c: the RPMs of modules that Koji built: those of the tag that its build
+ * names (content_koji_tag), with the copies that the signing keys permit.
+ *
+ * What was built for the module and filtered out of it is in that tag, too, and left out here;
+ * where a document lists artifacts, they are all there is. */
+#include "resolver/sources/modular.h"
+
+#define WORD "Koji builds" /* in messages */
+
+static bool is_built(const struct modular *modular, const struct module *module)
+{
+	return modular->built[module->supplier];
+}
+
+/* ---- what is in the tags ----------------------------------------------- */
+
+static int list_module(struct modular *modular, size_t number, struct error *err)
+{
+	const struct module *module = modular->set->module[number];
+	struct tagged *tagged = &modular->tagged;
+	const struct hub_listing_options options = { .event = HUB_NOW,
+						     .latest = true,
+						     .signatures = tagged->remote &&
+								   tagged->signing.keys.count,
+						     .arches = &modular->site.arches };
+	struct koji_listing *listing = NULL;
+	int r;
+
+	if (!module->koji_tag)
+		return error_set(err, -ENOENT, BLAME_SOURCE, NULL,
+				 "Koji does not say where the packages of module %s are",
+				 module->nsvc);
+	load_progress(modular->load, "koji", "%s", module->koji_tag);
+	r = hub_list(modular->site.hub, module->koji_tag, &options, &listing, err);
+	if (r < 0)
+		return error_prefix(err, "module %s", module->nsvc);
+	for (size_t i = 0; i < listing->rpm_count; i++)
+		if (listing->rpm[i].buildtime > modular->newest)
+			modular->newest = listing->rpm[i].buildtime;
+	modular->owner[tagged->listing_count] = number;
+	return tagged_add(tagged, listing, &modular->site.arches, NULL, err);
+}
+
+static size_t owner_of(const struct modular *modular, const struct candidate *candidate)
+{
+	const struct tagged *tagged = &modular->tagged;
+	size_t i = 0;
+
+	while (i + 1 < tagged->listing_count && tagged->listing[i] != candidate->listing)
+		i++;
+	return modular->owner[i];
+}
+
+const struct module *modular_owner(const struct modular *modular,
+				   const struct composer_package *row)
+{
+	if (!modular->tagged.visible ||
+	    row->snapshot != modular->load->repository[0].held->snapshot)
+		return NULL;
+	return modular->set->module[owner_of(modular, &modular->tagged.item[row->index])];
+}
+
+/* ---- what of it is the module's ---------------------------------------- */
+
+/* 1: it is; or -ENOMEM */
+static int is_content(const struct module *module, const struct candidate *candidate,
+		      const char *arch)
+{
+	const struct koji_rpm *rpm = candidate->rpm;
+	const struct koji_listing *listing = candidate->listing;
+	const char *name = koji_text(listing, rpm->name);
+	_cleanup_(text_done) struct text nevra = { 0 };
+	bool listed = false, found = false;
+
+	if (text_addf(&nevra, "%s-%" PRId32 ":%s-%s.%s", name, rpm->epoch > 0 ? rpm->epoch : 0,
+		      koji_text(listing, rpm->version), koji_text(listing, rpm->release),
+		      koji_text(listing, rpm->arch)) < 0)
+		return -ENOMEM;
+	for (size_t i = 0; i < module->document_count; i++) {
+		const struct module_document *document = &module->document[i];
+
+		if (!modular_document(document, arch))
+			continue;
+		if (strings_has_sorted(&document->filtered, name) ||
+		    strings_has_sorted(&document->demodularized, name))
+			return 0;
+		listed |= document->artifacts.count > 0;
+		found |= strings_has_sorted(&document->artifacts, nevra.data);
+	}
+	return !listed || found;
+}
+
+/* Is it wanted for an arch? 1, 0, or -ENOMEM. Debug and source packages follow what is. */
+static int is_wanted(const struct modular *modular, const struct candidate *candidate, size_t arch)
+{
+	const struct koji_listing *listing = candidate->listing;
+
+	if (!modular_is_for(modular, koji_text(listing, candidate->rpm->arch), arch) ||
+	    package_is_debug(koji_text(listing, candidate->rpm->name)))
+		return 0;
+	return is_content(modular->set->module[owner_of(modular, candidate)], candidate,
+			  modular->load->set->arches.item[arch]);
+}
+
+/* All of a module is in its compose, or there is none. */
+static int check_absent(const struct modular *modular, struct error *err)
+{
+	const struct tagged *tagged = &modular->tagged;
+
+	for (size_t i = tagged->visible; i < tagged->count; i++)
+		for (size_t arch = 0; arch < modular->load->set->arches.count; arch++) {
+			int wanted = is_wanted(modular, &tagged->item[i], arch);
+
+			if (wanted)
+				return wanted < 0 ? error_oom(err)
+						  : tagged_refuse(tagged, &tagged->item[i], err);
+		}
+	return 0;
+}
+
+/* ---- opened ------------------------------------------------------------ */
+
+static void insert_repository(struct load *load)
+{
+	memmove(&load->repository[1], &load->repository[0],
+		load->count * sizeof(*load->repository));
+	load->repository[0] = (struct repository){ .word = WORD };
+	load->count++;
+	load->sources++;
+}
+
+int modular_open_built(struct modular *modular, struct error *err)
+{
+	struct load *load = modular->load;
+	int64_t start = time_monotonic_ms();
+	int r = 0;
+
+	modular->owner = calloc(modular->set->count + 1, sizeof(*modular->owner));
+	if (!modular->owner)
+		return error_oom(err);
+	for (size_t i = 0; i < modular->set->count && r == 0; i++)
+		if (is_built(modular, modular->set->module[i]))
+			r = list_module(modular, i, err);
+	if (r < 0 || !modular->tagged.count)
+		return r;
+	load_say(load, "%zu packages of %zu modules listed in %" PRId64 " ms",
+		 modular->tagged.count, modular->tagged.listing_count, time_monotonic_ms() - start);
+	r = signing_choose(load, &modular->tagged, err);
+	if (r == 0)
+		r = check_absent(modular, err);
+	if (r < 0 || !modular->tagged.visible)
+		return r;
+	insert_repository(load);
+	return tagged_open(load, &modular->tagged, err);
+}
+
+int modular_add_built(const struct modular *modular, size_t arch, struct error *err)
+{
+	const struct tagged *tagged = &modular->tagged;
+	struct load *load = modular->load;
+	int r = 0;
+
+	for (uint32_t i = 0; i < tagged->visible && r >= 0; i++) {
+		const struct candidate *candidate = &tagged->item[i];
+
+		r = is_wanted(modular, candidate, arch);
+		if (r < 0)
+			return error_oom(err);
+		if (!r)
+			continue;
+		r = held_limits(load->repository[0].held, i, load->set->arches.item[arch], err);
+		if (r == 0)
+			r = rows_add(load, 0, i, arch, COMPOSER_OS,
+				     modular->reason[owner_of(modular, candidate)], err);
+	}
+	return r < 0 ? r : 0;
+}
+
+int modular_finish_built(struct modular *modular, struct error *err)
+{
+	return modular->tagged.visible ? tagged_finish(modular->load, &modular->tagged, err) : 0;
+}
