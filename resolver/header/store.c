@@ -3,12 +3,14 @@
  *
  *   struct record │ name, version, release, arch, source RPM, … each with its NUL │ zstd frames
  *
- * The sum covers everything before the frames, lengths of the frames included; each frame has
- * zstd's own. Numbers as this machine keeps them: a record is made again rather than carried to
- * another. */
+ * A SHA-256 that is learned later is written in place, under a lock: a rename over a file makes the
+ * disk write at once. Half of it would be a damaged record. The sum covers everything before the
+ * frames, lengths of the frames included; each frame has zstd's own. Numbers as this machine keeps
+ * them: a record is made again rather than carried to another. */
 #include "resolver/header/parts.h"
 
 #include <fcntl.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zstd.h>
@@ -150,6 +152,19 @@ static void remove_damaged(int headers_dirfd, const char *key, int fd)
 		(void)unlinkat(headers_dirfd, key, 0);
 }
 
+/* What looks damaged may be read while header_store_digest() writes into it: the lock tells. */
+static int read_record(int fd, const char *key, bool whole, struct text *front, struct record *ret)
+{
+	int r = read_front(fd, key, whole, front, ret);
+
+	if (r != 0 || flock(fd, LOCK_SH) < 0)
+		return r;
+	text_clear(front);
+	r = read_front(fd, key, whole, front, ret);
+	(void)flock(fd, LOCK_UN);
+	return r;
+}
+
 /* 1, or 0 when a frame is damaged */
 static int unpack_frames(const struct record *record, const char *frames, unsigned int elements,
 			 ZSTD_DCtx *unpacker, struct header *ret)
@@ -239,7 +254,7 @@ int header_store_read(int headers_dirfd, const char *key, unsigned int elements,
 
 	if (fd < 0)
 		return errno == ENOENT ? 0 : error_errno(err, -errno, "headers/%s", key);
-	r = read_front(fd, key, elements != 0, &front, &record);
+	r = read_record(fd, key, elements != 0, &front, &record);
 	if (r == 1)
 		r = fill(&record, front.data + sizeof(record), &header);
 	if (r == 1 && elements)
@@ -295,9 +310,9 @@ static int pack(const struct header *header, ZSTD_CCtx *packer, struct record *r
 	return 0;
 }
 
+/* @file: record and strings at least */
 static void put_front(struct record *record, struct text *file)
 {
-	record->bytes = file->length;
 	memcpy(file->data, record, sizeof(*record));
 	sum_of(file->data, sizeof(*record) + record->words_bytes, record->sum);
 	memcpy(file->data, record, sizeof(*record));
@@ -339,6 +354,7 @@ int record_put(int headers_dirfd, const char *key, const struct header *header,
 	r = pack(header, packer, &record, &file, err);
 	if (r < 0)
 		return r;
+	record.bytes = file.length;
 	put_front(&record, &file);
 	r = publish(headers_dirfd, key, &file, err);
 	if (r == 0 && ret_bytes)
@@ -359,23 +375,26 @@ int header_store_put(int headers_dirfd, const char *key, const struct header *he
 
 int header_store_digest(int headers_dirfd, const char *key, const char *sha256, struct error *err)
 {
-	_cleanup_(closep) int fd = openat(headers_dirfd, key, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-	_cleanup_(text_done) struct text file = { 0 };
+	_cleanup_(closep) int fd = openat(headers_dirfd, key, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	_cleanup_(text_done) struct text front = { 0 };
 	struct record record;
+	ssize_t n;
 	int r;
 
 	if (fd < 0)
 		return errno == ENOENT ? 0 : error_errno(err, -errno, "headers/%s", key);
-	r = read_front(fd, key, true, &file, &record);
+	r = flock(fd, LOCK_EX) < 0 ? -errno : read_front(fd, key, false, &front, &record);
 	if (r < 0)
 		return error_errno(err, r, "headers/%s", key);
 	if (r == 0)
 		return 0;
 	if (!hex_is_digest(sha256) || hex_parse(sha256, record.sha256, sizeof(record.sha256)) < 0)
 		return error_set(err, -EINVAL, BLAME_US, "sha256", "headers/%s: no digest", key);
-	put_front(&record, &file);
-	r = publish(headers_dirfd, key, &file, err);
-	return r < 0 ? r : 1;
+	put_front(&record, &front);
+	n = pwrite(fd, front.data, sizeof(record), 0);
+	if (n != (ssize_t)sizeof(record))
+		return error_errno(err, n < 0 ? -errno : -EIO, "headers/%s", key);
+	return 1;
 }
 
 void header_store_mark(int headers_dirfd, const char *key)

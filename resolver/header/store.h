@@ -2,10 +2,10 @@
 /* resolver/header/store.h: the door to what is remembered of RPM files: one record below headers/
  * for each, named by its key (64 hexadecimal digits).
  *
- * A record is never changed, only replaced by rename, so readers need no lock and several processes
- * may write. It carries sums: a damaged one is removed as soon as it is seen, and is as if there
- * were none. Reading one marks it as used (its time, once an hour); the service removes those that
- * nobody used for lifetime.snapshot. */
+ * A record is replaced by rename, and changed only to add a SHA-256 (store.c), so readers need no
+ * lock and several processes may write. It carries sums: a damaged one is removed as soon as it is
+ * seen, and is as if there were none. Reading one marks it as used (its time, once an hour); the
+ * service removes those that nobody used for lifetime.snapshot. */
 #pragma once
 
 #include "resolver/header/header.h"

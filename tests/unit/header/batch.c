@@ -540,6 +540,54 @@ static void test_two(struct shelf *shelf)
 	}
 }
 
+#define TELLS 20000
+
+/* struct telling - one record that is told a SHA-256 over and over */
+struct telling {
+	const struct shelf *shelf;
+	_Atomic bool over;
+	size_t told;
+};
+
+static void *tell_digests(void *data)
+{
+	struct telling *telling = data;
+	char sha256[DIGEST_HEX_SIZE];
+	struct error err = { 0 };
+
+	for (int i = 0; i < TELLS; i++) {
+		sha256_hex(&i, sizeof(i), sha256);
+		telling->told +=
+			header_store_digest(telling->shelf->headers, telling->shelf->file[0].key,
+					    sha256, &err) == 1;
+	}
+	atomic_store(&telling->over, true);
+	return NULL;
+}
+
+/* A record that learns a SHA-256 is whole for who reads it meanwhile. */
+static void test_told(struct shelf *shelf)
+{
+	struct telling telling = { .shelf = shelf };
+	struct error err = { 0 };
+	size_t got = 0, tries = 0;
+	pthread_t other;
+
+	CHECK_INT(pthread_create(&other, NULL, tell_digests, &telling), 0);
+	while (!atomic_load(&telling.over)) {
+		_cleanup_(header_done) struct header header = { 0 };
+
+		got += header_store_get(shelf->headers, shelf->file[0].key, tries++ % 5 ? 0 : ALL,
+					&header, &err) == 1;
+	}
+	CHECK_INT(pthread_join(other, NULL), 0);
+	CHECK_INT(telling.told, TELLS);
+	CHECK_INT(got, tries);
+	CHECK(tries > 100);
+	forget_records(shelf);
+	CHECK(read_beside(shelf)); /* without digests again */
+}
+
 static void test_digests(struct shelf *shelf)
 {
 	char(*sha256)[DIGEST_HEX_SIZE] = calloc(shelf->count, sizeof(*sha256));
@@ -589,6 +637,7 @@ int main(void)
 	test_bad(&shelf);
 	test_cancel(&shelf);
 	test_two(&shelf);
+	test_told(&shelf);
 	test_digests(&shelf);
 	shelf_done(&shelf);
 	TEST_END();
