@@ -277,8 +277,6 @@ static int koji_find(struct module_supplier *supplier, const struct module_query
 	struct koji *koji = (struct koji *)supplier;
 	int r = 0;
 
-	if (query->scratch)
-		return 0;
 	if (query->word.version)
 		return find_by_name(koji, &query->word, list, err);
 	for (size_t i = 0; i < koji->count && r == 0; i++)

@@ -338,6 +338,7 @@ int modules_from_mbs(const struct module_mbs *settings, struct module_supplier *
 	static const struct module_supplier_ops ops = { .find = mbs_find,
 							.lacking = mbs_lacking,
 							.free = mbs_free,
+							.scratch = true,
 							.same_base = true,
 							.devel = true };
 	struct mbs *mbs = calloc(1, sizeof(*mbs));

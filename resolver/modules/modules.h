@@ -158,8 +158,9 @@ struct module_supplier;
  * @extra: append documents (defaults, obsoletes, translations) about @name, each ended by a
  *         "..." line; NULL: there never are any
  * @lacking: words for "not found", after odcs-api.md 4
- * @expands: requirements are followed also with no_deps, and of base modules only platform is left
- *           out (Koji: odcs-api.md 6.2)
+ * @expands: requirements are followed also with no_deps, of base modules only platform is left
+ *           out, and suppliers behind it are asked for scratch modules only (Koji: odcs-api.md 6.2)
+ * @scratch: knows scratch builds (MBS)
  * @same_base: requirements are looked for among what was built for the same major version of the
  * base module (MBS)
  * @devel: "NAME-devel" may be made of NAME (MBS) */
@@ -171,7 +172,7 @@ struct module_supplier_ops {
 	void (*lacking)(struct module_supplier *supplier, const struct module_query *query,
 			const char *text, struct text *ret);
 	void (*free)(struct module_supplier *supplier);
-	bool expands, same_base, devel;
+	bool expands, scratch, same_base, devel;
 };
 /** struct module_supplier - first member of each kind's own struct */
 struct module_supplier {
@@ -235,8 +236,7 @@ int modules_from_mbs(const struct module_mbs *mbs, struct module_supplier **ret,
 
 /**
  * struct modules_question - a request; borrowed
- * @scratch: scratch_modules, n:s:v[:c] each; needs a supplier that knows scratch builds (MBS).
- * NULL: none
+ * @scratch: scratch_modules; needs a supplier that knows scratch builds (MBS). NULL: none
  * @base_modules: NULL: platform and bootstrap
  * @flags: enum compose_flag; FLAG_NO_DEPS, FLAG_INCLUDE_DONE_MODULES count
  * @base_name…: base_module_br_*; NULL and -1: any */

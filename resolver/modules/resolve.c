@@ -79,6 +79,18 @@ static const struct module *chosen_stream(const struct resolver *resolver, const
 
 /* ---- looking ---- */
 
+/* Is supplier @number asked that? */
+static bool is_asked(const struct resolver *resolver, size_t number,
+		     const struct module_query *query)
+{
+	if (query->scratch)
+		return resolver->suppliers[number]->ops->scratch;
+	for (size_t i = 0; i < number; i++)
+		if (resolver->suppliers[i]->ops->expands)
+			return false;
+	return true;
+}
+
 /* The first supplier that finds any. None: nothing is added. */
 static int find(struct resolver *resolver, const struct module_query *query,
 		struct module_list *list, struct error *err)
@@ -88,6 +100,8 @@ static int find(struct resolver *resolver, const struct module_query *query,
 	for (size_t i = 0; i < resolver->supplier_count && list->count == 0 && r == 0; i++) {
 		struct module_supplier *supplier = resolver->suppliers[i];
 
+		if (!is_asked(resolver, i, query))
+			continue;
 		r = supplier->ops->find(supplier, query, list, err);
 		for (size_t j = 0; j < list->count; j++)
 			list->item[j]->supplier = i;
@@ -113,7 +127,7 @@ static int find_devel(struct resolver *resolver, const struct module_query *quer
 	for (size_t i = 0; i < resolver->supplier_count && list->count == 0 && r == 0; i++) {
 		struct module_supplier *supplier = resolver->suppliers[i];
 
-		if (!supplier->ops->devel)
+		if (!supplier->ops->devel || !is_asked(resolver, i, query))
 			continue;
 		r = supplier->ops->find(supplier, &plain, list, err);
 		for (size_t j = 0; j < list->count && r == 0; j++) {
@@ -141,21 +155,26 @@ static int lacking(struct resolver *resolver, const struct module_query *query, 
 	for (size_t i = 0; i < resolver->supplier_count; i++) {
 		struct module_supplier *supplier = resolver->suppliers[i];
 
-		if (i > 0)
+		if (!is_asked(resolver, i, query))
+			continue;
+		if (text.length)
 			(void)text_adds(&text, " ");
 		supplier->ops->lacking(supplier, query, words, &text);
 	}
-	if (resolver->supplier_count == 0)
-		(void)text_addf(&text,
-				"Failed to find module %s: no place is configured where modules "
-				"come from.",
-				words);
+	if (text.length == 0)
+		(void)text_addf(&text, "Failed to find %smodule %s: no place is configured %s",
+				query->scratch ? "scratch " : "", words,
+				query->scratch ? "where scratch modules come from (module.mbs)."
+					       : "where modules come from.");
 	if (needed_by)
 		(void)text_addf(&text, " It is needed by %s.", needed_by->nsvc);
 	if (text.failed)
 		return error_oom(err);
 	return error_set(err, -ENOENT, needed_by ? BLAME_SOURCE : BLAME_REQUEST,
-			 needed_by ? NULL : "source.source", "%s", text.data);
+			 needed_by	  ? NULL
+			 : query->scratch ? "source.scratch_modules"
+					  : "source.source",
+			 "%s", text.data);
 }
 
 /* ---- choosing ---- */

@@ -295,8 +295,6 @@ static int texts_find(struct module_supplier *supplier, const struct module_quer
 	size_t at = first_of(streams, query->word.name, query->word.stream);
 	int r = 0;
 
-	if (query->scratch)
-		return 0;
 	while (r == 0 && at < streams->count &&
 	       strcmp(streams->item[at].about.name, query->word.name) == 0) {
 		size_t next = at;

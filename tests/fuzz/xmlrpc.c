@@ -6,7 +6,7 @@
  */
 #include "resolver/koji/xmlrpc.h"
 #include "resolver/fetch/transport.h"
-#include "resolver/koji/hub.h"
+#include "resolver/koji/builds.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -135,6 +135,31 @@ static void check_calls(struct hub *hub)
 	r >= 0 ? (void)0 : check_error(r, &err);
 }
 
+static void check_names(int r, const struct koji_names *names, const struct error *err)
+{
+	if (r < 0)
+		check_error(r, err);
+	for (size_t i = 0; i < names->count; i++)
+		MUST(names->item[i].nvr && names->item[i].release && names->item[i].tag);
+}
+
+static void check_modules(struct hub *hub)
+{
+	_cleanup_(koji_names_done) struct koji_names tagged = { 0 }, found = { 0 };
+	static const char *const nvrs[] = { "a-1-1", "b-1-1" };
+	struct koji_module modules[2] = { 0 };
+	struct error err = { 0 };
+	int r = hub_tagged_modules(hub, "tag", 1, true, &tagged, &err);
+
+	check_names(r, &tagged, &err);
+	r = hub_search_builds(hub, "a-1-*", &found, &err);
+	check_names(r, &found, &err);
+	r = hub_module_builds(hub, nvrs, 2, modules, &err);
+	r == 0 ? (void)0 : check_error(r, &err);
+	for (size_t i = 0; i < 2; i++)
+		koji_module_done(&modules[i]);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const struct transport_ops ops = { .transfer = canned_transfer };
@@ -153,5 +178,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_events(data, size, canned.step);
 	MUST(hub_new(&settings, &hub, NULL) == 0);
 	check_calls(hub);
+	check_modules(hub);
 	return 0;
 }

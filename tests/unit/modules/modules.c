@@ -368,7 +368,11 @@ static void test_nowhere(void)
 	CHECK_INT(parse("lib:1", &wishes, &err), 0);
 	question.wishes = &wishes;
 	CHECK_INT(modules_resolve(&question, NULL, 0, &set, &err), -ENOENT);
-	CHECK_WORDS(err.message, "no place is configured");
+	CHECK_WORDS(err.message, "no place is configured where modules come from");
+	question.scratch = &wishes;
+	CHECK_INT(modules_resolve(&question, &small, 1, &set, &err), -ENOENT);
+	CHECK_WORDS(err.message, "Failed to find scratch module lib:1: no place is configured");
+	CHECK_STR(err.field, "source.scratch_modules");
 }
 
 /* ---- metadata ---- */

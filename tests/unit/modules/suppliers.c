@@ -313,6 +313,34 @@ static void test_koji(void)
 	}
 }
 
+/* Behind Koji MBS is asked for scratch modules only. */
+static void test_both(void)
+{
+	_cleanup_(hub_freep) struct hub *hub = hub_of(&stub);
+	_cleanup_(module_supplier_freep) struct module_supplier *koji = koji_of(hub, "mod-top");
+	_cleanup_(module_supplier_freep) struct module_supplier *mbs = mbs_of("mbs", 5000);
+	_cleanup_(module_wishes_done) struct module_wishes there = { 0 }, lacks = { 0 },
+							   trial = { 0 };
+	_cleanup_(module_set_freep) struct module_set *set = NULL;
+	struct module_supplier *both[] = { koji, mbs };
+	struct modules_question question = plain;
+	struct error err = { 0 };
+
+	CHECK_INT(parse("web:1", &there), 0);
+	CHECK_INT(parse("free:1", &lacks), 0);
+	CHECK_INT(parse("trial:1:5:ffff", &trial), 0);
+	question.wishes = &lacks;
+	CHECK_INT(modules_resolve(&question, both, 2, &set, &err), -ENOENT);
+	CHECK_STR(err.message, "Failed to find module free:1 in Koji, tag mod-top.");
+	question.wishes = &there;
+	question.scratch = &trial;
+	CHECK_INT(modules_resolve(&question, both, 2, &set, &err), 0);
+	CHECK_STR(set ? set->source : err.message, "web:1:5:aaaa");
+	CHECK(set && set->count == 2);
+	CHECK_STR(set ? set->module[0]->why : NULL, "scratch");
+	CHECK_INT(set ? set->module[0]->supplier : 0, 1);
+}
+
 static void test_no_such_tag(void)
 {
 	_cleanup_(hub_freep) struct hub *hub = hub_of(&stub);
@@ -359,6 +387,7 @@ int main(int argc, char **argv)
 	test_mbs_wrong();
 	test_mbs_once_more();
 	test_koji();
+	test_both();
 	test_no_such_tag();
 	test_recorded();
 	replay_stop(&recorded); /* it holds the stub's stdin open too */
