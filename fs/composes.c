@@ -273,6 +273,8 @@ int compose_list(struct fs *fs, const struct inode *node, struct listing *listin
 			return r == -ENOENT ? 0 : r;
 		if (final)
 			entry_fill(fs, node, &found, true, &entry);
+		if (listing->export)
+			export_limit(node, found.name, &entry);
 		if (final ? !listing_add(listing, found.name, &entry, next)
 			  : !listing_name(listing, found.name, COMPOSE_INO(node->id, found.index),
 					  found.directory ? S_IFDIR : S_IFREG, next))

@@ -211,7 +211,10 @@ int fixed_content(struct fs *fs, uint32_t part, struct text *ret)
 	case FIXED_README:
 		return fs->options.readme ? text_adds(ret, fs->options.readme) : 0;
 	case FIXED_VERSION:
-		return fs->options.version ? text_adds(ret, fs->options.version) : 0;
+		if (fs->options.version)
+			(void)text_adds(ret, fs->options.version);
+		reads_text(fs, ret);
+		return ret->failed ? -ENOMEM : 0;
 	case FIXED_METRICS:
 		return fs->options.metrics ? fs->options.metrics(fs->options.metrics_data, ret) : 0;
 	default:

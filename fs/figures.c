@@ -21,6 +21,13 @@ void figure_failure(struct fs *fs, enum figure figure, int r)
 		figure_add(&fs->failures[figure]);
 }
 
+static void figure_print(struct text *ret, const char *name, const char *type, const char *help,
+			 uint64_t value)
+{
+	(void)text_addf(ret, "# HELP %s %s\n# TYPE %s %s\n%s %" PRIu64 "\n", name, help, name, type,
+			name, value);
+}
+
 void fs_figures(struct fs *fs, struct text *ret)
 {
 	static const enum figure failing[] = { FIGURE_OPEN, FIGURE_READ, FIGURE_WRITE };
@@ -37,14 +44,20 @@ void fs_figures(struct fs *fs, struct text *ret)
 		(void)text_addf(ret, "odcsfs_fuse_failures_total{op=\"%s\"} %" PRIu64 "\n",
 				words[failing[i]],
 				(uint64_t)atomic_load(&fs->failures[failing[i]]));
-	(void)text_addf(
-		ret,
-		"# HELP odcsfs_fuse_read_bytes_total Bytes of composes given to the kernel; "
-		"what it reads by itself (passthrough) is not seen.\n"
-		"# TYPE odcsfs_fuse_read_bytes_total counter\n"
-		"odcsfs_fuse_read_bytes_total %" PRIu64 "\n"
-		"# HELP odcsfs_fuse_passthrough 1 while the kernel reads packages by itself.\n"
-		"# TYPE odcsfs_fuse_passthrough gauge\n"
-		"odcsfs_fuse_passthrough %d\n",
-		(uint64_t)atomic_load(&fs->read_bytes), atomic_load(&fs->passthrough));
+	figure_print(ret, "odcsfs_fuse_read_bytes_total", "counter",
+		     "Bytes of composes given to the kernel; what it reads by itself (passthrough) "
+		     "is not seen.",
+		     atomic_load(&fs->read_bytes));
+	figure_print(ret, "odcsfs_fuse_passthrough", "gauge",
+		     "1 while the kernel reads packages by itself.", atomic_load(&fs->passthrough));
+	figure_print(ret, "odcsfs_fuse_backing_files", "gauge",
+		     "Files that the kernel holds to read them by itself.",
+		     (uint64_t)atomic_load(&fs->backing_ids));
+	figure_print(ret, "odcsfs_export_mounted", "gauge", "1 while fs.export is mounted.",
+		     fs_mounted(fs, FS_EXPORT));
+	figure_print(ret, "odcsfs_export_files", "gauge", "Files kept open for fs.export.",
+		     export_files_count(fs));
+	figure_print(ret, "odcsfs_export_opened_total", "counter",
+		     "Files that were opened for fs.export.",
+		     atomic_load(&fs->export_files.opened));
 }

@@ -9,14 +9,6 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-/** struct bytes - an open file of a tree; counted, so that none is closed under a reader */
-struct bytes {
-	struct tree_file file;
-	struct tree *tree;
-	bool live; /* grows: not cut at the size it had */
-	unsigned int references;
-};
-
 struct backing {
 	struct backing *next;
 	uint64_t ino;
@@ -46,7 +38,7 @@ static bool unused(struct bytes *bytes)
 	return bytes && !--bytes->references;
 }
 
-static void bytes_free(struct bytes *bytes)
+void bytes_free(struct bytes *bytes)
 {
 	tree_file_done(&bytes->file);
 	tree_unref(bytes->tree);
@@ -69,7 +61,7 @@ static void failed(struct fs *fs, const struct inode *node, const struct error *
 	log_warning("fs: compose %" PRId64 ": %s", node->id, err->message);
 }
 
-static int bytes_open(struct fs *fs, const struct inode *node, bool opened, struct bytes **ret)
+int bytes_open(struct fs *fs, const struct inode *node, bool opened, struct bytes **ret)
 {
 	_cleanup_(tree_unrefp) struct tree *tree = NULL;
 	struct tree_node found;
@@ -312,8 +304,8 @@ static void reply_copy(fuse_req_t req, const struct tree_file *file, size_t size
 	free(buffer);
 }
 
-static void reply(struct fs *fs, fuse_req_t req, const struct bytes *bytes, size_t size,
-		  uint64_t offset)
+void bytes_reply(struct fs *fs, fuse_req_t req, const struct bytes *bytes, size_t size,
+		 uint64_t offset)
 {
 	const struct tree_file *file = &bytes->file;
 
@@ -354,7 +346,7 @@ void compose_read(struct fs *fs, fuse_req_t req, const struct inode *node, size_
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else
-		reply(fs, req, bytes, size, offset);
+		bytes_reply(fs, req, bytes, size, offset);
 	bytes_put(fs, bytes);
 }
 

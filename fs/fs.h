@@ -14,11 +14,19 @@
 
 struct fs;
 
+/** enum fs_place - what is mounted; each may be left out */
+enum fs_place {
+	FS_TREE,   /* everything */
+	FS_EXPORT, /* composes/ alone, read-only, files opened without asking (DESIGN 6) */
+	FS_PLACES,
+};
+
 /** enum fs_read_mode - how the kernel gets package and repodata files (DESIGN 6) */
 enum fs_read_mode {
-	FS_READ_AUTO,	     /* passthrough where kernel, rights and file system allow it, else splice */
-	FS_READ_PASSTHROUGH, /* the same: there is no way to force it */
+	FS_READ_AUTO, /* passthrough where kernel, rights and file system allow it, else splice */
+	FS_READ_PASSTHROUGH, /* the same, but a warning where it is not to be had */
 	FS_READ_SPLICE,
+	FS_READ_COPY, /* read and written: for comparison, and where splice misbehaves */
 };
 
 /** struct fs_options - borrowed until fs_free() */
@@ -26,10 +34,11 @@ struct fs_options {
 	struct catalogue *catalogue;
 	struct tree_store *trees;
 	const struct spec_rules *rules; /* strict */
-	const char *mountpoint;
+	const char *mountpoint;		/* of FS_TREE; NULL or "": never mounted */
+	const char *export_path;	/* of FS_EXPORT, the same */
 	const char *public_url;
 	const char *readme;  /* text of /README */
-	const char *version; /* text of /version */
+	const char *version; /* first lines of /version; how files are read follows */
 	int64_t draft_ttl;   /* seconds */
 	int64_t drafts_per_user;
 	int64_t live_composes_per_user; /* 0: no limit */
@@ -52,11 +61,13 @@ struct fs_options {
 	int64_t (*cache_used)(void *data);
 	void *cache_used_data;
 	enum fs_read_mode read_mode;
-	/* a file below compose/ of compose @id was opened; NULL: nobody wants to know. Must not block */
+	int64_t read_ahead_bytes; /* of both mounts; 0: as the kernel has it */
+	/* a file below compose/ of compose @id was opened, or, in the export, where no open is
+	 * seen, read or looked for; NULL: nobody wants to know. Must not block */
 	void (*read)(void *data, int64_t id);
 	void *read_data;
-	int64_t read_lease; /* seconds, of composes whose request says none; shown */
-	unsigned int threads; /* that answer the kernel; 0: a sane number */
+	int64_t read_lease;   /* seconds, of composes whose request says none; shown */
+	unsigned int threads; /* that answer the kernel, in each mount; 0: a sane number */
 	/* text of /metrics; NULL: the file is empty */
 	int (*metrics)(void *data, struct text *ret);
 	void *metrics_data;
@@ -66,20 +77,20 @@ int fs_new(const struct fs_options *options, struct fs **ret, struct error *err)
 void fs_free(struct fs *fs); /* after fs_run() and fs_notify_run() have returned */
 DEFINE_FREEP(struct fs, fs_free)
 
-/** fs_mount() - mount; a stale mount point ("transport endpoint is not connected") is cleared first;
- * a directory that is missing is made. -EBUSY: mounted already */
-int fs_mount(struct fs *fs, struct error *err);
-/** fs_run() - answer the kernel until unmounted or fs_stop(); returns 0 then; call again after fs_mount().
- * Runs several threads of libfuse's own */
-int fs_run(struct fs *fs, struct error *err);
-/** fs_stop() - any thread or signal context: make fs_run() return and unmount. Blocked reads of `wait` and
- * `events` get EINTR first */
+/** fs_mount() - mount; a stale mount point ("transport endpoint is not connected") is cleared
+ * first; a directory that is missing is made. -EBUSY: mounted already */
+int fs_mount(struct fs *fs, enum fs_place place, struct error *err);
+/** fs_run() - answer the kernel until unmounted or fs_stop(); returns 0 then; call again after
+ * fs_mount(). Runs several threads of libfuse's own. A thread for each place */
+int fs_run(struct fs *fs, enum fs_place place, struct error *err);
+/** fs_stop() - any thread or signal context: make fs_run() of both return and unmount. Blocked
+ * reads of `wait` and `events` get EINTR first */
 void fs_stop(struct fs *fs);
 /** fs_notify_run() - send invalidations to the kernel until fs_free() is near (fs_notify_stop()): needs a thread of
  * its own, since a notification from a thread that answers a request deadlocks (tree.md 5) */
 void fs_notify_run(struct fs *fs);
 void fs_notify_stop(struct fs *fs);
-bool fs_mounted(const struct fs *fs);
+bool fs_mounted(const struct fs *fs, enum fs_place place);
 /** fs_drain() - while @draining, mkdir and submissions get EROFS; everything else goes on */
 void fs_drain(struct fs *fs, bool draining);
 
@@ -90,5 +101,6 @@ void fs_changed(void *fs, const struct catalogue_event *event);
 void fs_progress(struct fs *fs, int64_t id);
 /** fs_figures() - append what was counted, in Prometheus' text format; any thread */
 void fs_figures(struct fs *fs, struct text *ret);
-/** fs_open_files() - open descriptors below composes/@id (expiry may tell) */
+/** fs_open_files() - open descriptors below composes/@id, but those of the export (expiry may tell)
+ */
 int64_t fs_open_files(struct fs *fs, int64_t id);

@@ -18,22 +18,26 @@
 #include <fuse_lowlevel.h>
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
 
 #define HELD 1 /* the request is kept: do not reply */
 
-#define LOOP_THREADS 10		/* that answer the kernel */
-#define HANDLES_MAX (1u << 20)	/* open descriptors of control files */
-#define WAITERS_MAX 65536	/* blocked reads of wait and events */
-#define EVENTS_KEPT 4096	/* lines that a slow reader of events may lag behind */
-#define DRAFT_TEMPORARIES_MAX 8 /* editors' files in one draft */
-#define TREES_KEPT 512		/* mapped trees without an open file */
-#define FILE_ERRORS_KEPT 256	/* answers to user.odcs.error */
-#define SETTLE_MS 100		/* how long an open waits for a close that is on its way */
-#define TIMEOUT_FOREVER 3600.0	/* seconds; what is told to the kernel never changes sooner */
+#define LOOP_THREADS 10		 /* that answer the kernel */
+#define HANDLES_MAX (1u << 20)	 /* open descriptors of control files */
+#define WAITERS_MAX 65536	 /* blocked reads of wait and events */
+#define EVENTS_KEPT 4096	 /* lines that a slow reader of events may lag behind */
+#define DRAFT_TEMPORARIES_MAX 8	 /* editors' files in one draft */
+#define TREES_KEPT 512		 /* mapped trees without an open file */
+#define FILE_ERRORS_KEPT 256	 /* answers to user.odcs.error */
+#define SETTLE_MS 100		 /* how long an open waits for a close that is on its way */
+#define TIMEOUT_FOREVER 3600.0	 /* seconds; what is told to the kernel never changes sooner */
 #define BACKGROUND_MAX 64	 /* requests that the kernel has under way by itself (read-ahead) */
-#define BLOCK_SIZE 131072	/* st_blksize: cp then keeps its buffer */
+#define BLOCK_SIZE 131072	 /* st_blksize: cp then keeps its buffer */
+#define MAX_READ (512u << 10)	 /* of one request: more does not fit a pipe with its header */
+#define EXPORT_FILES_MAX 1024	 /* that the export keeps open */
+#define EXPORT_LOOK_SECONDS 10.0 /* how often the kernel asks for compose/ in the export */
 
 struct caller {
 	uint32_t uid, gid;
@@ -231,7 +235,23 @@ int64_t shown_time_read(struct fs *fs, int64_t id);
 /** shown_changed() - news of the catalogue */
 void shown_changed(struct fs *fs, int64_t id, bool removed);
 
+/** shown_read() - a file of it was read: its atime */
+void shown_read(struct fs *fs, int64_t id);
+
 /* ---- files.c: bytes of a compose ---------------------------------------- */
+
+/** struct bytes - an open file of a tree; counted, so that none is closed under a reader */
+struct bytes {
+	struct tree_file file;
+	struct tree *tree;
+	bool live;		 /* grows: not cut at the size it had */
+	unsigned int references; /* under the lock of the table that it is in */
+};
+/** bytes_open() - judged anew; @opened: also of a removed compose with an open descriptor */
+int bytes_open(struct fs *fs, const struct inode *node, bool opened, struct bytes **ret);
+void bytes_free(struct bytes *bytes);
+void bytes_reply(struct fs *fs, fuse_req_t req, const struct bytes *bytes, size_t size,
+		 uint64_t offset);
 
 /** compose_open() - @ret_backing_id: > 0: answer by passthrough_reply_open() */
 int compose_open(struct fs *fs, const struct inode *node, struct fuse_file_info *fi,
@@ -246,14 +266,48 @@ int file_error_get(struct fs *fs, uint64_t ino, struct text *ret);   /* -ENODATA
 void backing_outdate(struct fs *fs, int64_t compose);
 void backing_clear(struct fs *fs);
 
+/* ---- export.c: files of the second mount, which are never opened --------- */
+
+struct export_file;
+
+#define EXPORT_BUCKETS 1024
+struct export_files {
+	pthread_mutex_t lock;
+	struct export_file *bucket[EXPORT_BUCKETS];
+	struct export_file *newest, *oldest; /* by use */
+	size_t count, limit;
+	_Atomic uint64_t opened; /* since the start */
+};
+
+void export_files_init(struct export_files *files);
+void export_files_clear(struct fs *fs);
+void export_files_done(struct export_files *files);
+size_t export_files_count(struct fs *fs);
+void export_read(struct fs *fs, fuse_req_t req, const struct inode *node, size_t size,
+		 uint64_t offset);
+/** export_forget() - the kernel knows the inode no more, so nobody has it open */
+void export_forget(struct fs *fs, uint64_t ino);
+/** export_limit() - compose/ is asked for again soon: that is how reads from the kernel's memory,
+ * of which we hear nothing, are noticed (leases). true: it is that. export_looked(): and note the
+ * read */
+bool export_limit(const struct inode *parent, const char *name, struct fuse_entry_param *entry);
+void export_looked(struct fs *fs, const struct inode *parent, const char *name,
+		   struct fuse_entry_param *entry);
+
 /* ---- passthrough.c: reads that the kernel answers itself ---------------- */
 
-/** passthrough_start() - before the loop: take INIT and ask for it, if it is there */
-int passthrough_start(struct fs *fs, struct fuse_session *session);
+struct mount;
+/** passthrough_offer() - before libfuse sees @init: ask for passthrough, if it is offered there and
+ * libfuse does not know it. passthrough_init(): when it does, and the decision where nothing is
+ * asked for */
+void passthrough_offer(struct mount *mount, const struct fuse_buf *init);
+void passthrough_init(struct mount *mount, struct fuse_conn_info *conn);
+/** reads_text() - lines of /version: how files are read, and why so */
+void reads_text(struct fs *fs, struct text *ret);
 /** passthrough_open() - give the kernel a file; its id, 0: not for this one */
 int32_t passthrough_open(struct fs *fs, int fd);
 void passthrough_close(struct fs *fs, int32_t id); /* 0 is none */
-int passthrough_reply_open(fuse_req_t req, int32_t id);
+int passthrough_reply_open(fuse_req_t req, struct fuse_file_info *fi, int32_t id);
 
 /* ---- nodes ---------------------------------------------------------------- */
 
@@ -262,7 +316,7 @@ struct listing {
 	fuse_req_t req;
 	char *buffer;
 	size_t size, used;
-	bool plus;
+	bool plus, export;
 };
 /** listing_add() - false when full. @entry with ino 0: the name only, to be looked up when wanted
  */
@@ -277,6 +331,8 @@ bool listing_name(struct listing *listing, const char *name, uint64_t ino, uint3
 #define COOKIE_FIRST 2
 
 int node_entry(struct fs *fs, const struct inode *node, struct fuse_entry_param *ret);
+/** ino_there() - the number that a node has in that mount: the root is 1 in both */
+uint64_t ino_there(const struct mount *mount, uint64_t ino);
 int node_parent(struct fs *fs, const struct inode *node, uint64_t *ret);
 void entry_set(struct fuse_entry_param *ret, uint64_t ino, uint32_t mode, uint64_t size,
 	       int64_t time);
@@ -497,22 +553,42 @@ struct count {
 	int64_t value;		     /* under fs->lock */
 };
 
+/** enum reads_why - what decided between passthrough and the rest */
+enum reads_why { WHY_NOT_MOUNTED, WHY_CONFIGURED, WHY_OFFERED, WHY_NOT_OFFERED, WHY_REFUSED };
+
+/** struct mount - one place, its session and its loop (session.c) */
+struct mount {
+	struct fs *fs;
+	enum fs_place place;
+	const char *path; /* NULL: never mounted */
+	const struct fuse_lowlevel_ops *operations;
+	/* under fs->lock */
+	struct fuse_session *session; /* NULL: not mounted */
+	unsigned int users;	      /* threads outside the loop that use it */
+	pthread_t loop_thread;	      /* valid while looping */
+	bool looping;
+	bool quiet; /* no notification any more: the mount ends */
+
+	atomic_bool mounted;
+	_Atomic int64_t read_ahead; /* bytes that were set, or negative errno; 0: nothing was */
+};
+
 struct fs {
 	struct fs_options options;
 	int64_t time_started;
 	atomic_bool draining;
 
-	pthread_mutex_t lock; /* for the session */
+	pthread_mutex_t lock; /* for the sessions and the counts below */
 	pthread_cond_t idle;
-	struct fuse_session *session; /* NULL: not mounted */
-	unsigned int session_users;   /* threads outside the loop that use it */
-	atomic_bool passthrough;
-	pthread_t loop_thread;	      /* valid while looping */
-	bool looping;
-	bool quiet; /* no notification any more: the mount ends */
+	struct mount mount[FS_PLACES];
+	atomic_bool passthrough; /* of FS_TREE */
+	_Atomic enum reads_why reads_why;
+	_Atomic int reads_refused;   /* errno, of WHY_REFUSED */
+	_Atomic int64_t backing_ids; /* that the kernel holds for us */
+	struct sigaction old_action; /* of the signal that wakes loops */
 
 	int wake_fd; /* eventfd: something for fs_notify_run() */
-	atomic_bool mounted, stop_wanted, notify_stop;
+	atomic_bool stop_wanted, notify_stop;
 
 	_Atomic uint64_t figure[FIGURES], failures[FIGURES], read_bytes;
 	struct count requests_count, composes_count, owners_count, sources_count;
@@ -520,16 +596,17 @@ struct fs {
 	struct handles handles;
 	struct drafts drafts;
 	struct shown_table shown;
+	struct export_files export_files;
 	struct news news;
 };
 
-extern const struct fuse_lowlevel_ops fs_operations;
+extern const struct fuse_lowlevel_ops fs_operations, export_operations;
 
 void counts_changed(struct fs *fs, bool requests); /* false: composes */
 /** figure_failure() - count @r < 0, but for "not there", which is an answer like another */
 void figure_failure(struct fs *fs, enum figure figure, int r);
 
-/** session_enter() - NULL when nothing is mounted; else session_leave() soon */
-struct fuse_session *session_enter(struct fs *fs, bool notify);
-void session_leave(struct fs *fs);
+/** session_enter() - NULL when it is not mounted; else session_leave() soon */
+struct fuse_session *session_enter(struct mount *mount, bool notify);
+void session_leave(struct mount *mount);
 void notify_wake(struct fs *fs);

@@ -302,7 +302,7 @@ static void answer_all(struct fs *fs, int64_t request, int64_t compose)
 	struct news *news = &fs->news;
 	struct waiter *mine = NULL;
 
-	if (!session_enter(fs, false))
+	if (!session_enter(&fs->mount[FS_TREE], false))
 		return;
 	pthread_mutex_lock(&news->lock);
 	for (struct waiter **link = &news->waiters; *link;) {
@@ -329,7 +329,7 @@ static void answer_all(struct fs *fs, int64_t request, int64_t compose)
 		mine = waiter->next;
 		answer(fs, waiter);
 	}
-	session_leave(fs);
+	session_leave(&fs->mount[FS_TREE]);
 }
 
 void news_open(struct fs *fs)
@@ -403,6 +403,23 @@ void notice_entry(struct fs *fs, uint64_t parent, const char *name)
 	notice_add(fs, notice);
 }
 
+static void notice_send(struct mount *mount, const struct notice *notice)
+{
+	struct fuse_session *session;
+
+	if (notice->poll && mount->place != FS_TREE)
+		return;
+	session = session_enter(mount, true);
+	if (!session)
+		return;
+	if (notice->poll)
+		(void)fuse_lowlevel_notify_poll(notice->poll);
+	else /* -ENOENT: the kernel did not know the name */
+		(void)fuse_lowlevel_notify_inval_entry(session, ino_there(mount, notice->parent),
+						       notice->name, strlen(notice->name));
+	session_leave(mount);
+}
+
 void notices_send(struct fs *fs)
 {
 	struct notice *all, *notice;
@@ -412,18 +429,9 @@ void notices_send(struct fs *fs)
 	fs->news.first = NULL;
 	fs->news.last = &fs->news.first;
 	pthread_mutex_unlock(&fs->news.lock);
-	for (notice = all; notice; notice = notice->next) {
-		struct fuse_session *session = session_enter(fs, true);
-
-		if (!session)
-			break;
-		if (notice->poll)
-			(void)fuse_lowlevel_notify_poll(notice->poll);
-		else /* -ENOENT: the kernel did not know the name */
-			(void)fuse_lowlevel_notify_inval_entry(session, notice->parent,
-							       notice->name, strlen(notice->name));
-		session_leave(fs);
-	}
+	for (notice = all; notice; notice = notice->next)
+		for (int place = 0; place < FS_PLACES; place++)
+			notice_send(&fs->mount[place], notice);
 	notices_free(all);
 }
 

@@ -11,9 +11,51 @@
 
 #define RENAME_FLAG_NOREPLACE 1 /* of renameat2(2) */
 
-static struct fs *fs_of(fuse_req_t req)
+static struct mount *mount_of(fuse_req_t req)
 {
 	return fuse_req_userdata(req);
+}
+
+static struct fs *fs_of(fuse_req_t req)
+{
+	return mount_of(req)->fs;
+}
+
+/* ---- the export: composes/ is its root ----------------------------------------- */
+
+static bool exported(const struct inode *node)
+{
+	switch (node->kind) {
+	case INODE_COMPOSE:
+		return true;
+	case INODE_VIEW:
+		return node->part < VIEW_STATE;
+	default:
+		return false;
+	}
+}
+
+/* Which node is it, and can it be seen from there? */
+static bool node_of(fuse_req_t req, fuse_ino_t ino, struct inode *ret)
+{
+	if (mount_of(req)->place == FS_TREE)
+		return inode_parse(ino, ret);
+	if (ino == FUSE_ROOT_ID)
+		return inode_parse(FIXED_INO(FIXED_COMPOSES), ret);
+	return inode_parse(ino, ret) && exported(ret);
+}
+
+uint64_t ino_there(const struct mount *mount, uint64_t ino)
+{
+	return mount->place == FS_EXPORT && ino == FIXED_INO(FIXED_COMPOSES) ? FUSE_ROOT_ID : ino;
+}
+
+static int entry_of(fuse_req_t req, const struct inode *node, struct fuse_entry_param *ret)
+{
+	int r = node_entry(fs_of(req), node, ret);
+
+	ret->ino = ret->attr.st_ino = ino_there(mount_of(req), ret->ino);
+	return r;
 }
 
 static struct caller caller_of(fuse_req_t req)
@@ -98,13 +140,17 @@ int node_parent(struct fs *fs, const struct inode *node, uint64_t *ret)
 static int lookup(struct fs *fs, const struct inode *parent, const char *name,
 		  struct fuse_entry_param *ret)
 {
+	_cleanup_(tree_unrefp) struct tree *tree = NULL;
 	struct inode node = *parent;
 	uint64_t above;
 	int r;
 
-	/* Asked by number when a file handle (NFS, open_by_handle_at) is resolved. */
-	if (!strcmp(name, "."))
-		return node_entry(fs, &node, ret);
+	/* Asked by number when a file handle (NFS, open_by_handle_at) is resolved. Who has one does
+	 * not have the file open: a compose that is over is over for him. */
+	if (!strcmp(name, ".")) {
+		r = node.kind == INODE_COMPOSE ? shown_tree(fs, node.id, false, &tree, NULL) : 0;
+		return r < 0 ? r : node_entry(fs, &node, ret);
+	}
 	if (!strcmp(name, "..")) {
 		r = node_parent(fs, &node, &above);
 		if (!r)
@@ -138,8 +184,11 @@ static void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 	figure_add(&fs_of(req)->figure[FIGURE_LOOKUP]);
 	struct fuse_entry_param entry = { 0 };
 	struct inode node;
-	int r = inode_parse(parent, &node) ? lookup(fs_of(req), &node, name, &entry) : -ENOENT;
+	int r = node_of(req, parent, &node) ? lookup(fs_of(req), &node, name, &entry) : -ENOENT;
 
+	entry.ino = entry.attr.st_ino = ino_there(mount_of(req), entry.ino);
+	if (!r && mount_of(req)->place == FS_EXPORT)
+		export_looked(fs_of(req), &node, name, &entry);
 	if (r == -ENOENT && entry.entry_timeout > 0) {
 		entry = (struct fuse_entry_param){ .entry_timeout = entry.entry_timeout };
 		r = 0;
@@ -155,7 +204,7 @@ static void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	figure_add(&fs_of(req)->figure[FIGURE_GETATTR]);
 	struct fuse_entry_param entry = { 0 };
 	struct inode node;
-	int r = inode_parse(ino, &node) ? node_entry(fs_of(req), &node, &entry) : -ENOENT;
+	int r = node_of(req, ino, &node) ? entry_of(req, &node, &entry) : -ENOENT;
 
 	if (r < 0)
 		fuse_reply_err(req, -r);
@@ -191,9 +240,9 @@ static void op_readlink(fuse_req_t req, fuse_ino_t ino)
 	struct inode node;
 	int r = -EINVAL;
 
-	if (inode_parse(ino, &node) && node.kind == INODE_VIEW)
+	if (node_of(req, ino, &node) && node.kind == INODE_VIEW)
 		r = view_readlink(fs_of(req), &node, &target);
-	else if (inode_parse(ino, &node) && node.kind == INODE_REQUEST)
+	else if (node_of(req, ino, &node) && node.kind == INODE_REQUEST)
 		r = request_readlink(fs_of(req), &node, &target);
 	if (r < 0)
 		fuse_reply_err(req, -r);
@@ -234,9 +283,11 @@ static int list(struct fs *fs, uint64_t ino, const struct inode *node, struct li
 {
 	uint64_t above = ino;
 
-	(void)node_parent(fs, node, &above);
+	if (ino != FUSE_ROOT_ID)
+		(void)node_parent(fs, node, &above);
 	if (offset < 1 && !listing_name(listing, ".", ino, S_IFDIR, 1))
 		return 0;
+	above = ino_there(mount_of(listing->req), above);
 	if (offset < 2 && !listing_name(listing, "..", above, S_IFDIR, 2))
 		return 0;
 	if (offset < COOKIE_FIRST)
@@ -265,14 +316,16 @@ static int list(struct fs *fs, uint64_t ino, const struct inode *node, struct li
 
 static void readdir_reply(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset, bool plus)
 {
-	struct listing listing = { .req = req, .size = size, .plus = plus };
+	struct listing listing = {
+		.req = req, .size = size, .plus = plus, .export = mount_of(req)->place == FS_EXPORT
+	};
 	struct inode node;
 	int r = -ENOENT;
 
 	listing.buffer = malloc(size ? size : 1);
 	if (!listing.buffer)
 		r = -ENOMEM;
-	else if (inode_parse(ino, &node))
+	else if (node_of(req, ino, &node))
 		r = list(fs_of(req), ino, &node, &listing, offset);
 	if (r < 0 && !listing.used)
 		fuse_reply_err(req, -r);
@@ -470,7 +523,7 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		fuse_reply_err(req, -r);
 		return;
 	}
-	r = backing_id ? passthrough_reply_open(req, backing_id) : fuse_reply_open(req, fi);
+	r = backing_id ? passthrough_reply_open(req, fi, backing_id) : fuse_reply_open(req, fi);
 	if (r != -ENOENT)
 		return;
 	if (node.kind == INODE_COMPOSE) /* interrupted: no RELEASE will come */
@@ -613,7 +666,7 @@ static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t
 	figure_add(&fs_of(req)->figure[FIGURE_GETXATTR]);
 	struct text value = { 0 };
 	struct inode node;
-	int r = inode_parse(ino, &node) ? xattr_get(fs_of(req), &node, name, &value) : -ENOENT;
+	int r = node_of(req, ino, &node) ? xattr_get(fs_of(req), &node, name, &value) : -ENOENT;
 
 	xattr_reply(req, r, &value, size);
 	text_done(&value);
@@ -624,7 +677,7 @@ static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 	figure_add(&fs_of(req)->figure[FIGURE_LISTXATTR]);
 	struct text value = { 0 };
 	struct inode node;
-	int r = inode_parse(ino, &node) ? xattr_list(fs_of(req), &node, &value) : -ENOENT;
+	int r = node_of(req, ino, &node) ? xattr_list(fs_of(req), &node, &value) : -ENOENT;
 
 	xattr_reply(req, r, &value, size);
 	text_done(&value);
@@ -653,18 +706,80 @@ static void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 	fuse_reply_err(req, -r);
 }
 
-static void op_init(void *data _unused_, struct fuse_conn_info *conn)
+/* ---- the export's own ------------------------------------------------------------------ */
+
+/* Once: from then on the kernel opens and closes files by itself. */
+static void op_export_open(fuse_req_t req, fuse_ino_t ino _unused_,
+			   struct fuse_file_info *fi _unused_)
 {
-	const unsigned int want = FUSE_CAP_ASYNC_READ | FUSE_CAP_ATOMIC_O_TRUNC |
-				  FUSE_CAP_EXPORT_SUPPORT | FUSE_CAP_SPLICE_WRITE |
-				  FUSE_CAP_SPLICE_MOVE | FUSE_CAP_READDIRPLUS |
-				  FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_CACHE_SYMLINKS;
+	figure_add(&fs_of(req)->figure[FIGURE_OPEN]);
+	fuse_reply_err(req, ENOSYS);
+}
+
+/* Not ENOSYS: the kernel would keep every listing, also of what changes. */
+static void op_export_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+	figure_add(&fs_of(req)->figure[FIGURE_OPENDIR]);
+	_cleanup_(tree_unrefp) struct tree *tree = NULL;
+	bool final = false;
+	struct inode node;
+	int r = node_of(req, ino, &node) ? 0 : -ENOENT;
+
+	if (!r && node.kind == INODE_COMPOSE)
+		r = shown_tree(fs_of(req), node.id, false, &tree, &final);
+	fi->fh = 0;
+	fi->cache_readdir = fi->keep_cache = final;
+	if (r < 0)
+		fuse_reply_err(req, -r);
+	else
+		fuse_reply_open(req, fi);
+}
+
+static void op_export_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
+			   struct fuse_file_info *fi _unused_)
+{
+	figure_add(&fs_of(req)->figure[FIGURE_READ]);
+	struct inode node;
+
+	if (node_of(req, ino, &node) && node.kind == INODE_COMPOSE)
+		export_read(fs_of(req), req, &node, size, (uint64_t)offset);
+	else
+		fuse_reply_err(req, ESTALE);
+}
+
+static void op_export_forget(fuse_req_t req, fuse_ino_t ino, uint64_t lookups _unused_)
+{
+	export_forget(fs_of(req), ino);
+	fuse_reply_none(req);
+}
+
+static void op_export_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
+{
+	for (size_t i = 0; i < count; i++)
+		export_forget(fs_of(req), forgets[i].ino);
+	fuse_reply_none(req);
+}
+
+static void op_init(void *data, struct fuse_conn_info *conn)
+{
+	struct mount *mount = data;
+	unsigned int want = FUSE_CAP_ASYNC_READ | FUSE_CAP_ATOMIC_O_TRUNC |
+			    FUSE_CAP_EXPORT_SUPPORT | FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE |
+			    FUSE_CAP_READDIRPLUS | FUSE_CAP_PARALLEL_DIROPS |
+			    FUSE_CAP_CACHE_SYMLINKS;
 
 	/* Nothing else: no AUTO (names come with attributes always), no data invalidation by mtime
-	 * (what is cached never changes), no splice from the kernel (writes are small). */
+	 * (what is cached never changes), no splice from the kernel (writes are small). In the
+	 * export everything is cached, so there what changes must be seen by its mtime and size. */
+	if (mount->place == FS_EXPORT)
+		want |= FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_NO_OPEN_SUPPORT;
+	if (mount->fs->options.read_mode == FS_READ_COPY)
+		want &= ~(unsigned int)(FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
 	conn->want = want & conn->capable;
 	conn->max_background = BACKGROUND_MAX;
 	conn->congestion_threshold = BACKGROUND_MAX * 3 / 4;
+	conn->max_read = MAX_READ;
+	passthrough_init(mount, conn);
 }
 
 const struct fuse_lowlevel_ops fs_operations = {
@@ -699,4 +814,22 @@ const struct fuse_lowlevel_ops fs_operations = {
 	.create = op_create,
 	.poll = op_poll,
 	.fallocate = op_fallocate,
+};
+
+/* What is not here the kernel does not ask for (read-only), or does not ask for twice (close). */
+const struct fuse_lowlevel_ops export_operations = {
+	.init = op_init,
+	.lookup = op_lookup,
+	.forget = op_export_forget,
+	.forget_multi = op_export_forget_multi,
+	.getattr = op_getattr,
+	.readlink = op_readlink,
+	.open = op_export_open,
+	.read = op_export_read,
+	.opendir = op_export_opendir,
+	.readdir = op_readdir,
+	.readdirplus = op_readdirplus,
+	.statfs = op_statfs,
+	.getxattr = op_getxattr,
+	.listxattr = op_listxattr,
 };

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* fs/passthrough.c: reads that the kernel answers from the backing file itself (Linux ≥ 6.9).
  *
- * libfuse 3.14 does not know it, so two messages are made by hand: the answer to INIT, which asks
- * for it, and the answer to OPEN, which names a backing file that the kernel was given before.
+ * libfuse from 3.17 on knows it. Before, two messages are made by hand: the answer to INIT, which
+ * asks for it, and the answer to OPEN, which names a backing file that the kernel was given before.
  * libfuse is shown the same INIT afterwards; its own answer finds no question any more, which it
  * expects (interrupted).
  *
@@ -12,6 +12,7 @@
 
 #include <linux/fuse.h>
 #include <sys/ioctl.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 /* Newer than the kernel headers this is built with (protocol 7.40). */
@@ -22,10 +23,65 @@ struct backing_map {
 };
 #define BACKING_OPEN _IOW(229, 1, struct backing_map)
 #define BACKING_CLOSE _IOW(229, 2, uint32_t)
+#define STACK_DEPTH 1 /* ours alone: an overlay may still be put over the mount */
+
+static bool passthrough_wanted(const struct mount *mount)
+{
+	enum fs_read_mode mode = mount->fs->options.read_mode;
+
+	return mount->place == FS_TREE && (mode == FS_READ_AUTO || mode == FS_READ_PASSTHROUGH);
+}
+
+/* What was found out, said once: the rest is in /version. */
+static void decide(struct fs *fs, enum reads_why why, int refused)
+{
+	bool warn = fs->options.read_mode == FS_READ_PASSTHROUGH;
+
+	fs->reads_refused = refused;
+	fs->reads_why = why;
+	fs->passthrough = why == WHY_OFFERED;
+	if (why == WHY_OFFERED || why == WHY_CONFIGURED)
+		return;
+	if (warn)
+		log_warning("fs: no passthrough: %s; reads go by splice",
+			    refused ? strerror(refused) : "the kernel does not offer it");
+	else
+		log_info("fs: no passthrough: %s; reads go by splice",
+			 refused ? strerror(refused) : "the kernel does not offer it");
+}
+
+#ifdef HAVE_FUSE_PASSTHROUGH
+
+void passthrough_offer(struct mount *mount _unused_, const struct fuse_buf *init _unused_)
+{
+}
+
+void passthrough_init(struct mount *mount, struct fuse_conn_info *conn)
+{
+	if (!passthrough_wanted(mount)) {
+		if (mount->place == FS_TREE)
+			decide(mount->fs, WHY_CONFIGURED, 0);
+		return;
+	}
+	if (conn->capable & FUSE_CAP_PASSTHROUGH) {
+		conn->want |= FUSE_CAP_PASSTHROUGH;
+		conn->max_backing_stack_depth = STACK_DEPTH - 1; /* libfuse adds ours */
+	}
+	decide(mount->fs, conn->want & FUSE_CAP_PASSTHROUGH ? WHY_OFFERED : WHY_NOT_OFFERED, 0);
+}
+
+int passthrough_reply_open(fuse_req_t req, struct fuse_file_info *fi, int32_t id)
+{
+	fi->backing_id = id;
+	fi->keep_cache = 0;
+	return fuse_reply_open(req, fi);
+}
+
+#else
+
 #define OPEN_PASSTHROUGH (1u << 7)
 #define OPEN_NOFLUSH (1u << 5)
 #define INIT_FLAGS2_PASSTHROUGH (1u << 5) /* bit 37 of both words */
-#define STACK_DEPTH 1			  /* the backing file lies on an ordinary file system */
 #define MAX_WRITE (1u << 20)
 
 struct open_answer {
@@ -79,30 +135,36 @@ static int answer_init(int device, uint64_t unique, const struct fuse_init_in *i
 	return write(device, &answer, sizeof(answer)) == sizeof(answer) ? 0 : -errno;
 }
 
-int passthrough_start(struct fs *fs, struct fuse_session *session)
+void passthrough_offer(struct mount *mount, const struct fuse_buf *buffer)
 {
-	struct fuse_buf buffer = { 0 };
 	const struct fuse_init_in *init;
 	uint64_t unique;
-	int r;
 
-	fs->passthrough = false;
-	if (fs->options.read_mode == FS_READ_SPLICE)
-		return 0;
-	do
-		r = fuse_session_receive_buf(session, &buffer);
-	while (r == -EINTR);
-	if (r > 0) {
-		init = offered(&buffer, &unique);
-		if (init && init->major == FUSE_KERNEL_VERSION &&
-		    !answer_init(fuse_session_fd(session), unique, init))
-			fs->passthrough = true;
-		fuse_session_process_buf(session, &buffer);
-		r = 0;
-	}
-	free(buffer.mem);
-	return r;
+	if (!passthrough_wanted(mount))
+		return;
+	init = offered(buffer, &unique);
+	if (init && init->major == FUSE_KERNEL_VERSION &&
+	    !answer_init(fuse_session_fd(mount->session), unique, init))
+		decide(mount->fs, WHY_OFFERED, 0);
+	else
+		decide(mount->fs, WHY_NOT_OFFERED, 0);
 }
+
+void passthrough_init(struct mount *mount, struct fuse_conn_info *conn _unused_)
+{
+	if (mount->place == FS_TREE && !passthrough_wanted(mount))
+		decide(mount->fs, WHY_CONFIGURED, 0);
+}
+
+int passthrough_reply_open(fuse_req_t req, struct fuse_file_info *fi _unused_, int32_t id)
+{
+	const struct open_answer answer = { .flags = OPEN_PASSTHROUGH | OPEN_NOFLUSH,
+					    .backing_id = id };
+
+	return fuse_reply_buf(req, (const char *)&answer, sizeof(answer));
+}
+
+#endif
 
 int32_t passthrough_open(struct fs *fs, int fd)
 {
@@ -111,11 +173,11 @@ int32_t passthrough_open(struct fs *fs, int fd)
 
 	if (!fs->passthrough)
 		return 0;
-	id = ioctl(fuse_session_fd(fs->session), BACKING_OPEN, &map);
-	if (id < 0 && (errno == EPERM || errno == ENOTTY || errno == EOPNOTSUPP)) {
-		fs->passthrough = false; /* it will not be allowed the next time either */
-		log_info("fs: no passthrough: %s; reads go by splice", strerror(errno));
-	}
+	id = ioctl(fuse_session_fd(fs->mount[FS_TREE].session), BACKING_OPEN, &map);
+	if (id > 0)
+		fs->backing_ids++;
+	else if (errno == EPERM || errno == ENOTTY || errno == EOPNOTSUPP)
+		decide(fs, WHY_REFUSED, errno); /* it will not be allowed the next time either */
 	return id > 0 ? id : 0; /* this file is refused (its file system is stacked): splice */
 }
 
@@ -123,14 +185,62 @@ void passthrough_close(struct fs *fs, int32_t id)
 {
 	uint32_t backing_id = (uint32_t)id;
 
-	if (id > 0)
-		(void)ioctl(fuse_session_fd(fs->session), BACKING_CLOSE, &backing_id);
+	if (id <= 0)
+		return;
+	fs->backing_ids--;
+	(void)ioctl(fuse_session_fd(fs->mount[FS_TREE].session), BACKING_CLOSE, &backing_id);
 }
 
-int passthrough_reply_open(fuse_req_t req, int32_t id)
-{
-	const struct open_answer answer = { .flags = OPEN_PASSTHROUGH | OPEN_NOFLUSH,
-					    .backing_id = id };
+/* ---- words ----------------------------------------------------------------- */
 
-	return fuse_reply_buf(req, (const char *)&answer, sizeof(answer));
+static void tree_text(struct fs *fs, struct text *ret)
+{
+	const char *how = fs->options.read_mode == FS_READ_COPY ? "copy" : "splice";
+	struct utsname kernel = { 0 };
+
+	(void)uname(&kernel);
+	switch (atomic_load(&fs->reads_why)) {
+	case WHY_NOT_MOUNTED:
+		break;
+	case WHY_CONFIGURED:
+		(void)text_addf(ret, "reads: %s (fs.read_mode)\n", how);
+		break;
+	case WHY_OFFERED:
+		(void)text_addf(ret, "reads: passthrough (offered by Linux %s)\n", kernel.release);
+		break;
+	case WHY_NOT_OFFERED:
+		(void)text_addf(ret, "reads: splice (Linux %s offers no passthrough)\n",
+				kernel.release);
+		break;
+	case WHY_REFUSED:
+		(void)text_addf(ret, "reads: splice (passthrough was refused: %s)\n",
+				strerror(fs->reads_refused));
+		break;
+	}
+}
+
+static void ahead_text(const struct mount *mount, const char *name, struct text *ret)
+{
+	int64_t ahead = mount->read_ahead;
+
+	if (ahead > 0)
+		(void)text_addf(ret, "%s: %" PRId64 " KiB\n", name, ahead >> 10);
+	else
+		(void)text_addf(ret, "%s: the kernel's own%s%s%s\n", name, ahead ? " (" : "",
+				ahead ? strerror((int)-ahead) : "", ahead ? ")" : "");
+}
+
+void reads_text(struct fs *fs, struct text *ret)
+{
+	const struct mount *export = &fs->mount[FS_EXPORT];
+
+	(void)text_addf(ret, "libfuse: %s\n", fuse_pkgversion());
+	tree_text(fs, ret);
+	if (fs->mount[FS_TREE].mounted)
+		ahead_text(&fs->mount[FS_TREE], "read-ahead", ret);
+	if (!export->mounted)
+		return;
+	(void)text_addf(ret, "export: %s\nexport reads: %s (files are opened unseen)\n",
+			export->path, fs->options.read_mode == FS_READ_COPY ? "copy" : "splice");
+	ahead_text(export, "export read-ahead", ret);
 }

@@ -15,6 +15,7 @@
 #include <signal.h>
 #include <sys/eventfd.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/vfs.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -23,6 +24,10 @@
 #define MOUNT_TYPE "fuse.odcsfs"
 #define LOOP_SIGNAL (SIGRTMIN + 3) /* does nothing but interrupt the loop's sleep */
 #define LOOP_WAKE_MS 5
+
+static void nothing(int number _unused_)
+{
+}
 
 int fs_new(const struct fs_options *options, struct fs **ret, struct error *err)
 {
@@ -36,6 +41,17 @@ int fs_new(const struct fs_options *options, struct fs **ret, struct error *err)
 	fs->time_started = time_now();
 	pthread_mutex_init(&fs->lock, NULL);
 	pthread_cond_init(&fs->idle, NULL);
+	fs->mount[FS_TREE] = (struct mount){ .fs = fs,
+					     .place = FS_TREE,
+					     .path = options->mountpoint,
+					     .operations = &fs_operations };
+	fs->mount[FS_EXPORT] = (struct mount){ .fs = fs,
+					       .place = FS_EXPORT,
+					       .path = options->export_path,
+					       .operations = &export_operations };
+	(void)sigaction(LOOP_SIGNAL, &(const struct sigaction){ .sa_handler = nothing },
+			&fs->old_action);
+	export_files_init(&fs->export_files);
 	handles_init(&fs->handles);
 	drafts_init(&fs->drafts);
 	news_init(&fs->news);
@@ -54,45 +70,49 @@ void fs_free(struct fs *fs)
 {
 	if (!fs)
 		return;
-	if (fs->session) {
-		fuse_session_unmount(fs->session);
-		fuse_session_destroy(fs->session);
-	}
+	for (int place = 0; place < FS_PLACES; place++)
+		if (fs->mount[place].session) {
+			fuse_session_unmount(fs->mount[place].session);
+			fuse_session_destroy(fs->mount[place].session);
+		}
 	handles_clear(fs);
 	shown_clear(fs);
+	export_files_clear(fs);
 	handles_done(&fs->handles);
 	drafts_done(&fs->drafts);
 	shown_done(&fs->shown);
+	export_files_done(&fs->export_files);
 	news_done(&fs->news);
 	closep(&fs->wake_fd);
+	(void)sigaction(LOOP_SIGNAL, &fs->old_action, NULL);
 	pthread_cond_destroy(&fs->idle);
 	pthread_mutex_destroy(&fs->lock);
 	free(fs);
 }
 
-struct fuse_session *session_enter(struct fs *fs, bool notify)
+struct fuse_session *session_enter(struct mount *mount, bool notify)
 {
 	struct fuse_session *session;
 
-	pthread_mutex_lock(&fs->lock);
-	session = notify && fs->quiet ? NULL : fs->session;
+	pthread_mutex_lock(&mount->fs->lock);
+	session = notify && mount->quiet ? NULL : mount->session;
 	if (session)
-		fs->session_users++;
-	pthread_mutex_unlock(&fs->lock);
+		mount->users++;
+	pthread_mutex_unlock(&mount->fs->lock);
 	return session;
 }
 
-void session_leave(struct fs *fs)
+void session_leave(struct mount *mount)
 {
-	pthread_mutex_lock(&fs->lock);
-	if (!--fs->session_users)
-		pthread_cond_broadcast(&fs->idle);
-	pthread_mutex_unlock(&fs->lock);
+	pthread_mutex_lock(&mount->fs->lock);
+	if (!--mount->users)
+		pthread_cond_broadcast(&mount->fs->idle);
+	pthread_mutex_unlock(&mount->fs->lock);
 }
 
-bool fs_mounted(const struct fs *fs)
+bool fs_mounted(const struct fs *fs, enum fs_place place)
 {
-	return fs->mounted;
+	return fs->mount[place].mounted;
 }
 
 void fs_drain(struct fs *fs, bool draining)
@@ -181,69 +201,113 @@ static int prepare(const char *path, struct error *err)
 	return 0;
 }
 
-static int session_open(struct fs *fs, struct error *err)
+static int session_open(struct mount *mount, struct error *err)
 {
-	char options[128], program[] = "odcsfs", flag[] = "-o";
+	char options[160], program[] = "odcsfs", flag[] = "-o";
 	char *arguments[] = { program, flag, options, NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(3, arguments);
 	struct fuse_session *session;
 
 	(void)snprintf(options, sizeof(options),
-		       "fsname=odcsfs,subtype=odcsfs,default_permissions%s",
-		       others_allowed() ? ",allow_other" : "");
-	session = fuse_session_new(&args, &fs_operations, sizeof(fs_operations), fs);
+		       "fsname=odcsfs,subtype=odcsfs,default_permissions,max_read=%u%s%s", MAX_READ,
+		       others_allowed() ? ",allow_other" : "",
+		       mount->place == FS_EXPORT ? ",ro" : "");
+	session = fuse_session_new(&args, mount->operations, sizeof(*mount->operations), mount);
 	fuse_opt_free_args(&args);
 	if (!session)
 		return error_set(err, -EIO, BLAME_US, "mountpoint", "libfuse gives no session");
-	if (fuse_session_mount(session, fs->options.mountpoint) < 0) {
+	if (fuse_session_mount(session, mount->path) < 0) {
 		fuse_session_destroy(session);
 		return error_set(err, -EIO, BLAME_US, "mountpoint", "%s: cannot be mounted",
-				 fs->options.mountpoint);
+				 mount->path);
 	}
-	pthread_mutex_lock(&fs->lock);
-	fs->session = session;
-	fs->quiet = false;
-	pthread_mutex_unlock(&fs->lock);
+	pthread_mutex_lock(&mount->fs->lock);
+	mount->session = session;
+	mount->quiet = false;
+	pthread_mutex_unlock(&mount->fs->lock);
 	return 0;
 }
 
-int fs_mount(struct fs *fs, struct error *err)
+int fs_mount(struct fs *fs, enum fs_place place, struct error *err)
 {
+	struct mount *mount = &fs->mount[place];
 	int r;
 
-	if (fs->mounted)
+	if (mount->mounted)
 		return error_set(err, -EBUSY, BLAME_US, "mountpoint", "%s: mounted already",
-				 fs->options.mountpoint);
-	r = prepare(fs->options.mountpoint, err);
+				 mount->path);
+	r = prepare(mount->path, err);
 	if (!r)
-		r = session_open(fs, err);
+		r = session_open(mount, err);
 	if (r < 0)
 		return r;
 	fs->stop_wanted = false;
-	fs->mounted = true;
-	news_open(fs);
+	mount->mounted = true;
+	if (place == FS_TREE)
+		news_open(fs);
 	return 0;
 }
 
 /* ---- the loop ------------------------------------------------------------------- */
 
-static void nothing(int number _unused_)
+static void looping_set(struct mount *mount, bool looping)
 {
+	pthread_mutex_lock(&mount->fs->lock);
+	mount->loop_thread = pthread_self();
+	mount->looping = looping;
+	pthread_mutex_unlock(&mount->fs->lock);
 }
 
-static void looping_set(struct fs *fs, bool looping)
+/* How far the kernel reads ahead of sequential readers. Not a reason to do without the mount. */
+static void read_ahead_set(struct mount *mount)
 {
-	pthread_mutex_lock(&fs->lock);
-	fs->loop_thread = pthread_self();
-	fs->looping = looping;
-	pthread_mutex_unlock(&fs->lock);
+	int64_t bytes = mount->fs->options.read_ahead_bytes;
+	_cleanup_(closep) int fd = -1;
+	char path[64], text[24];
+	struct statx st;
+	int r;
+
+	mount->read_ahead = 0;
+	if (!bytes)
+		return;
+	/* Which device: the kernel knows. Attributes it would ask of us, and nobody answers yet. */
+	r = statx(AT_FDCWD, mount->path, AT_STATX_DONT_SYNC, 0, &st) < 0 ? -errno : 0;
+	if (!r) {
+		(void)snprintf(path, sizeof(path), "/sys/class/bdi/%u:%u/read_ahead_kb",
+			       st.stx_dev_major, st.stx_dev_minor);
+		(void)snprintf(text, sizeof(text), "%" PRId64 "\n", bytes >> 10);
+		fd = open(path, O_WRONLY | O_CLOEXEC);
+		r = fd < 0 || write(fd, text, strlen(text)) < 0 ? -errno : 0;
+	}
+	mount->read_ahead = r < 0 ? r : bytes;
+	if (r < 0)
+		log_info("%s: the read-ahead stays as it is: %s", mount->path, strerror(-r));
 }
 
-static int loop(struct fs *fs, struct error *err)
+/* The first request, which agrees on terms; what they fix can be changed only afterwards. */
+static int greet(struct mount *mount)
 {
-	const struct sigaction action = { .sa_handler = nothing };
+	struct fuse_session *session = mount->session;
+	struct fuse_buf buffer = { 0 };
+	int r;
+
+	do
+		r = fuse_session_receive_buf(session, &buffer);
+	while (r == -EINTR && !fuse_session_exited(session));
+	if (r > 0) {
+		passthrough_offer(mount, &buffer);
+		fuse_session_process_buf(session, &buffer);
+		read_ahead_set(mount);
+		r = 0;
+	}
+	free(buffer.mem);
+	return r == -EINTR ? 0 : r;
+}
+
+static int loop(struct mount *mount, struct error *err)
+{
+	const struct fs_options *options = &mount->fs->options;
 	struct fuse_loop_config *config = fuse_loop_cfg_create();
-	struct sigaction old_action;
 	sigset_t set, old_set;
 	int r;
 
@@ -252,50 +316,65 @@ static int loop(struct fs *fs, struct error *err)
 	/* One descriptor for all threads: a cloned one loses requests when the process is replaced.
 	 */
 	fuse_loop_cfg_set_clone_fd(config, 0);
-	fuse_loop_cfg_set_max_threads(config, fs->options.threads);
-	fuse_loop_cfg_set_idle_threads(config, fs->options.threads);
+	fuse_loop_cfg_set_max_threads(config, options->threads);
+	fuse_loop_cfg_set_idle_threads(config, options->threads);
 	sigemptyset(&set);
 	sigaddset(&set, LOOP_SIGNAL);
-	(void)sigaction(LOOP_SIGNAL, &action, &old_action);
 	(void)pthread_sigmask(SIG_UNBLOCK, &set, &old_set);
-	looping_set(fs, true);
-	r = passthrough_start(fs, fs->session);
+	looping_set(mount, true);
+	r = greet(mount);
 	if (r >= 0)
-		r = fuse_session_loop_mt(fs->session, config);
-	looping_set(fs, false);
+		r = fuse_session_loop_mt(mount->session, config);
+	looping_set(mount, false);
 	(void)pthread_sigmask(SIG_SETMASK, &old_set, NULL);
-	(void)sigaction(LOOP_SIGNAL, &old_action, NULL);
 	fuse_loop_cfg_destroy(config);
 	return r < 0 ? error_errno(err, r, "reading from the kernel") : 0;
 }
 
-/* The session goes when nobody else is in it. */
-static void session_close(struct fs *fs)
+/* What belongs to the opens of the mount that ends. */
+static void forget_opens(struct mount *mount)
 {
-	struct fuse_session *session;
+	struct fs *fs = mount->fs;
 
-	news_close(fs);
-	pthread_mutex_lock(&fs->lock);
-	session = fs->session;
-	fs->session = NULL;
-	while (fs->session_users)
-		pthread_cond_wait(&fs->idle, &fs->lock);
-	pthread_mutex_unlock(&fs->lock);
+	if (mount->place == FS_EXPORT) {
+		export_files_clear(fs);
+		return;
+	}
 	handles_clear(fs);
 	shown_clear(fs);
-	fuse_session_unmount(session);
-	fuse_session_destroy(session);
-	fs->mounted = false;
+	fs->reads_why = WHY_NOT_MOUNTED;
+	fs->backing_ids = 0; /* the kernel closed what was left of them */
 }
 
-int fs_run(struct fs *fs, struct error *err)
+/* The session goes when nobody else is in it. */
+static void session_close(struct mount *mount)
 {
+	struct fs *fs = mount->fs;
+	struct fuse_session *session;
+
+	if (mount->place == FS_TREE)
+		news_close(fs);
+	pthread_mutex_lock(&fs->lock);
+	session = mount->session;
+	mount->session = NULL;
+	while (mount->users)
+		pthread_cond_wait(&fs->idle, &fs->lock);
+	pthread_mutex_unlock(&fs->lock);
+	forget_opens(mount);
+	fuse_session_unmount(session);
+	fuse_session_destroy(session);
+	mount->mounted = false;
+}
+
+int fs_run(struct fs *fs, enum fs_place place, struct error *err)
+{
+	struct mount *mount = &fs->mount[place];
 	int r;
 
-	if (!fs->mounted)
+	if (!mount->mounted)
 		return error_set(err, -EINVAL, BLAME_US, "mountpoint", "not mounted");
-	r = loop(fs, err);
-	session_close(fs);
+	r = loop(mount, err);
+	session_close(mount);
 	return r;
 }
 
@@ -318,35 +397,38 @@ void fs_stop(struct fs *fs)
 
 /* libfuse's loop sleeps until one of its threads ends, and those sleep in read(): a signal to the
  * loop's own thread makes it look. It may come just before the sleep, hence again. */
-static void loop_wake(struct fs *fs)
+static void loop_wake(struct mount *mount)
 {
 	const struct timespec pause = { .tv_nsec = LOOP_WAKE_MS * 1000000 };
+	pthread_mutex_t *lock = &mount->fs->lock;
 	bool looping = true;
 
 	while (looping) {
-		pthread_mutex_lock(&fs->lock);
-		looping = fs->looping;
+		pthread_mutex_lock(lock);
+		looping = mount->looping;
 		if (looping)
-			(void)pthread_kill(fs->loop_thread, LOOP_SIGNAL);
-		pthread_mutex_unlock(&fs->lock);
+			(void)pthread_kill(mount->loop_thread, LOOP_SIGNAL);
+		pthread_mutex_unlock(lock);
 		if (looping)
 			(void)nanosleep(&pause, NULL);
 	}
 }
 
-static void stop(struct fs *fs)
+static void stop(struct mount *mount)
 {
-	struct fuse_session *session = session_enter(fs, false);
+	struct fuse_session *session = session_enter(mount, false);
+	struct fs *fs = mount->fs;
 
 	if (!session)
 		return;
 	pthread_mutex_lock(&fs->lock);
-	fs->quiet = true;
+	mount->quiet = true;
 	pthread_mutex_unlock(&fs->lock);
-	news_close(fs);
+	if (mount->place == FS_TREE)
+		news_close(fs);
 	fuse_session_exit(session);
-	session_leave(fs);
-	loop_wake(fs);
+	session_leave(mount);
+	loop_wake(mount);
 }
 
 void fs_notify_run(struct fs *fs)
@@ -357,8 +439,8 @@ void fs_notify_run(struct fs *fs)
 		if (read(fs->wake_fd, &count, sizeof(count)) < 0 && errno != EINTR)
 			return;
 		notices_send(fs);
-		if (fs->stop_wanted)
-			stop(fs);
+		for (int place = 0; fs->stop_wanted && place < FS_PLACES; place++)
+			stop(&fs->mount[place]);
 	}
 }
 

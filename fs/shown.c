@@ -237,6 +237,15 @@ void shown_close(struct fs *fs, int64_t id)
 	pthread_mutex_unlock(&table->lock);
 }
 
+void shown_read(struct fs *fs, int64_t id)
+{
+	pthread_mutex_lock(&fs->shown.lock);
+	struct shown *shown = find(&fs->shown, id);
+	if (shown)
+		shown->time_read = time_now();
+	pthread_mutex_unlock(&fs->shown.lock);
+}
+
 int64_t shown_time_read(struct fs *fs, int64_t id)
 {
 	int64_t time = 0;

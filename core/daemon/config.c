@@ -81,7 +81,14 @@ static const struct key keys[] = {
 	{ "fs.owner_may_expire", KEY_BOOL, FIELD(owner_may_expire), "yes", 0, 0,
 	  "may an owner end his own finished compose, or only an administrator" },
 	{ "fs.read_mode", KEY_STRING, FIELD(read_mode), "auto", 0, 0,
-	  "how the kernel gets packages: passthrough, splice, or auto: passthrough where it can" },
+	  "how the kernel gets packages: passthrough, splice, copy, or auto: passthrough where it "
+	  "can, else splice" },
+	{ "fs.read_ahead", KEY_SIZE, FIELD(read_ahead), "512K", 0, 64 << 20,
+	  "how far the kernel reads ahead in files that it does not read by itself; 0: its own "
+	  "value" },
+	{ "fs.export", KEY_PATH, FIELD(export), "", 0, 0,
+	  "where composes/ alone is mounted a second time, read-only and faster to open, for web "
+	  "and file servers; empty: nowhere" },
 	{ "fs.allowed_groups", KEY_WORDS, FIELD(allowed_groups), "", 0, 0,
 	  "only root and members of these groups may make requests in the tree; empty: everybody" },
 	{ "repo.allowed", KEY_PATHS, FIELD(repo_allowed), "", 0, 0,
@@ -528,10 +535,34 @@ static int check_koji(const struct config *config, struct error *err)
 	return r;
 }
 
+/* Is @path, without slashes at its end, @above or below it? */
+static bool lies_in(const char *path, const char *above)
+{
+	size_t length = strlen(above);
+
+	while (length && above[length - 1] == '/')
+		length--;
+	return length && !strncmp(path, above, length) && (path[length] == '/' || !path[length]);
+}
+
+static int check_fs(const struct config *config, struct error *err)
+{
+	static const char *const modes[] = { "auto", "passthrough", "splice", "copy", NULL };
+	int r = check_word("fs.read_mode", config->read_mode, modes, err);
+
+	if (r == 0 && config->export[0] &&
+	    (lies_in(config->export, config->mountpoint) ||
+	     lies_in(config->mountpoint, config->export)))
+		return error_set(err, -EINVAL, BLAME_REQUEST, "fs.export",
+				 "fs.export must lie beside odcsfs.mountpoint, not in it or around "
+				 "it: %s",
+				 config->export);
+	return r;
+}
+
 int config_check(const struct config *config, struct error *err)
 {
 	static const char *const levels[] = { "error", "warning", "info", "debug", NULL };
-	static const char *const modes[] = { "auto", "passthrough", "splice", NULL };
 	static const char *const backends[] = { "noauth", "proxy", "ssl", NULL };
 	int r;
 
@@ -554,7 +585,7 @@ int config_check(const struct config *config, struct error *err)
 	if (r == 0)
 		r = check_module(config, err);
 	if (r == 0)
-		r = check_word("fs.read_mode", config->read_mode, modes, err);
+		r = check_fs(config, err);
 	if (r == 0)
 		r = check_word("odcsfs.log_level", config->log_level, levels, err);
 	return r;

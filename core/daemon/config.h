@@ -25,7 +25,9 @@ struct config {
 		lifetime_history, lifetime_snapshot;
 	/* [fs] */
 	bool list_aliases, owner_may_expire;
-	char *read_mode;	       /* auto, passthrough or splice */
+	char *read_mode;	       /* auto, passthrough, splice or copy */
+	char *export;		       /* where composes/ is mounted a second time; "": nowhere */
+	int64_t read_ahead;	       /* bytes; 0: as the kernel has it */
 	struct strings allowed_groups; /* who may make requests in the tree; empty: everybody */
 	/* [repo] */
 	struct strings repo_allowed; /* path prefixes, no trailing slash */

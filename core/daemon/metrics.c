@@ -311,7 +311,7 @@ int metrics_print(struct metrics *metrics, const struct metrics_sources *sources
 	number(ret, "odcsfs_start_time_seconds", "gauge", "When the process began.",
 	       metrics->time_started);
 	number(ret, "odcsfs_mounted", "gauge", "1 while the tree is mounted.",
-	       sources->fs && fs_mounted(sources->fs));
+	       sources->fs && fs_mounted(sources->fs, FS_TREE));
 	if (sources->fs)
 		fs_figures(sources->fs, ret);
 	if (sources->rest)

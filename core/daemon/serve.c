@@ -39,12 +39,19 @@ struct daemon {
 		struct fs *fs;
 	} rooms;
 	char *public_url, *local_path, *readme, *version;
-	pthread_t fs_thread, notify_thread, rest_threads[REST_WRITERS];
+	pthread_t notify_thread, rest_threads[REST_WRITERS];
 	size_t rest_running;
 	struct metrics *metrics;
 	struct leases *leases;
-	bool fs_running, notify_running;
-	bool mount_wanted; /* SIGHUP came while an unmounted tree was still held open */
+	bool notify_running;
+	struct place {
+		enum fs_place place;
+		struct daemon *daemon;
+		const char *path; /* "": not to be mounted */
+		pthread_t thread;
+		bool running;
+		bool wanted; /* SIGHUP came while it, unmounted, was still held open */
+	} places[FS_PLACES];
 };
 
 static const char readme_text[] =
@@ -164,6 +171,8 @@ static enum fs_read_mode read_mode(const struct config *config)
 {
 	if (!strcmp(config->read_mode, "splice"))
 		return FS_READ_SPLICE;
+	if (!strcmp(config->read_mode, "copy"))
+		return FS_READ_COPY;
 	return !strcmp(config->read_mode, "passthrough") ? FS_READ_PASSTHROUGH : FS_READ_AUTO;
 }
 
@@ -251,7 +260,9 @@ static int make_texts(struct daemon *daemon, struct error *err)
 	     n && daemon->public_url[n - 1] == '/'; n--)
 		daemon->public_url[n - 1] = '\0';
 	if (!daemon->public_url ||
-	    asprintf(&daemon->local_path, "%s/composes", config->mountpoint) < 0 ||
+	    asprintf(&daemon->local_path, "%s%s",
+		     config->mountpoint[0] ? config->mountpoint : config->export,
+		     config->mountpoint[0] || !config->export[0] ? "/composes" : "") < 0 ||
 	    asprintf(&daemon->version, "odcsfs %s\n", ODCSFS_VERSION) < 0)
 		return error_oom(err);
 	daemon->tree_rules = (struct spec_rules){
@@ -383,32 +394,34 @@ static void *run_notify(void *data)
 
 static void *run_fs(void *data)
 {
+	const struct place *place = data;
 	struct error err = { 0 };
 
-	if (fs_run(data, &err) < 0)
+	if (fs_run(place->daemon->rooms.fs, place->place, &err) < 0)
 		log_error("mount: %s", err.message);
 	else
-		log_info("unmounted");
+		log_info("%s: unmounted", place->path);
 	return NULL;
 }
 
-static int mount_tree(struct daemon *daemon, struct error *err)
+static int mount_place(struct place *place, struct error *err)
 {
+	struct fs *fs = place->daemon->rooms.fs;
 	int r;
 
-	if (daemon->fs_running) { /* it ended by itself: unmounted by hand */
-		(void)pthread_join(daemon->fs_thread, NULL);
-		daemon->fs_running = false;
+	if (place->running) { /* it ended by itself: unmounted by hand */
+		(void)pthread_join(place->thread, NULL);
+		place->running = false;
 	}
-	r = fs_mount(daemon->rooms.fs, err);
+	r = fs_mount(fs, place->place, err);
 	if (r < 0)
 		return r;
-	r = pthread_create(&daemon->fs_thread, NULL, run_fs, daemon->rooms.fs);
+	r = pthread_create(&place->thread, NULL, run_fs, place);
 	if (r != 0) {
-		fs_stop(daemon->rooms.fs);
+		fs_stop(fs);
 		return error_errno(err, -r, "cannot start the mount's thread");
 	}
-	daemon->fs_running = true;
+	place->running = true;
 	return 0;
 }
 
@@ -418,13 +431,16 @@ static int start_tree(struct daemon *daemon, struct error *err)
 	struct fs *fs;
 	int r;
 
-	if (!config->mountpoint[0])
+	daemon->places[FS_TREE] = (struct place){ FS_TREE, daemon, config->mountpoint };
+	daemon->places[FS_EXPORT] = (struct place){ FS_EXPORT, daemon, config->export };
+	if (!config->mountpoint[0] && !config->export[0])
 		return 0;
 	daemon->fs_options = (struct fs_options){
 		.catalogue = daemon->store.catalogue,
 		.trees = daemon->store.trees,
 		.rules = &daemon->tree_rules,
 		.mountpoint = config->mountpoint,
+		.export_path = config->export,
 		.public_url = daemon->public_url,
 		.readme = readme_text,
 		.version = daemon->version,
@@ -437,6 +453,7 @@ static int start_tree(struct daemon *daemon, struct error *err)
 		.list_aliases = config->list_aliases,
 		.owner_may_expire = config->owner_may_expire,
 		.read_mode = read_mode(config),
+		.read_ahead_bytes = config->read_ahead,
 		.gate = names_users(config) && config->auth_roles[0] ? &daemon->gate : NULL,
 		.admit = admit,
 		.admit_data = daemon,
@@ -455,7 +472,11 @@ static int start_tree(struct daemon *daemon, struct error *err)
 	if (r != 0)
 		return error_errno(err, -r, "cannot start the notification thread");
 	daemon->notify_running = true;
-	return mount_tree(daemon, err);
+	r = 0;
+	for (int i = 0; i < FS_PLACES && r >= 0; i++)
+		if (daemon->places[i].path[0])
+			r = mount_place(&daemon->places[i], err);
+	return r;
 }
 
 /* systemd's readiness protocol: one datagram to the socket named in the environment */
@@ -536,8 +557,9 @@ static void stop(struct daemon *daemon)
 	rest_stop(rest);
 	if (fs)
 		fs_stop(fs);
-	if (daemon->fs_running)
-		(void)pthread_join(daemon->fs_thread, NULL);
+	for (int i = 0; i < FS_PLACES; i++)
+		if (daemon->places[i].running)
+			(void)pthread_join(daemon->places[i].thread, NULL);
 	ROOM_SET(daemon, scheduler, NULL);
 	scheduler_free(scheduler);
 	ROOM_SET(daemon, expiry, NULL);
@@ -562,10 +584,10 @@ static void stop(struct daemon *daemon)
 	free(daemon->version);
 }
 
-/* is the tree where it belongs, or was it taken away while somebody holds a file in it open? */
-static bool tree_visible(const struct daemon *daemon)
+/* is it where it belongs, or was it taken away while somebody holds a file in it open? */
+static bool place_visible(const struct place *place)
 {
-	_cleanup_(freep) char *real = realpath(daemon->config->mountpoint, NULL), *text = NULL;
+	_cleanup_(freep) char *real = realpath(place->path, NULL), *text = NULL;
 	_cleanup_(freep) char *needle = NULL;
 
 	if (!real || file_read(AT_FDCWD, "/proc/self/mounts", 16 << 20, &text, NULL) < 0 ||
@@ -587,21 +609,24 @@ static void reload_roles(struct daemon *daemon)
 
 /* SIGHUP: mount again. A tree that was unmounted lazily ends at its last close: then the wish is
  * kept. */
-static void on_hangup(struct daemon *daemon)
+static void on_hangup(struct place *place)
 {
+	const struct fs *fs = place->daemon->rooms.fs;
 	struct error err = { 0 };
 
-	if (!daemon->rooms.fs)
+	if (!fs || !place->path[0])
 		return;
-	daemon->mount_wanted = fs_mounted(daemon->rooms.fs) && !tree_visible(daemon);
-	if (daemon->mount_wanted)
-		log_info("mounted again as soon as the last open file of the old mount is closed");
-	if (fs_mounted(daemon->rooms.fs))
+	place->wanted = fs_mounted(fs, place->place) && !place_visible(place);
+	if (place->wanted)
+		log_info("%s: mounted again as soon as the last open file of the old mount is "
+			 "closed",
+			 place->path);
+	if (fs_mounted(fs, place->place))
 		return;
-	if (mount_tree(daemon, &err) < 0)
+	if (mount_place(place, &err) < 0)
 		log_error("cannot mount again: %s", err.message);
 	else
-		log_info("mounted again on %s", daemon->config->mountpoint);
+		log_info("mounted again on %s", place->path);
 }
 
 static void wait_for_end(struct daemon *daemon, const sigset_t *signals)
@@ -615,8 +640,10 @@ static void wait_for_end(struct daemon *daemon, const sigset_t *signals)
 			return;
 		if (signal == SIGHUP)
 			reload_roles(daemon);
-		if (signal == SIGHUP || (daemon->mount_wanted && !fs_mounted(daemon->rooms.fs)))
-			on_hangup(daemon);
+		for (int i = 0; i < FS_PLACES; i++)
+			if (signal == SIGHUP ||
+			    (daemon->places[i].wanted && !fs_mounted(daemon->rooms.fs, i)))
+				on_hangup(&daemon->places[i]);
 		if (signal < 0)
 			rest_tick(daemon->rooms.rest);
 	}

@@ -59,7 +59,7 @@ static void *run_fs(void *data)
 	struct driver *driver = data;
 	struct error err = { 0 };
 
-	if (fs_run(driver->fs, &err) < 0)
+	if (fs_run(driver->fs, FS_TREE, &err) < 0)
 		fprintf(stderr, "fs_run: %s\n", err.message);
 	return NULL;
 }
@@ -78,7 +78,7 @@ static int mount_again(struct driver *driver, struct error *err)
 		(void)pthread_join(driver->run, NULL);
 		driver->running = false;
 	}
-	r = fs_mount(driver->fs, err);
+	r = fs_mount(driver->fs, FS_TREE, err);
 	if (r < 0)
 		return r;
 	r = -pthread_create(&driver->run, NULL, run_fs, driver);
@@ -100,7 +100,7 @@ static int other_command(void *data, const char *verb, int64_t value, const char
 	else if (!strcmp(verb, "opens"))
 		*ret = fs_open_files(driver->fs, value);
 	else if (!strcmp(verb, "unmounted"))
-		*ret = !fs_mounted(driver->fs);
+		*ret = !fs_mounted(driver->fs, FS_TREE);
 	else if (!strcmp(verb, "mount"))
 		return mount_again(driver, err);
 	else

@@ -5,13 +5,14 @@ The program comes from the environment variable ODCSFS (meson sets it). Everythi
 temporary folder; what was started is ended by its pid, what was mounted is unmounted, and a sanitizer's
 report on the service's stderr fails the test even when everything else was right.
 """
-import atexit, contextlib, http.client, json, os, pathlib, re, shutil, signal, subprocess, sys
+import atexit, contextlib, gzip, hashlib, http.client, json, os, pathlib, re, shutil, signal, subprocess, sys
 import tempfile, time, urllib.parse, urllib.request
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 UNIVERSE = SOURCE / "tests/data/universe-small"
 BASE, UPDATES = UNIVERSE / "base", UNIVERSE / "updates"
 ODCSFS = os.environ.get("ODCSFS", str(SOURCE / "build/core/daemon/odcsfs"))
+META = "http://linux.duke.edu/metadata/"
 REPORT = re.compile(r"(ERROR: (Address|Leak)Sanitizer|runtime error:|WARNING: ThreadSanitizer)")
 
 checks = failures = 0
@@ -219,3 +220,24 @@ def repo_spec(*paths, packages=None, **more):
 def run(*command, **options):
     return subprocess.run([str(c) for c in command], capture_output=True, text=True, check=False,
                           **options)
+
+
+def big_repository(folder, size):
+    """one package of that many bytes: its content does not matter to the service"""
+    (folder / "repodata").mkdir(parents=True)
+    with open(folder / "big.rpm", "wb") as file:
+        block = os.urandom(1 << 20)
+        for number in range(size >> 20):
+            file.write(number.to_bytes(8, "little") + block[8:])
+    text = (f'<metadata xmlns="{META}common" xmlns:rpm="{META}rpm" packages="1"><package type="rpm"><name>big</name>'
+            f'<arch>x86_64</arch><version epoch="0" ver="1" rel="1"/><checksum type="sha256" pkgid="YES">{"0" * 64}'
+            f'</checksum><summary/><description/><packager/><url/><time file="1" build="1"/><size package="{size}" '
+            f'installed="1" archive="1"/><location href="big.rpm"/><format><rpm:license/><rpm:provides><rpm:entry '
+            f'name="big" flags="EQ" epoch="0" ver="1" rel="1"/></rpm:provides></format></package></metadata>').encode()
+    packed = gzip.compress(text)
+    (folder / "repodata/primary.xml.gz").write_bytes(packed)
+    (folder / "repodata/repomd.xml").write_text(
+        f'<repomd xmlns="{META}repo"><revision>1</revision><data type="primary"><checksum type="sha256">'
+        f'{hashlib.sha256(packed).hexdigest()}</checksum><location href="repodata/primary.xml.gz"/><timestamp>1'
+        f'</timestamp><size>{len(packed)}</size></data></repomd>')
+    return folder
