@@ -105,9 +105,9 @@ static int add_requirements(struct module *module, ModulemdDependencies *depende
 	return r;
 }
 
-/* The base module that it is built for: platform, else the first build requirement of one stream.
- */
-static int read_base(struct module *module, ModulemdDependencies *dependencies, struct error *err)
+/* The base module that it is built for: @wanted, else the first build requirement. */
+static int read_base(struct module *module, ModulemdDependencies *dependencies, const char *wanted,
+		     struct error *err)
 {
 	_strv_ char **names = modulemd_dependencies_get_buildtime_modules_as_strv(dependencies);
 	const char *name = names[0];
@@ -115,7 +115,7 @@ static int read_base(struct module *module, ModulemdDependencies *dependencies, 
 	int r;
 
 	for (size_t i = 0; names[i]; i++)
-		if (strcmp(names[i], "platform") == 0)
+		if (strcmp(names[i], wanted ? wanted : "platform") == 0)
 			name = names[i];
 	if (!name || module->base_name)
 		return 0;
@@ -130,7 +130,7 @@ static int read_base(struct module *module, ModulemdDependencies *dependencies, 
 }
 
 static int read_dependencies(struct module *module, ModulemdModuleStreamV2 *stream,
-			     struct error *err)
+			     const char *base_name, struct error *err)
 {
 	GPtrArray *list = modulemd_module_stream_v2_get_dependencies(stream);
 	int r = 0;
@@ -138,7 +138,7 @@ static int read_dependencies(struct module *module, ModulemdModuleStreamV2 *stre
 	for (unsigned int i = 0; list && i < list->len && r == 0; i++) {
 		r = add_requirements(module, g_ptr_array_index(list, i), i, err);
 		if (r == 0)
-			r = read_base(module, g_ptr_array_index(list, i), err);
+			r = read_base(module, g_ptr_array_index(list, i), base_name, err);
 	}
 	return r;
 }
@@ -154,7 +154,7 @@ static int write_yaml(ModulemdModuleIndex *index, char **ret, struct error *err)
 }
 
 static int read_document(struct module *module, ModulemdModuleIndex *index,
-			 ModulemdModuleStreamV2 *stream, bool keep_arch, const char *origin,
+			 ModulemdModuleStreamV2 *stream, const struct module_reading *how,
 			 struct error *err)
 {
 	_strv_ char **artifacts = modulemd_module_stream_v2_get_rpm_artifacts_as_strv(stream);
@@ -167,7 +167,7 @@ static int read_document(struct module *module, ModulemdModuleIndex *index,
 		return error_oom(err);
 	module->document = document;
 	module->document_count = 1;
-	if (!keep_arch)
+	if (!how->keep_arch)
 		modulemd_module_stream_v2_set_arch(stream, NULL);
 	r = copy_text(&document->arch,
 		      modulemd_module_stream_get_arch(MODULEMD_MODULE_STREAM(stream)), err);
@@ -178,7 +178,7 @@ static int read_document(struct module *module, ModulemdModuleIndex *index,
 	if (r == 0)
 		r = copy_strv(&document->filtered, filtered, err);
 	if (r == 0)
-		r = copy_text(&document->origin, origin, err);
+		r = copy_text(&document->origin, how->origin, err);
 	return r == 0 ? write_yaml(index, &document->yaml, err) : r;
 }
 
@@ -231,8 +231,8 @@ static int check_expected(ModulemdModuleStream *stream, const struct module_word
 	return 0;
 }
 
-int document_read(const struct piece *piece, const struct module_word *expected, bool keep_arch,
-		  const char *origin, struct module **ret, struct error *err)
+int document_read(const struct piece *piece, const struct module_word *expected,
+		  const struct module_reading *how, struct module **ret, struct error *err)
 {
 	_cleanup_(freep) char *text = strndup(piece->bytes, piece->length);
 	_cleanup_(module_freep) struct module *module = calloc(1, sizeof(*module));
@@ -249,9 +249,9 @@ int document_read(const struct piece *piece, const struct module_word *expected,
 	if (r == 0)
 		r = read_names(module, MODULEMD_MODULE_STREAM(stream), err);
 	if (r == 0)
-		r = read_dependencies(module, stream, err);
+		r = read_dependencies(module, stream, how->base_name, err);
 	if (r == 0)
-		r = read_document(module, index, stream, keep_arch, origin, err);
+		r = read_document(module, index, stream, how, err);
 	if (r == 0)
 		*ret = steal(module);
 	return r;

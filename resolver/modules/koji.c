@@ -131,6 +131,7 @@ static int read_module(const struct koji_module *build, struct module **ret, str
 	struct module_word expected = { build->name, build->stream, build->version,
 					build->context };
 	struct piece piece = { .bytes = build->modulemd };
+	struct module_reading how = { .origin = "Koji" };
 	_cleanup_(scanned_done) struct scanned about = { 0 };
 	_cleanup_(module_freep) struct module *module = NULL;
 	int r;
@@ -141,7 +142,7 @@ static int read_module(const struct koji_module *build, struct module **ret, str
 	piece.length = strlen(build->modulemd);
 	r = document_scan(&piece, &about, err);
 	if (r == 0)
-		r = document_read(&piece, &expected, false, "Koji", &module, err);
+		r = document_read(&piece, &expected, &how, &module, err);
 	if (r == -EBADMSG)
 		return error_prefix(err, "Koji: the document of build %s", build->nvr);
 	if (r == 0)

@@ -229,13 +229,14 @@ static int read_module(const struct mbs *mbs, const json_t *item, const struct b
 		       struct module **ret, struct error *err)
 {
 	struct piece piece = { .bytes = build->modulemd, .length = strlen(build->modulemd) };
+	struct module_reading how = { .origin = mbs->url };
 	_cleanup_(scanned_done) struct scanned about = { 0 };
 	_cleanup_(module_freep) struct module *module = NULL;
 	char words[512];
 	int r = document_scan(&piece, &about, err);
 
 	if (r == 0)
-		r = document_read(&piece, &build->word, false, mbs->url, &module, err);
+		r = document_read(&piece, &build->word, &how, &module, err);
 	if (r == -EBADMSG)
 		return error_prefix(err, "MBS: the document of %s",
 				    module_word_print(&build->word, words, sizeof(words)));

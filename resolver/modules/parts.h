@@ -43,14 +43,22 @@ void scanned_done(struct scanned *scanned);
 /* ---- document.c ---- */
 
 /**
+ * struct module_reading - how a document is read
+ * @keep_arch: false: the document is for all arches
+ * @origin: where it is from, for module_document.origin
+ * @base_name: the base module to look for among build requirements; NULL: platform */
+struct module_reading {
+	bool keep_arch;
+	const char *origin, *base_name;
+};
+/**
  * document_read() - a module out of one document of it
  * @expected: what it must say, where this is not NULL; a version or context that it does not say is
  * set
- * @keep_arch: false: the document is for all arches
  *
  * -EBADMSG, BLAME_SOURCE: libmodulemd's reason */
-int document_read(const struct piece *piece, const struct module_word *expected, bool keep_arch,
-		  const char *origin, struct module **ret, struct error *err);
+int document_read(const struct piece *piece, const struct module_word *expected,
+		  const struct module_reading *how, struct module **ret, struct error *err);
 /** document_rename() - make it the module @name, which needs what it was */
 int document_rename(struct module *module, const char *name, struct error *err);
 /** document_write() - append it, as options of modules_yaml() say; nothing when it is for another

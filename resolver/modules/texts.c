@@ -220,19 +220,18 @@ static bool same_module(const struct entry *a, const struct entry *b)
 	       compare_text(a->about.context, b->about.context) == 0;
 }
 
-static int read_entry(struct texts *texts, const struct entry *entry, struct module **ret,
-		      struct error *err)
+static int read_entry(struct texts *texts, const struct entry *entry,
+		      const struct module_query *query, struct module **ret, struct error *err)
 {
 	struct module_word expected = { .name = entry->about.name, .stream = entry->about.stream };
+	struct module_reading how = { true, texts->labels.item[entry->text], query->base_name };
 	int r = entry->fault ? error_set(err, -EBADMSG, BLAME_SOURCE, NULL, "%s", entry->fault)
-			     : document_read(&entry->piece, &expected, true,
-					     texts->labels.item[entry->text], ret, err);
+			     : document_read(&entry->piece, &expected, &how, ret, err);
 
 	if (r == -EBADMSG)
 		return error_prefix(err, "%s: modules: document %u at line %u, %s:%s:%" PRIu64,
-				    texts->labels.item[entry->text], entry->number,
-				    entry->piece.line, entry->about.name, entry->about.stream,
-				    entry->version);
+				    how.origin, entry->number, entry->piece.line, entry->about.name,
+				    entry->about.stream, entry->version);
 	return r;
 }
 
@@ -256,7 +255,7 @@ static int find_version(struct texts *texts, size_t at, size_t end,
 		if (list->count > MODULES_MAX_CHOSEN)
 			return error_set(err, -E2BIG, BLAME_SOURCE, NULL, "more than %u modules",
 					 MODULES_MAX_CHOSEN);
-		r = read_entry(texts, &item[i], &module, err);
+		r = read_entry(texts, &item[i], query, &module, err);
 		if (r == 0 && module_fits(module, query))
 			r = module_list_merge(list, steal(module), err);
 	}

@@ -284,8 +284,11 @@ static void test_base_limits(void)
 	static const struct {
 		const char *name, *stream;
 		int64_t lte, gte;
-		const char *source;
+		const char *source, *word;
 	} cases[] = {
+		{ "runtime", "r7", 70000, -1, "kept:1:1:abcd", "kept:1" },
+		{ NULL, "f29", -1, -1, "kept:1:1:abcd", "kept:1" },
+		{ "runtime", "f29", -1, -1, NULL, "kept:1" },
 		{ "platform", "f29", -1, -1, "app:2:14:aaaa" },
 		{ "platform", "el8.1.0", -1, -1, "app:2:15:aaaa" },
 		{ "platform", NULL, 80200, 80000, "app:2:15:aaaa" },
@@ -304,7 +307,8 @@ static void test_base_limits(void)
 		};
 		struct error err = { 0 };
 
-		CHECK_INT(resolve("app:2", question, &set, &err), cases[i].source ? 0 : -ENOENT);
+		CHECK_INT(resolve(cases[i].word ? cases[i].word : "app:2", question, &set, &err),
+			  cases[i].source ? 0 : -ENOENT);
 		CHECK_STR(set ? set->source : NULL, cases[i].source);
 	}
 }
