@@ -7,6 +7,26 @@
 
 /* ---- libmodulemd's words ---- */
 
+static void drop(const char *domain, GLogLevelFlags level, const char *message, void *data)
+{
+	(void)domain;
+	(void)level;
+	(void)message;
+	(void)data;
+}
+
+/* While it reads and writes, what GLib would say on stderr is dropped: a document may have it say a
+ * line for each few of its bytes. Given to loud(), by the end of the block. */
+static GLogFunc quiet(void)
+{
+	return g_log_set_default_handler(drop, NULL);
+}
+
+static void loud(const GLogFunc *before)
+{
+	(void)g_log_set_default_handler(*before, NULL);
+}
+
 /* @reason may be none: libmodulemd 2.14 forgets it now and then. */
 static int refused(struct error *err, const GError *reason)
 {
@@ -27,6 +47,7 @@ static const GError *reason_of(const GPtrArray *failures, const GError *error)
 
 static int index_text(ModulemdModuleIndex *index, const char *text, struct error *err)
 {
+	_cleanup_(loud) _unused_ GLogFunc before = quiet();
 	_array_ GPtrArray *failures = NULL;
 	_gerror_ GError *error = NULL;
 
@@ -145,6 +166,7 @@ static int read_dependencies(struct module *module, ModulemdModuleStreamV2 *stre
 
 static int write_yaml(ModulemdModuleIndex *index, char **ret, struct error *err)
 {
+	_cleanup_(loud) _unused_ GLogFunc before = quiet();
 	_gerror_ GError *error = NULL;
 	_gfree_ char *yaml = modulemd_module_index_dump_to_string(index, &error);
 

@@ -112,8 +112,9 @@ def run(program, texts):
 
 
 def is_good(answer):
-    lines, code, _ = answer
-    return code == 0 and "set good:1:1:abcd=requested" in lines and not any(line.endswith(": (null)") for line in lines)
+    lines, code, words = answer
+    return (code == 0 and "set good:1:1:abcd=requested" in lines and "CRITICAL" not in words
+            and not any(line.endswith(": (null)") for line in lines))
 
 
 def main(program):
