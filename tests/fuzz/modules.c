@@ -23,7 +23,8 @@ static void check_error(int r, const struct error *err)
 	MUST(r < 0 && err->code == r && err->message[0] && err->blame != BLAME_NONE);
 }
 
-/* libmodulemd leaks now and then when it refuses something; that we do not is seen in the unit tests. */
+/* libmodulemd leaks now and then when it refuses something; that we do not is seen in the unit
+ * tests. */
 const char *__asan_default_options(void)
 {
 	return "detect_leaks=0";
