@@ -77,6 +77,8 @@ static int load_arch(struct load *load, size_t arch, struct strings *missing, st
 	if (package_set_own(load->set, answer) < 0 || rows_begin(load) < 0)
 		return error_oom(err);
 	r = take_choices(load, arch, answer, err);
+	if (r == 0 && load->more)
+		r = load->more(load, arch, err);
 	beside = load->set->composition.count;
 	if (r == 0)
 		r = multilib_add(load, arch, answer, err);

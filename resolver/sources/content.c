@@ -4,6 +4,7 @@
  *
  * What was built for the module and filtered out of it is in that tag, too, and left out here;
  * where a document lists artifacts, they are all there is. */
+#include "resolver/koji/builds.h"
 #include "resolver/sources/modular.h"
 
 #define WORD "Koji builds" /* in messages */
@@ -13,55 +14,36 @@ static bool is_built(const struct modular *modular, const struct module *module)
 	return modular->built[module->supplier];
 }
 
-/* ---- what is in the tags ----------------------------------------------- */
-
-static int list_module(struct modular *modular, size_t number, struct error *err)
-{
-	const struct module *module = modular->set->module[number];
-	struct tagged *tagged = &modular->tagged;
-	const struct hub_listing_options options = { .event = HUB_NOW,
-						     .latest = true,
-						     .signatures = tagged->remote &&
-								   tagged->signing.keys.count,
-						     .arches = &modular->site.arches };
-	struct koji_listing *listing = NULL;
-	int r;
-
-	if (!module->koji_tag)
-		return error_set(err, -ENOENT, BLAME_SOURCE, NULL,
-				 "Koji does not say where the packages of module %s are",
-				 module->nsvc);
-	load_progress(modular->load, "koji", "%s", module->koji_tag);
-	r = hub_list(modular->site.hub, module->koji_tag, &options, &listing, err);
-	if (r < 0)
-		return error_prefix(err, "module %s", module->nsvc);
-	for (size_t i = 0; i < listing->rpm_count; i++)
-		if (listing->rpm[i].buildtime > modular->newest)
-			modular->newest = listing->rpm[i].buildtime;
-	modular->owner[tagged->listing_count] = number;
-	return tagged_add(tagged, listing, &modular->site.arches, NULL, err);
-}
-
 static size_t owner_of(const struct modular *modular, const struct candidate *candidate)
 {
-	const struct tagged *tagged = &modular->tagged;
-	size_t i = 0;
+	const struct tagged *tagged = modular->tagged;
 
-	while (i + 1 < tagged->listing_count && tagged->listing[i] != candidate->listing)
-		i++;
-	return modular->owner[i];
+	for (size_t i = 0; i < tagged->listing_count; i++)
+		if (tagged->listing[i] == candidate->listing)
+			return modular->owner[i];
+	return MODULAR_NOBODY;
 }
 
 const struct module *modular_owner(const struct modular *modular,
 				   const struct composer_package *row)
 {
-	if (!modular->tagged.visible ||
+	size_t owner;
+
+	if (!modular->tagged->visible ||
 	    row->snapshot != modular->load->repository[0].held->snapshot)
 		return NULL;
-	return modular->set->module[owner_of(modular, &modular->tagged.item[row->index])];
+	owner = owner_of(modular, &modular->tagged->item[row->index]);
+	return owner == MODULAR_NOBODY ? NULL : modular->set->module[owner];
 }
 
 /* ---- what of it is the module's ---------------------------------------- */
+
+static bool is_source(const struct candidate *candidate)
+{
+	const char *arch = koji_text(candidate->listing, candidate->rpm->arch);
+
+	return !strcmp(arch, "src") || !strcmp(arch, "nosrc");
+}
 
 /* 1: it is; or -ENOMEM */
 static int is_content(const struct module *module, const struct candidate *candidate,
@@ -91,22 +73,79 @@ static int is_content(const struct module *module, const struct candidate *candi
 	return !listed || found;
 }
 
+/* What no arch wants is no candidate at all: else the solver of a tag's compose would see it. */
+static int drop_filtered(const struct modular *modular, const struct module *module, size_t before,
+			 struct error *err)
+{
+	struct tagged *tagged = modular->tagged;
+	size_t kept = before;
+
+	for (size_t i = before; i < tagged->count; i++) {
+		const struct candidate *candidate = &tagged->item[i];
+		int wanted = is_source(candidate);
+
+		for (size_t arch = 0; arch < modular->load->set->arches.count && !wanted; arch++)
+			wanted = is_content(module, candidate,
+					    modular->load->set->arches.item[arch]);
+		if (wanted < 0)
+			return error_oom(err);
+		if (wanted)
+			tagged->item[kept++] = *candidate;
+	}
+	tagged->count = kept;
+	return 0;
+}
+
+/* ---- what is in the tags ----------------------------------------------- */
+
+static int list_module(struct modular *modular, size_t number, struct error *err)
+{
+	const struct module *module = modular->set->module[number];
+	struct tagged *tagged = modular->tagged;
+	const struct hub_listing_options options = { .event = HUB_NOW,
+						     .latest = true,
+						     .signatures = tagged->remote &&
+								   tagged->signing.keys.count,
+						     .arches = &modular->site->arches };
+	struct koji_listing *listing = NULL;
+	size_t before;
+	int r;
+
+	if (!module->koji_tag)
+		return error_set(err, -ENOENT, BLAME_SOURCE, NULL,
+				 "Koji does not say where the packages of module %s are",
+				 module->nsvc);
+	load_progress(modular->load, "koji", "%s", module->koji_tag);
+	r = hub_list(modular->site->hub, module->koji_tag, &options, &listing, err);
+	if (r < 0)
+		return error_prefix(err, "module %s", module->nsvc);
+	for (size_t i = 0; i < listing->rpm_count; i++)
+		if (listing->rpm[i].buildtime > modular->newest)
+			modular->newest = listing->rpm[i].buildtime;
+	modular->owner[tagged->listing_count] = number;
+	before = tagged->count;
+	r = tagged_add(tagged, listing, &modular->site->arches, NULL, err);
+	return r < 0 ? r : drop_filtered(modular, module, before, err);
+}
+
 /* Is it wanted for an arch? 1, 0, or -ENOMEM. Debug and source packages follow what is. */
 static int is_wanted(const struct modular *modular, const struct candidate *candidate, size_t arch)
 {
 	const struct koji_listing *listing = candidate->listing;
+	size_t owner = owner_of(modular, candidate);
 
-	if (!modular_is_for(modular, koji_text(listing, candidate->rpm->arch), arch) ||
+	if (owner == MODULAR_NOBODY ||
+	    !modular_is_for(modular, koji_text(listing, candidate->rpm->arch), arch) ||
 	    package_is_debug(koji_text(listing, candidate->rpm->name)))
 		return 0;
-	return is_content(modular->set->module[owner_of(modular, candidate)], candidate,
+	return is_content(modular->set->module[owner], candidate,
 			  modular->load->set->arches.item[arch]);
 }
 
 /* All of a module is in its compose, or there is none. */
-static int check_absent(const struct modular *modular, struct error *err)
+int modular_check_built(const struct modular *modular, struct error *err)
 {
-	const struct tagged *tagged = &modular->tagged;
+	const struct tagged *tagged = modular->tagged;
 
 	for (size_t i = tagged->visible; i < tagged->count; i++)
 		for (size_t arch = 0; arch < modular->load->set->arches.count; arch++) {
@@ -130,34 +169,47 @@ static void insert_repository(struct load *load)
 	load->sources++;
 }
 
-int modular_open_built(struct modular *modular, struct error *err)
+int modular_list_built(struct modular *modular, struct error *err)
 {
-	struct load *load = modular->load;
+	const struct module_set *set = modular->set;
+	size_t others = modular->tagged->listing_count, before = modular->tagged->count;
 	int64_t start = time_monotonic_ms();
 	int r = 0;
 
-	modular->owner = calloc(modular->set->count + 1, sizeof(*modular->owner));
+	modular->owner = calloc(others + set->count + 1, sizeof(*modular->owner));
 	if (!modular->owner)
 		return error_oom(err);
-	for (size_t i = 0; i < modular->set->count && r == 0; i++)
-		if (is_built(modular, modular->set->module[i]))
+	for (size_t i = 0; i < others; i++)
+		modular->owner[i] = MODULAR_NOBODY;
+	for (size_t i = 0; i < set->count && r == 0; i++)
+		if (is_built(modular, set->module[i]))
 			r = list_module(modular, i, err);
-	if (r < 0 || !modular->tagged.count)
+	if (r == 0 && modular->tagged->listing_count > others)
+		load_say(modular->load, "%zu packages of %zu modules listed in %" PRId64 " ms",
+			 modular->tagged->count - before, modular->tagged->listing_count - others,
+			 time_monotonic_ms() - start);
+	return r;
+}
+
+int modular_open_built(struct modular *modular, struct error *err)
+{
+	struct load *load = modular->load;
+	int r = modular_list_built(modular, err);
+
+	if (r < 0 || !modular->tagged->count)
 		return r;
-	load_say(load, "%zu packages of %zu modules listed in %" PRId64 " ms",
-		 modular->tagged.count, modular->tagged.listing_count, time_monotonic_ms() - start);
-	r = signing_choose(load, &modular->tagged, err);
+	r = signing_choose(load, modular->tagged, err);
 	if (r == 0)
-		r = check_absent(modular, err);
-	if (r < 0 || !modular->tagged.visible)
+		r = modular_check_built(modular, err);
+	if (r < 0 || !modular->tagged->visible)
 		return r;
 	insert_repository(load);
-	return tagged_open(load, &modular->tagged, err);
+	return tagged_open(load, modular->tagged, err);
 }
 
 int modular_add_built(const struct modular *modular, size_t arch, struct error *err)
 {
-	const struct tagged *tagged = &modular->tagged;
+	const struct tagged *tagged = modular->tagged;
 	struct load *load = modular->load;
 	int r = 0;
 
@@ -179,5 +231,77 @@ int modular_add_built(const struct modular *modular, size_t arch, struct error *
 
 int modular_finish_built(struct modular *modular, struct error *err)
 {
-	return modular->tagged.visible ? tagged_finish(modular->load, &modular->tagged, err) : 0;
+	return modular->tagged->visible ? tagged_finish(modular->load, modular->tagged, err) : 0;
+}
+
+/* ---- beside a tag ------------------------------------------------------ */
+
+/* Of one name all streams, once */
+static int add_name(struct modular *modular, const char *name, struct strings *seen,
+		    struct module_list *list, struct error *err)
+{
+	struct module_supplier *supplier = modular->supplier[0];
+	const struct module_query query = { .word = { .name = name },
+					    .base_lte = -1,
+					    .base_gte = -1 };
+
+	if (strings_has(seen, name))
+		return 0;
+	if (strings_add(seen, name) < 0)
+		return error_oom(err);
+	return supplier->ops->find(supplier, &query, list, err);
+}
+
+static int compare_modules(const void *a, const void *b)
+{
+	return strcmp((*(struct module *const *)a)->nsvc, (*(struct module *const *)b)->nsvc);
+}
+
+static int make_set(struct modular *modular, struct module_list *list, struct error *err)
+{
+	struct module_set *set = calloc(1, sizeof(*set));
+
+	if (!set)
+		return error_oom(err);
+	modular->set = set;
+	set->module = list->item;
+	set->count = list->count;
+	*list = (struct module_list){ 0 };
+	for (size_t i = 0; i < set->count; i++) {
+		set->module[i]->supplier = 0;
+		free(set->module[i]->why);
+		set->module[i]->why = strdup("requested");
+		if (!set->module[i]->why)
+			return error_oom(err);
+	}
+	if (set->count)
+		qsort(set->module, set->count, sizeof(*set->module), compare_modules);
+	return 0;
+}
+
+int modular_of_tags(struct modular *modular, struct error *err)
+{
+	const struct spec *spec = modular->load->context->job->spec;
+	const struct strings *tags = &spec->modular_koji_tags;
+	const struct module_koji koji = { .hub = modular->site->hub,
+					  .tags = tags,
+					  .event = modular->event,
+					  .inherit = !(spec->flags & FLAG_NO_INHERITANCE) };
+	_cleanup_(module_list_done) struct module_list list = { 0 };
+	_cleanup_(strings_done) struct strings seen = { 0 };
+	int r = modules_from_koji(&koji, &modular->supplier[0], err);
+
+	if (r < 0)
+		return r;
+	modular->supplier_count = 1;
+	modular->built[0] = true;
+	for (size_t i = 0; i < tags->count && r == 0; i++) {
+		_cleanup_(koji_names_done) struct koji_names names = { 0 };
+
+		r = hub_tagged_modules(koji.hub, tags->item[i], koji.event, koji.inherit, &names,
+				       err);
+		for (size_t k = 0; k < names.count && r == 0; k++)
+			r = add_name(modular, names.item[k].name, &seen, &list, err);
+	}
+	return r < 0 ? r : make_set(modular, &list, err);
 }

@@ -29,6 +29,9 @@ struct load {
 	size_t count, sources;	       /* all of them; those that are not lookaside */
 	struct text log;	       /* becomes the compose's depsolve log: no times in it */
 	int64_t step, steps;	       /* of the progress line */
+	/** @more: NULL, or adds rows of an arch beside those that were chosen */
+	int (*more)(struct load *load, size_t arch, struct error *err);
+	void *more_data;
 };
 void load_done(struct load *load); /* all but the context */
 

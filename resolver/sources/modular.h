@@ -10,13 +10,16 @@
 #include "resolver/modules/modules.h"
 #include "resolver/sources/tagged.h"
 
+#define MODULAR_NOBODY SIZE_MAX
 #define MODULAR_NAMES_SHOWN 8 /* of packages that are not there, for each module */
 
 /**
  * struct modular - the modules of a job
  * @built: RPMs of what that supplier has come from Koji
  * @reason: of each module of @set, in words; owned by the package set
- * @site, @tagged: Koji, if it is asked; @owner: of each listing of @tagged its module's place in @set
+ * @site, @tagged: Koji, if it is asked; borrowed
+ * @owner: of each listing of @tagged its module's place in @set, or MODULAR_NOBODY
+ * @event: of Koji, for what its tags hold
  * @newest: build time of its RPMs */
 struct modular {
 	struct load *load;
@@ -25,9 +28,10 @@ struct modular {
 	size_t supplier_count;
 	struct module_set *set;
 	const char **reason;
-	struct site site;
-	struct tagged tagged;
+	struct site *site;
+	struct tagged *tagged;
 	size_t *owner;
+	int64_t event;
 	int64_t newest;
 };
 void modular_done(struct modular *modular);
@@ -43,7 +47,13 @@ bool modular_is_for(const struct modular *modular, const char *package_arch, siz
 
 /* ---- content.c: after modular_open_built() load->repository[0] is Koji ---- */
 
-/** modular_open_built() - list the RPMs of modules that Koji built, and open them; nothing to do: 0 */
+/** modular_of_tags() - all modules of modular_koji_tags, for a tag's compose: the newest version of each stream */
+int modular_of_tags(struct modular *modular, struct error *err);
+/** modular_list_built() - add the RPMs of modules that Koji built to the candidates */
+int modular_list_built(struct modular *modular, struct error *err);
+/** modular_check_built() - after signing_choose(): each of them has a copy that is permitted */
+int modular_check_built(const struct modular *modular, struct error *err);
+/** modular_open_built() - all of that, and open them; nothing to do: 0 */
 int modular_open_built(struct modular *modular, struct error *err);
 /** modular_add_built() - those for an arch, as rows */
 int modular_add_built(const struct modular *modular, size_t arch, struct error *err);

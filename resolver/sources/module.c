@@ -19,12 +19,16 @@ struct choosing {
 	struct text *text;	 /* modulemd documents of each repository */
 	size_t text_count;
 	struct module_wishes wishes, scratch;
+	struct site koji;
+	struct tagged tagged;
 	struct modular modular;
 };
 
 static void choosing_done(struct choosing *choosing)
 {
 	modular_done(&choosing->modular);
+	site_done(&choosing->koji);
+	tagged_done(&choosing->tagged);
 	module_wishes_done(&choosing->wishes);
 	module_wishes_done(&choosing->scratch);
 	for (size_t i = 0; i < choosing->text_count; i++)
@@ -134,14 +138,14 @@ static int open_built(struct choosing *choosing, struct error *err)
 	struct modular *modular = &choosing->modular;
 	const struct spec *spec = choosing->spec;
 	const struct module_log log = { .write = on_log, .data = choosing };
-	const struct module_koji koji = { .hub = modular->site.hub,
+	const struct module_koji koji = { .hub = modular->site->hub,
 					  .tags = &spec->modular_koji_tags,
 					  .event = spec->koji_event >= 0 ? spec->koji_event
 									 : HUB_NOW,
 					  .inherit = !(spec->flags & FLAG_NO_INHERITANCE),
 					  .log = log };
 	const struct module_mbs mbs = { .url = choosing->site->mbs,
-					.transport = modular->site.transport,
+					.transport = modular->site->transport,
 					.call_ms = choosing->site->call_seconds * 1000,
 					.log = log };
 	struct module_supplier **supplier = &modular->supplier[modular->supplier_count];
@@ -161,7 +165,7 @@ static int open_suppliers(struct choosing *choosing, struct error *err)
 	if (choosing->text_count)
 		r = open_texts(choosing, err);
 	if (r == 0 && asks_koji(choosing))
-		r = site_open(&modular->site, &modular->tagged, err);
+		r = site_open(modular->site, modular->tagged, err);
 	return r < 0 || !asks_koji(choosing) ? r : open_built(choosing, err);
 }
 
@@ -230,7 +234,7 @@ static int ask(struct choosing *choosing, struct error *err)
 
 	(void)text_adds(&text, "odcsfs " ODCSFS_VERSION " module\n");
 	if (asks_koji(choosing))
-		site_identify(&choosing->modular.site, &choosing->modular.tagged, -1, &text);
+		site_identify(&choosing->koji, &choosing->tagged, -1, &text);
 	for (size_t i = 0; i < set->count; i++)
 		(void)text_addf(&text, "%zu:%s %zu:%s\n", strlen(set->module[i]->nsvc),
 				set->module[i]->nsvc, strlen(set->module[i]->why),
@@ -250,7 +254,7 @@ static int finish(struct choosing *choosing, struct error *err)
 	struct composition *composition = &load->set->composition;
 	int64_t timestamp = choosing->modular.newest;
 
-	for (size_t i = choosing->modular.tagged.visible ? 1 : 0; i < load->sources; i++) {
+	for (size_t i = choosing->tagged.visible ? 1 : 0; i < load->sources; i++) {
 		int64_t one = snapshot_timestamp(load->repository[i].held->snapshot);
 
 		timestamp = one > timestamp ? one : timestamp;
@@ -304,7 +308,13 @@ int module_load(const struct source_context *context, struct package_set **ret, 
 
 	if (r < 0)
 		return r;
-	choosing.modular.load = choosing.modular.site.load = &load;
+	choosing.koji.load = &load;
+	choosing.modular = (struct modular){
+		.load = &load,
+		.site = &choosing.koji,
+		.tagged = &choosing.tagged,
+		.event = spec->koji_event >= 0 ? spec->koji_event : HUB_NOW,
+	};
 	load.steps = (int64_t)(choosing.site->repos.count + spec->arches.count + 1);
 	r = run(&choosing, err);
 	if (r < 0)

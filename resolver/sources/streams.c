@@ -12,8 +12,6 @@ void modular_done(struct modular *modular)
 		module_supplier_free(modular->supplier[i]);
 	free(modular->reason);
 	free(modular->owner);
-	site_done(&modular->site);
-	tagged_done(&modular->tagged);
 }
 
 /* ---- why --------------------------------------------------------------- */

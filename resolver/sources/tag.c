@@ -6,7 +6,7 @@
  *
  * docs/koji.md draws it. The hub does inheritance, blocks and latest; an event pins what it says.
  */
-#include "resolver/sources/tagged.h"
+#include "resolver/sources/modular.h"
 
 #define NAMES_SHOWN 8 /* of builds and packages that cannot be taken */
 
@@ -20,11 +20,13 @@ struct tagging {
 	struct hub_event event; /* that is listed; its time 0: not known yet */
 	int64_t newest;		/* build time of named builds */
 	struct tagged tagged;
+	struct modular modular; /* of modular_koji_tags, or without a set */
 };
 
 static void tagging_done(struct tagging *tagging)
 {
 	free(tagging->tag);
+	modular_done(&tagging->modular);
 	site_done(&tagging->site);
 	tagged_done(&tagging->tagged);
 }
@@ -42,9 +44,6 @@ static int judge(struct tagging *tagging, struct error *err)
 
 	if (!site_exists(tagging->load->context))
 		return refuse(err, NULL, SITE_ABSENT);
-	if (spec->modular_koji_tags.count)
-		return refuse(err, "modular_koji_tags",
-			      "modules are not supported by this service");
 	if (spec->scratch_modules.count || spec->scratch_build_tasks.count)
 		return refuse(err, NULL, "scratch builds are not supported by this service");
 	if (spec->source_type == SOURCE_BUILD && !spec->builds.count)
@@ -68,6 +67,25 @@ static int find_event(struct tagging *tagging, struct error *err)
 	return r < 0 ? r : 0;
 }
 
+/* 1: some of modular_koji_tags changed, or is not known */
+static int modules_changed(struct tagging *tagging, int64_t since, struct error *err)
+{
+	const struct strings *tags = &tagging->spec->modular_koji_tags;
+	int r = 0;
+
+	for (size_t i = 0; i < tags->count && r == 0; i++) {
+		struct hub_tag tag = { 0 };
+
+		r = hub_tag(tagging->site.hub, tags->item[i], HUB_NOW, &tag, err);
+		if (r > 0)
+			r = hub_tag_changed(tagging->site.hub, &tag, since, err);
+		else if (r == 0)
+			r = 1;
+		hub_tag_done(&tag);
+	}
+	return r;
+}
+
 /* An earlier compose's event will do as long as the tag has not changed: then that compose will do,
  * too. */
 static int use_known(struct tagging *tagging, const struct hub_tag *tag, struct error *err)
@@ -78,6 +96,9 @@ static int use_known(struct tagging *tagging, const struct hub_tag *tag, struct 
 	if (known < 0 || (tagging->event.id && known >= tagging->event.id))
 		return 0;
 	r = hub_tag_changed(tagging->site.hub, tag, known, err);
+	if (r != 0)
+		return r < 0 ? r : 0;
+	r = modules_changed(tagging, known, err);
 	if (r != 0)
 		return r < 0 ? r : 0;
 	tagging->event = (struct hub_event){ .id = known };
@@ -110,6 +131,20 @@ static int resolve_tag(struct tagging *tagging, struct error *err)
 	return r;
 }
 
+/* odcs-api.md 6.1: all modules of these tags, beside what is tagged */
+static int find_modules(struct tagging *tagging, struct error *err)
+{
+	struct modular *modular = &tagging->modular;
+
+	if (!tagging->spec->modular_koji_tags.count)
+		return 0;
+	modular->load = tagging->load;
+	modular->site = &tagging->site;
+	modular->tagged = &tagging->tagged;
+	modular->event = tagging->tag ? tagging->event.id : HUB_NOW;
+	return modular_of_tags(modular, err);
+}
+
 static int ask(struct tagging *tagging, struct error *err)
 {
 	const struct source_context *context = tagging->load->context;
@@ -119,6 +154,8 @@ static int ask(struct tagging *tagging, struct error *err)
 
 	site_identify(&tagging->site, &tagging->tagged, tagging->tag ? tagging->event.id : -1,
 		      &text);
+	for (size_t i = 0; tagging->modular.set && i < tagging->modular.set->count; i++)
+		(void)text_addf(&text, "module %s\n", tagging->modular.set->module[i]->nsvc);
 	r = load_identify(tagging->load, &text, err);
 	if (r < 0)
 		return r;
@@ -269,6 +306,24 @@ static int list_candidates(struct tagging *tagging, struct error *err)
 		 time_monotonic_ms() - start);
 	load->step++;
 	return 0;
+}
+
+static int add_module_rows(struct load *load, size_t arch, struct error *err)
+{
+	return modular_add_built(load->more_data, arch, err);
+}
+
+static int add_modules(struct tagging *tagging, struct error *err)
+{
+	struct modular *modular = &tagging->modular;
+	int r;
+
+	if (!modular->set)
+		return 0;
+	r = modular_explain(modular, err);
+	tagging->load->more = add_module_rows;
+	tagging->load->more_data = modular;
+	return r < 0 ? r : modular_list_built(modular, err);
 }
 
 /* ---- packages that cannot be had --------------------------------------- */
@@ -440,11 +495,17 @@ static int run(struct tagging *tagging, struct error *err)
 	if (r == 0 && tagging->tag)
 		r = resolve_tag(tagging, err);
 	if (r == 0)
+		r = find_modules(tagging, err);
+	if (r == 0)
 		r = ask(tagging, err);
 	if (r == 0)
 		r = list_candidates(tagging, err);
 	if (r == 0)
+		r = add_modules(tagging, err);
+	if (r == 0)
 		r = find_copies(tagging, err);
+	if (r == 0 && tagging->modular.set)
+		r = modular_check_built(&tagging->modular, err);
 	if (r == 0)
 		load->repository[0].word = tagging->tag ? tagging->tag : "builds";
 	if (r == 0)
@@ -457,6 +518,8 @@ static int run(struct tagging *tagging, struct error *err)
 		r = check_companions(tagging, err);
 	if (r == 0)
 		r = tagged_finish(load, &tagging->tagged, err);
+	if (r == 0 && tagging->modular.set)
+		r = modular_describe(&tagging->modular, err);
 	return r < 0 ? r : finish(tagging, err);
 }
 

@@ -373,7 +373,8 @@ def make_topdir(folder):
     """the RPMs that Koji would have; (topdir, builds)"""
     topdir, made = folder / "topdir", folder / "made"
     made.mkdir()
-    build_rpms(made, [("web", "1.0", [], ["web-devel", "web-debuginfo"]), ("lib", "1.0", [], []), ("web", "2.0", [], [])])
+    build_rpms(made, [("web", "1.0", [], ["web-devel", "web-debuginfo"]), ("lib", "1.0", [], []), ("web", "2.0", [], []),
+                      ("app", "1.0", ["lib"], []), ("other", "1.0", [], [])])
     kojikit.lay_out(sorted((made / "Packages").iterdir()), topdir)
     os.chmod(folder, 0o755)
     return topdir, kojikit.Builds(topdir)
@@ -410,10 +411,30 @@ def test_koji(service, hub, builds):
     modules.add("mod", "lib", "5", 4, "l1", stream("lib", "5", 4, "l1"), "module-lib-5")
     newer = service.compose("koji-newer", body)
     same(service.record(newer)["source"], "lib:5:4:l1 web:9:20:w1", "a newer build of what it needs")
+    check_beside_tag(service, hub, builds)
     modules.add("mod", "empty", "1", 1, "e1", stream("empty", "1", 1, "e1"), "module-none")
     body["source"]["source"] = "empty:1"
     number = service.compose("koji-tag", body, want="failed")
     check("module empty:1:1:e1: " in service.record(number)["state_reason"], f"no tag: {service.record(number)['state_reason']}")
+
+
+def check_beside_tag(service, hub, builds):
+    """6.1: what is asked of a tag, solved over the modules too, and all modules of the modular tags"""
+    kojikit.Tag(hub, "plain", builds, {300: ["app-1.0-1.module", "other-1.0-1.module"]}, id=7005)
+    kojikit.Tag(hub, "mod", builds, {300: []}, id=7006)
+    body = {"source": {"type": "tag", "source": "plain", "packages": ["app"], "modular_koji_tags": ["mod"]}}
+    number = service.compose("beside", body)
+    tree, record = service.tree(number), service.record(number)
+    same((record["source"], record["modular_koji_tags"]), ("plain", "mod"), "a tag with modules")
+    same([rpms(tree / t) for t in ("x86_64/os", "x86_64/debug/tree")],
+         [[f"{n}-1.0-1.module.x86_64" for n in ("app", "lib", "web")], ["web-debuginfo-1.0-1.module.x86_64"]],
+         "what was named, what it needs, and the modules; not what they filter")
+    same(about(yaml_of(tree)), {("modulemd", "web", "9"), ("modulemd", "lib", "5")}, "documents")
+    check_modules_json(service, number, {"web:9:20:w1": [nevra("web", "1.0")], "lib:5:4:l1": [nevra("lib", "1.0")]})
+    reasons = run(ODCSFS, "why", "-u", service.url, number, "lib").stdout
+    check("required by app-1.0-1.module.x86_64" in reasons and "lib:5:4:l1\t" in reasons, f"both reasons: {reasons}")
+    again = service.compose("beside-again", body)
+    same(service.record(again)["result_repo"], record["result_repo"], "an equal one, while no tag changed")
 
 
 def test_mbs(service, hub, builds, asked):

@@ -524,8 +524,8 @@ def test_words(field):
     same(field.error(tag_spec("f26-candidate", event=99999)), "Unknown Koji event 99999.", "unknown event")
     words = field.error(tag_spec("nosuch-tag", event=354))
     check("listTaggedRPMS" in words and "No such tagInfo: 'nosuch-tag'" in words, words)
-    words = field.error({"source": {"type": "tag", "source": "f26-candidate", "modular_koji_tags": ["f26-modular"]}})
-    check("modular_koji_tags" in words and "not supported" in words, words)
+    words = field.error({"source": {"type": "tag", "source": "f26-candidate", "modular_koji_tags": ["nosuch-modular"]}})
+    check("listTagged" in words and "nosuch-modular" in words, words)
     with Service("odcsfs.workers=1", mount=False) as plain:
         number = plain.call("POST", "/api/1/composes/", tag_spec("f26")).json["id"]
         check("koji.hub is not configured" in plain.wait_rest(number)["state_reason"], "no hub configured")
