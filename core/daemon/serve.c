@@ -130,6 +130,8 @@ static int open_store(struct daemon *daemon, struct error *err)
 				    daemon->local_path, &daemon->store.trees, err);
 	if (r >= 0 && config->koji_hub[0])
 		r = tree_store_site(daemon->store.trees, config->koji_topdir, err);
+	for (size_t i = 0; i < config->module_repos.count && r >= 0; i++)
+		r = tree_store_site(daemon->store.trees, config->module_repos.item[i], err);
 	if (r >= 0 && count)
 		log_info("%" PRId64 " composes of the last run are taken up again", count);
 	return r;

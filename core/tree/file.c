@@ -43,7 +43,7 @@ static int open_how(int dirfd, const char *path, int flags, uint64_t resolve)
 struct source {
 	const struct manifest_record *record;
 	const char *base, *path;
-	const char *site; /* the store's, or NULL */
+	const struct strings *sites; /* the store's */
 	struct error *err;
 };
 
@@ -96,8 +96,13 @@ static bool is_site(const struct source *source, int base)
 {
 	struct stat site, st;
 
-	return source->site && stat(source->site, &site) == 0 && fstat(base, &st) == 0 &&
-	       st.st_dev == site.st_dev && st.st_ino == site.st_ino;
+	if (fstat(base, &st) < 0)
+		return false;
+	for (size_t i = 0; i < source->sites->count; i++)
+		if (stat(source->sites->item[i], &site) == 0 && st.st_dev == site.st_dev &&
+		    st.st_ino == site.st_ino)
+			return true;
+	return false;
 }
 
 /* Nothing but O_PATH until it is known to be the file that was judged: opening a device may do
@@ -142,7 +147,7 @@ static int open_package(const struct tree *tree, const struct manifest_record *r
 		.record = record,
 		.base = tree->manifest->strings + record->count,
 		.path = tree->manifest->strings + record->first,
-		.site = tree->store->site,
+		.sites = &tree->store->sites,
 		.err = err,
 	};
 

@@ -98,7 +98,7 @@ static inline bool manifest_is_blob(const struct manifest_record *record)
 struct tree_store {
 	int manifests, blobs, packages, logs; /* descriptors of the directories */
 	char *public_url, *local_url;
-	char *site; /* NULL: no directory is */
+	struct strings sites; /* directories that are the site's own */
 	_Atomic unsigned int serial; /* makes temporary names differ */
 	pthread_mutex_t lock;	     /* the rest is under it */
 	struct manifest **bucket;

@@ -77,13 +77,7 @@ int tree_store_public_url(struct tree_store *store, const char *public_url, stru
 
 int tree_store_site(struct tree_store *store, const char *directory, struct error *err)
 {
-	char *copy = strdup(directory);
-
-	if (!copy)
-		return error_oom(err);
-	free(store->site);
-	store->site = copy;
-	return 0;
+	return strings_add(&store->sites, directory) < 0 ? error_oom(err) : 0;
 }
 
 /* Every tree has been given back before: each holds the store. */
@@ -98,7 +92,7 @@ void tree_store_close(struct tree_store *store)
 	(void)pthread_mutex_destroy(&store->lock);
 	free(store->public_url);
 	free(store->local_url);
-	free(store->site);
+	strings_done(&store->sites);
 	free(store->bucket);
 	free(store->verified);
 	free(store);

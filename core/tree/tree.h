@@ -31,7 +31,8 @@ int tree_store_open(int state_dirfd, const char *public_url, const char *local_p
  * own port knows it only then */
 int tree_store_public_url(struct tree_store *store, const char *public_url, struct error *err);
 /** tree_store_site() - @directory (need not be there yet) is the site's own: links in it that lead out of it are
- * followed wherever the service may read, since whoever asks for composes cannot put any there. koji.topdir */
+ * followed wherever the service may read, since whoever asks for composes cannot put any there. koji.topdir and each of module.repos; before the
+ * first tree_open() */
 int tree_store_site(struct tree_store *store, const char *directory, struct error *err);
 void tree_store_close(struct tree_store *store);
 DEFINE_FREEP(struct tree_store, tree_store_close)

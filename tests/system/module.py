@@ -47,6 +47,12 @@ def make_site(folder):
         os.chmod(place, 0o755)
         build_rpms(place, rows)
     make_repository(first, documents())
+    hidden = folder / "hidden" # the site's own links may lead out, whoever may read what is there
+    hidden.mkdir(mode=0o700)
+    for file in (second / "Packages").glob("*.x86_64.rpm"):
+        shutil.move(file, hidden)
+        (hidden / file.name).chmod(0o600)
+        file.symlink_to(hidden / file.name)
     make_repository(second, [stream("extra", "3", 7, "e1", [nevra("extra", "3.0")], {"hello": ["-2"]})])
     return first, second
 
@@ -189,7 +195,8 @@ def test_streams(site):
          "without what was demodularized")
     number = service.compose("extra", module_spec("extra-3"))
     same(service.record(number)["source"], "extra:3:7:e1 greet:a:1:ga hello:1:10:c1 loop:x:3:l1", "the seed's form")
-    check("extra-3.0-1.module.x86_64" in rpms(service.tree(number)), "of the second repository")
+    package = next((service.tree(number) / "x86_64/os").rglob("extra-3.0*.rpm"))
+    same(package.read_bytes()[:4], b"\xed\xab\xee\xdb", "of the second repository, behind a link")
     number = service.compose("alone", module_spec("hello:1", flags=["no_deps"]))
     same((service.record(number)["source"], rpms(service.tree(number) / "x86_64/os")),
          ("hello:1:10:c1", ["hello-1.0-1.module.x86_64", "hello-doc-1.0-1.module.x86_64"]), "no_deps")

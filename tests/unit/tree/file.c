@@ -200,14 +200,14 @@ static void test_links(struct place *place)
 	record(place, PATH);
 	CHECK_INT(fchmodat(place->dirfd, "outside.rpm", 0640, 0), 0);
 	check_open(place, "not everybody may read");
-	/* but where the base is the site's own, under whatever name */
+	/* but where the base is one of the site's own, under whatever name */
 	CHECK_INT(symlinkat("base", place->dirfd, "site"), 0);
 	for (int i = 0; i < 3; i++) {
-		static const char *const sites[] = { "site", "elsewhere", "." };
+		static const char *const sites[] = { "elsewhere", ".", "site" };
 
 		(void)snprintf(target, sizeof(target), "%s/%s", place->path, sites[i]);
 		CHECK_INT(tree_store_site(place->store, target, NULL), 0);
-		check_open(place, i ? "not everybody may read" : NULL);
+		check_open(place, i < 2 ? "not everybody may read" : NULL);
 	}
 	CHECK_INT(unlinkat(place->dirfd, "site", 0), 0);
 	CHECK_INT(fchmodat(place->dirfd, "outside.rpm", 0644, 0), 0);
