@@ -492,6 +492,7 @@ struct news {
 	struct event_line event[EVENTS_KEPT];
 	uint64_t next_serial; /* of the next event line; starts at 1 */
 	struct notice *first, **last;
+	bool composes_changed; /* the kernel's attributes of composes/ are old */
 };
 
 void news_init(struct news *news);
@@ -512,6 +513,8 @@ int news_hold_events(struct fs *fs, fuse_req_t req, struct handle *handle, size_
 		     struct text *ret);
 void notice_poll(struct fs *fs, struct fuse_pollhandle *poll);
 void notice_entry(struct fs *fs, uint64_t parent, const char *name);
+/** notice_composes() - there are other composes than before */
+void notice_composes(struct fs *fs);
 void notices_send(struct fs *fs); /* the notifying thread only */
 
 /* ---- session.c ------------------------------------------------------------ */

@@ -403,6 +403,26 @@ void notice_entry(struct fs *fs, uint64_t parent, const char *name)
 	notice_add(fs, notice);
 }
 
+void notice_composes(struct fs *fs)
+{
+	pthread_mutex_lock(&fs->news.lock);
+	fs->news.composes_changed = true;
+	pthread_mutex_unlock(&fs->news.lock);
+	notify_wake(fs);
+}
+
+/* The kernel looks at the attributes of composes/ whenever a path leads through it. */
+static void composes_send(struct mount *mount)
+{
+	struct fuse_session *session = session_enter(mount, true);
+
+	if (!session)
+		return;
+	(void)fuse_lowlevel_notify_inval_inode(session, ino_there(mount, FIXED_INO(FIXED_COMPOSES)),
+					       -1, 0);
+	session_leave(mount);
+}
+
 static void notice_send(struct mount *mount, const struct notice *notice)
 {
 	struct fuse_session *session;
@@ -423,12 +443,17 @@ static void notice_send(struct mount *mount, const struct notice *notice)
 void notices_send(struct fs *fs)
 {
 	struct notice *all, *notice;
+	bool changed;
 
 	pthread_mutex_lock(&fs->news.lock);
 	all = fs->news.first;
 	fs->news.first = NULL;
 	fs->news.last = &fs->news.first;
+	changed = fs->news.composes_changed;
+	fs->news.composes_changed = false;
 	pthread_mutex_unlock(&fs->news.lock);
+	for (int place = 0; changed && place < FS_PLACES; place++)
+		composes_send(&fs->mount[place]);
 	for (notice = all; notice; notice = notice->next)
 		for (int place = 0; place < FS_PLACES; place++)
 			notice_send(&fs->mount[place], notice);
@@ -489,6 +514,7 @@ void fs_changed(void *data, const struct catalogue_event *event)
 	if (!moved)
 		return; /* renewed or resolved, or nobody shows its tree any more */
 	counts_changed(fs, false);
+	notice_composes(fs);
 	event_add(fs, event);
 	answer_all(fs, 0, 0);
 	handles_wake_events(fs);

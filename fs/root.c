@@ -19,7 +19,8 @@ static const struct fixed fixed[] = {
 	[FIXED_BY_OWNER] = { "by-owner", S_IFDIR | 0555 },
 	[FIXED_BY_SOURCE] = { "by-source", S_IFDIR | 0555 },
 };
-#define FIXED_DIRECTORIES 5 /* in the root */
+#define FIXED_DIRECTORIES 5  /* in the root */
+#define COMPOSES_SECONDS 1.0 /* taken back when they change: every path asks for them */
 
 void entry_set(struct fuse_entry_param *ret, uint64_t ino, uint32_t mode, uint64_t size,
 	       int64_t time)
@@ -119,7 +120,9 @@ static int directory_entry(struct fs *fs, uint32_t part, struct fuse_entry_param
 	entry_set(ret, FIXED_INO(part), mode, 0, time);
 	ret->attr.st_nlink = (nlink_t)(2 + subdirectories);
 	ret->entry_timeout = TIMEOUT_FOREVER;
-	ret->attr_timeout = part == FIXED_ROOT ? TIMEOUT_FOREVER : 0;
+	ret->attr_timeout = part == FIXED_ROOT	     ? TIMEOUT_FOREVER
+			    : part == FIXED_COMPOSES ? COMPOSES_SECONDS
+						     : 0;
 	return 0;
 }
 
