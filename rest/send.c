@@ -8,6 +8,7 @@
 #include "rest/words.h"
 
 #define BLOCK ((size_t)64 * 1024)
+#define SMALL ((size_t)16 * 1024) /* goes out with its header in one piece */
 
 /* ---- types --------------------------------------------------- */
 
@@ -119,14 +120,32 @@ static void sending_free(void *data)
 	free(sending);
 }
 
+/* NULL: no memory, or the file does not have what it should. */
+static struct MHD_Response *small_response(const struct tree_file *file, const struct range *range)
+{
+	char *bytes = malloc((size_t)range->length);
+	struct MHD_Response *response = NULL;
+
+	if (bytes && tree_file_read(file, bytes, (size_t)range->length, range->start) ==
+			     (ssize_t)range->length)
+		response = MHD_create_response_from_buffer((size_t)range->length, bytes,
+							   MHD_RESPMEM_MUST_FREE);
+	if (!response)
+		free(bytes);
+	return response;
+}
+
 /* Takes what it uses out of @file. */
-static struct MHD_Response *bytes_response(struct tree_file *file, const struct range *range)
+static struct MHD_Response *bytes_response(struct tree_file *file, const struct range *range,
+					   bool head)
 {
 	struct MHD_Response *response;
 	struct sending *sending;
 
 	if (!range->length)
 		return MHD_create_response_from_buffer(0, NULL, MHD_RESPMEM_PERSISTENT);
+	if (range->length <= SMALL && file->fd >= 0 && !head)
+		return small_response(file, range);
 	if (file->fd >= 0 && !file->head_length) {
 		response = MHD_create_response_from_fd_at_offset64(range->length, file->fd,
 								   range->start);
@@ -197,7 +216,7 @@ static int bytes_answer(struct exchange *ex, const struct tree_node *node, struc
 	struct MHD_Response *response;
 
 	memcpy(etag, file->etag, sizeof(etag));
-	response = bytes_response(file, range);
+	response = bytes_response(file, range, ex->head);
 	add_headers(response, node, file, etag);
 	response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type(node));
 	if (!range->partial)
