@@ -13,7 +13,8 @@ debian_demo="rpm dnf createrepo-c curl jq"
 # openssl makes the certificates that tests/system/tls.py tries; gir1.2-modulemd-2.0: the other opinion on modules
 debian_test="python3 python3-venv python3-dnf clang libclang-rt-14-dev sqlite3 xz-utils bzip2 zstd
  rsync vim-tiny attr faketime util-linux procps python3-gssapi openssl python3-gi gir1.2-modulemd-2.0"
-debian_bench="wrk libsolv-tools"
+# nginx-light: the web server that files are served beside
+debian_bench="wrk libsolv-tools nginx-light"
 
 fedora_build="gcc meson ninja-build pkgconf-pkg-config fuse3-devel fuse3 libsolv-devel sqlite-devel
  jansson-devel libmicrohttpd-devel expat-devel zlib-devel libzstd-devel xz-devel bzip2-devel
@@ -22,7 +23,7 @@ fedora_build="gcc meson ninja-build pkgconf-pkg-config fuse3-devel fuse3 libsolv
 fedora_demo="rpm-build dnf createrepo_c curl jq"
 fedora_test="python3 python3-dnf clang compiler-rt libasan libubsan libtsan sqlite xz bzip2 zstd rsync
  vim-minimal attr libfaketime util-linux procps-ng python3-gssapi openssl python3-libmodulemd"
-fedora_bench="wrk libsolv-tools"
+fedora_bench="wrk libsolv-tools nginx-core"
 
 as_root() {
 	if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi

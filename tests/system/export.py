@@ -431,7 +431,7 @@ def main():
     os.chmod(folder, 0o755)
     out, limits = folder / "out", resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
-        big = big_repository(folder / "big", BIG)
+        big = sized_repository(folder / "big", {"big": BIG})
         with Service() as service:
             first = re.search(r"^reads: (\w+)", (service.mnt / "version").read_text(), re.M)[1]
         if first != "passthrough":

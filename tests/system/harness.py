@@ -222,19 +222,22 @@ def run(*command, **options):
                           **options)
 
 
-def big_repository(folder, size):
-    """one package of that many bytes: its content does not matter to the service"""
+def sized_repository(folder, sizes):
+    """packages {name: bytes}: what is in them does not matter to the service"""
     (folder / "repodata").mkdir(parents=True)
-    with open(folder / "big.rpm", "wb") as file:
-        block = os.urandom(1 << 20)
-        for number in range(size >> 20):
-            file.write(number.to_bytes(8, "little") + block[8:])
-    text = (f'<metadata xmlns="{META}common" xmlns:rpm="{META}rpm" packages="1"><package type="rpm"><name>big</name>'
-            f'<arch>x86_64</arch><version epoch="0" ver="1" rel="1"/><checksum type="sha256" pkgid="YES">{"0" * 64}'
-            f'</checksum><summary/><description/><packager/><url/><time file="1" build="1"/><size package="{size}" '
-            f'installed="1" archive="1"/><location href="big.rpm"/><format><rpm:license/><rpm:provides><rpm:entry '
-            f'name="big" flags="EQ" epoch="0" ver="1" rel="1"/></rpm:provides></format></package></metadata>').encode()
-    packed = gzip.compress(text)
+    block, packages = os.urandom(1 << 20), []
+    for name, size in sizes.items():
+        with open(folder / f"{name}.rpm", "wb") as file:
+            for number in range(0, size, 1 << 20):
+                file.write((number.to_bytes(8, "little") + block[8:])[:size - number])
+        packages.append(
+            f'<package type="rpm"><name>{name}</name><arch>x86_64</arch><version epoch="0" ver="1" rel="1"/><checksum '
+            f'type="sha256" pkgid="YES">{hashlib.sha256(name.encode()).hexdigest()}</checksum><summary/><description/>'
+            f'<packager/><url/><time file="1" build="1"/><size package="{size}" installed="1" archive="1"/><location '
+            f'href="{name}.rpm"/><format><rpm:license/><rpm:provides><rpm:entry name="{name}" flags="EQ" epoch="0" ver="1" '
+            f'rel="1"/></rpm:provides></format></package>')
+    packed = gzip.compress(f'<metadata xmlns="{META}common" xmlns:rpm="{META}rpm" packages="{len(packages)}">'
+                           f'{"".join(packages)}</metadata>'.encode())
     (folder / "repodata/primary.xml.gz").write_bytes(packed)
     (folder / "repodata/repomd.xml").write_text(
         f'<repomd xmlns="{META}repo"><revision>1</revision><data type="primary"><checksum type="sha256">'
