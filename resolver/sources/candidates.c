@@ -5,7 +5,8 @@
  * not want is left out, and builds that it names are put in the place of others. */
 #include "resolver/sources/tagged.h"
 
-#define PATHS_SHOWN 6 /* of those that were looked at in vain */
+#define PATHS_SHOWN 6	 /* of those that were looked at in vain */
+#define SUSPECTS_SHOWN 3 /* of those that may provide what is missing */
 
 void tagged_done(struct tagged *tagged)
 {
@@ -120,6 +121,19 @@ int candidate_damage(const struct tagged *tagged, struct candidate *candidate,
 	if (err)
 		*err = (struct error){ 0 };
 	return 0;
+}
+
+size_t tagged_damaged(const struct tagged *tagged, struct text *ret)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < tagged->visible; i++)
+		if (tagged->item[i].damage && count++ < SUSPECTS_SHOWN)
+			(void)text_addf(ret, "%s%.512s", count > 1 ? "; " : "",
+					tagged->item[i].damage);
+	if (count > SUSPECTS_SHOWN)
+		(void)text_addf(ret, "; and %zu more", count - SUSPECTS_SHOWN);
+	return count;
 }
 
 static void add_tried(const struct candidate *candidate, const char *key, size_t *shown,

@@ -301,8 +301,7 @@ static int list_candidates(struct tagging *tagging, struct error *err)
 	if (r < 0)
 		return r;
 	load_say(load, "%zu packages of %zu builds listed in %" PRId64 " ms", tagging->tagged.count,
-		 (listing ? listing->build_count : 0) +
-			 (tagging->spec->builds.count ? tagging->spec->builds.count : 0),
+		 (listing ? listing->build_count : 0) + tagging->spec->builds.count,
 		 time_monotonic_ms() - start);
 	load->step++;
 	return 0;
@@ -459,6 +458,34 @@ static int check_companions(const struct tagging *tagging, struct error *err)
 	return 0;
 }
 
+static bool is_unresolved(const struct package_set *set)
+{
+	for (size_t i = 0; i < set->answer_count; i++)
+		if (set->answer[i]->unresolved.count)
+			return true;
+	return false;
+}
+
+/* After load_arches() gave @r: what nothing provides may be what a damaged package did */
+static int suspect_damaged(const struct tagging *tagging, int r, struct error *err)
+{
+	struct load *load = tagging->load;
+	_cleanup_(text_done) struct text words = { 0 };
+
+	if ((r != 0 || !is_unresolved(load->set)) && r != -ENOPKG)
+		return r;
+	if (!tagged_damaged(&tagging->tagged, &words))
+		return r;
+	if (words.failed)
+		return error_oom(err);
+	if (r < 0)
+		return error_prefix(err, "what damaged packages provide is not known (%s)",
+				    words.data);
+	text_addf(&load->log, "what damaged packages provide is not known: %s\n", words.data);
+	load_say(load, "what damaged packages provide is not known: %s", words.data);
+	return 0;
+}
+
 /* ---- the whole --------------------------------------------------------- */
 
 static int finish(struct tagging *tagging, struct error *err)
@@ -513,7 +540,7 @@ static int run(struct tagging *tagging, struct error *err)
 	if (r == 0)
 		r = load_open(load, err);
 	if (r == 0)
-		r = load_arches(load, err);
+		r = suspect_damaged(tagging, load_arches(load, err), err);
 	if (r == 0)
 		r = check_companions(tagging, err);
 	if (r == 0)

@@ -287,7 +287,7 @@ static int add_element(const struct documents *documents, enum snapshot_stream s
 	r = header_store_read(documents->load->context->headers_dirfd, candidate->key, 1u << stream,
 			      document->unpacker, &header, err);
 	if (r == 0)
-		return error_set(err, -EIO, BLAME_US, NULL, "the record of %s is gone",
+		return error_set(err, -ESTALE, BLAME_US, NULL, "the record of %s is gone",
 				 candidate->path);
 	if (r < 0)
 		return r;
@@ -383,6 +383,40 @@ static int build_snapshot(struct load *load, const struct tagged *tagged,
 	load_say(load, "metadata of %zu packages indexed in %" PRId64 " ms", tagged->visible,
 		 time_monotonic_ms() - start);
 	return 0;
+}
+
+/* Damage of a record's elements is found out when they are wanted: all such records are removed,
+ * and made again. */
+static int mend_records(struct load *load, const struct tagged *tagged, struct error *err)
+{
+	struct header_unpacker *unpacker = header_unpacker_new();
+	int r = unpacker ? 0 : error_oom(err);
+
+	for (size_t i = 0; i < tagged->visible && r >= 0; i++) {
+		_cleanup_(header_done) struct header header = { 0 };
+
+		r = header_store_read(load->context->headers_dirfd, tagged->item[i].key,
+				      (1u << HEADER_ELEMENTS) - 1, unpacker, &header, err);
+	}
+	header_unpacker_free(unpacker);
+	return r < 0 ? r : tagged_read(load, tagged, NULL, tagged->visible, NULL, NULL, err);
+}
+
+/* -ESTALE: a record is gone that was there */
+static int build_mended(struct load *load, const struct tagged *tagged, const struct repomd *repomd,
+			struct error *err)
+{
+	struct error failure = { 0 };
+	int r = build_snapshot(load, tagged, repomd, &failure);
+
+	if (r == -ESTALE) {
+		load_say(load, "%s; all are looked at", failure.message);
+		r = mend_records(load, tagged, err);
+		return r < 0 ? r : build_snapshot(load, tagged, repomd, err);
+	}
+	if (r < 0 && err)
+		*err = failure;
+	return r;
 }
 
 /* Nobody reads the records while the snapshot is there: said now and then that they are needed */
@@ -555,7 +589,7 @@ int tagged_open(struct load *load, struct tagged *tagged, struct error *err)
 	if (r == -ENOENT)
 		r = tagged->remote ? 1 : read_all(load, tagged, &repomd, err);
 	if (r == 1) {
-		r = build_snapshot(load, tagged, &repomd, err);
+		r = build_mended(load, tagged, &repomd, err);
 		if (r == 0)
 			r = pools_open(load->context->pools, repomd.digest, &repository->held, err);
 		if (r == -ENOENT)

@@ -84,6 +84,8 @@ int tagged_refuse(const struct tagged *tagged, const struct candidate *candidate
  * what they mean: else they are the answer */
 int candidate_damage(const struct tagged *tagged, struct candidate *candidate,
 		     const struct error *failure, struct error *err);
+/** tagged_damaged() - append those that are, a few with what is wrong with them; their number */
+size_t tagged_damaged(const struct tagged *tagged, struct text *ret);
 /** candidate_nevra() - "name-[epoch:]version-release.arch"; malloc'ed or NULL */
 char *candidate_nevra(const struct candidate *candidate);
 
@@ -119,8 +121,8 @@ struct site {
 #define SITE_ABSENT "This service knows no Koji: koji.hub is not configured"
 /** site_exists() - may a hub be asked? */
 bool site_exists(const struct source_context *context);
-/** site_open() - the hub, and of @tagged what is known before there are candidates: keys, base, and what
- * opens its files */
+/** site_open() - the hub, and of @tagged what is known before there are candidates: keys, base, and
+ * what opens its files */
 int site_open(struct site *site, struct tagged *tagged, struct error *err);
 void site_done(struct site *site);
 /** site_identify() - add what an answer depends on; @event: that is listed, or -1 */

@@ -47,6 +47,20 @@ def hurts_who_wants_it(field, file, tag, name, *words):
     fails([name], "by name, with nothing remembered")
 
 
+def check_suspects(field, file):
+    """what is missing may be what the damaged one provides: said where it is missing"""
+    words = "what damaged packages provide is not known"
+    spec = tag_spec("own-damaged", packages=["n-other"])
+    number = field.compose({**spec, "flags": ["no_reuse"]})
+    for log in field.log(), (field.service.tree(number) / "../../logs/global/depsolve.log").read_text():
+        said = [line for line in log.splitlines() if words in line]
+        check(len(said) == 1 and file.name in said[0], f"{said} in {log}")
+    reason = field.error({**spec, "flags": ["no_reuse", "check_deps"]})
+    check(words in reason and file.name in reason and "requires /bin/ed-of-nobody" in reason, reason)
+    field.compose(tag_spec("own-damaged", packages=["apr"], flags=["no_reuse", "no_deps"]))
+    check(words not in field.log(), f"nothing is missing: {field.log()}")
+
+
 def test_damage(field):
     folder = field.topdir / "packages/ed/1.14.2/1.fc26"
     file = folder / "x86_64" / RPM
@@ -62,6 +76,7 @@ def test_damage(field):
     check(file.name in words and "signature" in words, f"what only it provides: {words}")
     number = field.compose(tag_spec("own-damaged", packages=["n-other"], flags=["no_reuse"]))
     same(field.names(number), {"n-other-1"}, "what nobody provides is nobody's fault")
+    check_suspects(field, file)
     words = field.error(build_spec(["ed-1.14.2-1.fc26"]))
     check(file.name in words and "signature" in words, f"a build by name: {words}")
     # the header lies about its name
@@ -80,6 +95,25 @@ def test_damage(field):
     number = field.compose(tag_spec("own-damaged", flags=["no_reuse"]))
     same(field.names(number), whole, "mended")
     check("damaged" not in field.log(), field.log())
+
+
+def test_records(field):
+    """records whose ends are damaged, all at once: one compose finds out and makes them again"""
+    kojikit.Tag(field.hub, "own-records", field.builds, {1: ["ed-1.14.2-1.fc26", "apr-1.6.3-1.fc26"]}, id=7042)
+    spec = tag_spec("own-records", flags=["no_reuse"])
+    whole = field.names(field.compose(spec))
+    records = sorted((field.service.state / "headers").iterdir())
+    for record in records:
+        content = bytearray(record.read_bytes())
+        content[-1] ^= 1 # the sum of the last frame
+        record.write_bytes(content)
+    restart_worker(field.service)
+    for snapshot in (field.service.state / "snapshots").iterdir():
+        shutil.rmtree(snapshot)
+    same(field.names(field.compose(spec)), whole, "made again")
+    check("is gone; all are looked at" in field.log(), field.log())
+    field.compose(tag_spec("own-records", packages=["apr"], flags=["no_reuse"]))
+    check("is gone" not in field.log() and "headers of" not in field.log(), f"once: {field.log()}")
 
 
 def test_companions(field):
@@ -135,6 +169,7 @@ def main():
             with Service("odcsfs.workers=1", f"koji.hub={hub.url}", f"koji.topdir={topdir}", "koji.timeout=10") as service:
                 field = Field(service, hub, topdir, builds)
                 test_damage(field)
+                test_records(field)
                 test_companions(field)
             test_remote(hub, topdir, builds)
     end()
