@@ -140,6 +140,24 @@ static int open_source(const struct source *source)
 	return r < 0 ? r : steal_fd(&fd);
 }
 
+/* The hold comes first: what is there then stays. */
+static int open_remote(const struct source *source, struct tree_store *store,
+		       struct tree_file *file)
+{
+	const struct manifest_record *record = source->record;
+	int fd;
+
+	file->hold = cache_hold(store, record->digest);
+	if (!file->hold)
+		return error_oom(source->err);
+	fd = store_package_open(store, record->digest, record->size, source->err);
+	if (fd >= 0)
+		cache_used(file->hold, fd, record->size);
+	else if (fd != -EAGAIN)
+		(void)error_prefix(source->err, "%s/%s", source->base, source->path);
+	return fd;
+}
+
 static int open_package(const struct tree *tree, const struct manifest_record *record,
 			struct tree_file *file, struct error *err)
 {
@@ -156,16 +174,72 @@ static int open_package(const struct tree *tree, const struct manifest_record *r
 	else
 		(void)snprintf(file->etag, sizeof(file->etag), "%" PRIx64 "-%" PRIx64 "-%" PRIx64,
 			       record->size, (uint64_t)record->source_mtime_ns, record->source_ino);
-	if (record->flags & MANIFEST_REMOTE) {
-		file->fd = store_blob_open(tree->store, tree->store->packages, record->digest,
-					   record->size, err);
-		if (file->fd < 0)
-			return error_prefix(err, "%s/%s", source.base, source.path);
-	} else {
-		file->fd = open_source(&source);
-	}
 	file->size = record->size;
+	file->fd = record->flags & MANIFEST_REMOTE ? open_remote(&source, tree->store, file)
+						   : open_source(&source);
 	return file->fd < 0 ? file->fd : 0;
+}
+
+/* ---- those of servers --------------------------------------------------- */
+
+static void want_of(const struct tree *tree, const struct manifest_record *record,
+		    struct tree_want *ret)
+{
+	const char *strings = tree->manifest->strings;
+
+	*ret = (struct tree_want){ .size = record->size,
+				   .base = strings + record->count,
+				   .path = strings + record->first,
+				   .there = cache_has(tree->store, record->digest, record->size) };
+	hex_print(record->digest, DIGEST_SIZE, ret->sha256);
+}
+
+int tree_want(const struct tree *tree, uint32_t index, struct tree_want *ret)
+{
+	uint32_t number = tree_record(tree, index);
+	const struct manifest_record *record;
+
+	if (number == MANIFEST_NONE)
+		return -ENODATA;
+	record = &tree->manifest->record[number];
+	if (record->type != MANIFEST_PACKAGE || !(record->flags & MANIFEST_REMOTE))
+		return -ENODATA;
+	want_of(tree, record, ret);
+	return 0;
+}
+
+int tree_want_next(const struct tree *tree, uint32_t *position, struct tree_want *ret,
+		   uint32_t *ret_index)
+{
+	const struct manifest *manifest = tree->manifest;
+
+	for (; manifest && *position < manifest->count; ++*position) {
+		const struct manifest_record *record = &manifest->record[*position];
+
+		if (record->type != MANIFEST_PACKAGE || !(record->flags & MANIFEST_REMOTE) ||
+		    cache_has(tree->store, record->digest, record->size))
+			continue;
+		want_of(tree, record, ret);
+		*ret_index = TREE_MANIFEST_FIRST + (*position)++;
+		return 1;
+	}
+	return 0;
+}
+
+int tree_ask(const struct tree *tree, uint32_t index, struct tree_waiter *waiter, struct error *err)
+{
+	const struct tree_bringer *bringer = &tree->store->bringer;
+	struct tree_want want;
+	int r = tree_want(tree, index, &want);
+
+	if (r < 0 || !bringer->ask)
+		return error_set(err, -EIO, BLAME_US, NULL, "nobody brings packages");
+	return bringer->ask(bringer->data, &want, waiter, err);
+}
+
+bool tree_forget(struct tree_store *store, struct tree_waiter *waiter)
+{
+	return store->bringer.forget(store->bringer.data, waiter);
 }
 
 /* ---- the other kinds --------------------------------------------------- */
@@ -257,6 +331,10 @@ int tree_file_open(const struct tree *tree, uint32_t index, struct tree_file *re
 		r = open_package(tree, record, &file, err);
 	else
 		r = open_blob(tree, record, &file, err);
+	if (r == -EAGAIN) { /* what is known without its bytes */
+		*ret = (struct tree_file){ .fd = -1, .size = file.size };
+		memcpy(ret->etag, file.etag, sizeof(ret->etag));
+	}
 	if (r < 0)
 		return r;
 	*ret = file;
@@ -267,6 +345,7 @@ int tree_file_open(const struct tree *tree, uint32_t index, struct tree_file *re
 void tree_file_done(struct tree_file *file)
 {
 	closep(&file->fd);
+	tree_hold_release(file->hold);
 	free(file->head);
 	*file = (struct tree_file){ .fd = -1 };
 }

@@ -95,10 +95,22 @@ static inline bool manifest_is_blob(const struct manifest_record *record)
 #define STORE_VERIFIED 4096 /* digests remembered as verified; a forgotten one is hashed again */
 #define STORE_TEMPORARY ".new-" /* prefix of what is being published; swept when left behind */
 
+/** struct cache - what packages/ holds (cache.c) */
+struct cache {
+	pthread_mutex_t lock; /* may be taken while the store's is held, never the other way round */
+	/* under lock */
+	struct tree_hold **bucket;
+	size_t buckets, entries;
+	struct tree_hold *newest, *oldest; /* those that are here, by use */
+	struct tree_cache_figures figures;
+};
+
 struct tree_store {
 	int manifests, blobs, packages, logs; /* descriptors of the directories */
 	char *public_url, *local_url;
 	struct strings sites; /* directories that are the site's own */
+	struct tree_bringer bringer; /* .ask NULL: none */
+	struct cache cache;
 	_Atomic unsigned int serial; /* makes temporary names differ */
 	pthread_mutex_t lock;	     /* the rest is under it */
 	struct manifest **bucket;
@@ -120,9 +132,28 @@ bool store_manifest_held(struct tree_store *store, const char *digest);
  * compose that needs it makes it again (DESIGN 4). Descriptor; -EIO with words */
 int store_blob_open(struct tree_store *store, int dirfd, const uint8_t digest[DIGEST_SIZE],
 		    uint64_t size, struct error *err);
+/** store_package_open() - the same of a package that a server has. -EAGAIN: it must be brought, or looked at by
+ * somebody who has time */
+int store_package_open(struct tree_store *store, const uint8_t digest[DIGEST_SIZE], uint64_t size,
+		       struct error *err);
+bool store_is_verified(struct tree_store *store, const uint8_t digest[DIGEST_SIZE]);
 /** store_blobs_check() - each blob and each fetched package that @manifest names is there with its size */
 int store_blobs_check(struct tree_store *store, const struct manifest *manifest, struct error *err);
 void store_verified_add(struct tree_store *store, const uint8_t digest[DIGEST_SIZE]);
+
+/* ---- cache.c ------------------------------------------------------------- */
+
+/** cache_init() - know what is in packages/, oldest first */
+int cache_init(struct tree_store *store, struct error *err);
+void cache_done(struct cache *cache);
+/** cache_hold() - keep it there, if it is; NULL: out of memory */
+struct tree_hold *cache_hold(struct tree_store *store, const uint8_t digest[DIGEST_SIZE]);
+void cache_used(struct tree_hold *hold, int fd, uint64_t size);
+bool cache_has(struct tree_store *store, const uint8_t digest[DIGEST_SIZE], uint64_t size);
+/** cache_arrived() - it has been put there, for @reserved bytes; others may have to go */
+void cache_arrived(struct tree_store *store, const uint8_t digest[DIGEST_SIZE], uint64_t size,
+		   uint64_t reserved);
+void cache_gone(struct tree_store *store, const uint8_t digest[DIGEST_SIZE]);
 
 /* ---- tree.c, overlay.c ------------------------------------------------- */
 

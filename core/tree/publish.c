@@ -56,12 +56,23 @@ static bool has_writer(int fd)
 }
 
 /** struct kind - of files that are named by their digest
- * @hashed: at once */
+ * @hashed: at once
+ * @reserved: bytes that are set aside for one, and 0 once it is there; NULL: none */
 struct kind {
 	const char *word;
 	int dirfd;
 	bool hashed;
+	uint64_t *reserved;
 };
+
+static uint64_t take_reserved(const struct kind *kind)
+{
+	uint64_t bytes = kind->reserved ? *kind->reserved : 0;
+
+	if (kind->reserved)
+		*kind->reserved = 0;
+	return bytes;
+}
 
 static int judge_file(int fd, const struct kind *kind, const char *digest, struct error *err)
 {
@@ -101,6 +112,7 @@ static int publish_file(struct tree_store *store, const struct kind *kind, int w
 	_cleanup_(closep) int fd = -1;
 	uint8_t bytes[DIGEST_SIZE];
 	char temporary[TEMPORARY_SIZE];
+	struct stat st;
 	int r;
 
 	if (hex_is_digest(digest) && file_exists(kind, work_dirfd, digest))
@@ -123,6 +135,8 @@ static int publish_file(struct tree_store *store, const struct kind *kind, int w
 		(void)directory_remove(kind->dirfd, temporary);
 	else if (kind->hashed)
 		store_verified_add(store, bytes);
+	if (r == 0 && kind->dirfd == store->packages && fstat(fd, &st) == 0)
+		cache_arrived(store, bytes, (uint64_t)st.st_size, take_reserved(kind));
 	return r;
 }
 
@@ -139,6 +153,21 @@ static int publish_files(struct tree_store *store, const struct kind *kind, int 
 		return error_errno(err, -errno, "worker: %s", folder);
 	for (size_t i = 0; r == 0 && i < digests->count; i++)
 		r = publish_file(store, kind, from, digests->item[i], err);
+	return r;
+}
+
+int tree_package_take(struct tree_store *store, int work_dirfd, const char *sha256,
+		      uint64_t reserved, struct error *err)
+{
+	const struct kind kind = {
+		.word = "package", .dirfd = store->packages, .hashed = true, .reserved = &reserved
+	};
+	struct strings name = { .item = (char *[]){ (char[DIGEST_HEX_SIZE]){ 0 } }, .count = 1 };
+	int r;
+
+	(void)snprintf(name.item[0], DIGEST_HEX_SIZE, "%s", sha256);
+	r = publish_files(store, &kind, work_dirfd, "packages", &name, err);
+	tree_cache_unreserve(store, reserved);
 	return r;
 }
 

@@ -9,6 +9,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#define HASHED_AT_ONCE (1u << 20) /* bytes of a package that an open may take the time to hash */
+
 /* ---- open and close ---------------------------------------------------- */
 
 /* "file://" and @path with what is not plain in a URL as %XX. */
@@ -37,6 +39,7 @@ int tree_store_open(int state_dirfd, const char *public_url, const char *local_p
 {
 	_cleanup_(tree_store_closep) struct tree_store *store = calloc(1, sizeof(*store));
 	const char *const names[] = { "manifests", "blobs", "packages", "logs" };
+	int r;
 
 	if (!store)
 		return error_oom(err);
@@ -59,8 +62,16 @@ int tree_store_open(int state_dirfd, const char *public_url, const char *local_p
 		if (*place[i] < 0)
 			return error_errno(err, *place[i], "state directory: %s", names[i]);
 	}
+	r = cache_init(store, err);
+	if (r < 0)
+		return r;
 	*ret = steal(store);
 	return 0;
+}
+
+void tree_store_bringer(struct tree_store *store, const struct tree_bringer *bringer)
+{
+	store->bringer = *bringer;
 }
 
 int tree_store_public_url(struct tree_store *store, const char *public_url, struct error *err)
@@ -89,6 +100,7 @@ void tree_store_close(struct tree_store *store)
 	closep(&store->blobs);
 	closep(&store->packages);
 	closep(&store->logs);
+	cache_done(&store->cache);
 	(void)pthread_mutex_destroy(&store->lock);
 	free(store->public_url);
 	free(store->local_url);
@@ -126,7 +138,7 @@ void store_verified_add(struct tree_store *store, const uint8_t digest[DIGEST_SI
 	(void)pthread_mutex_unlock(&store->lock);
 }
 
-static bool store_is_verified(struct tree_store *store, const uint8_t digest[DIGEST_SIZE])
+bool store_is_verified(struct tree_store *store, const uint8_t digest[DIGEST_SIZE])
 {
 	bool found;
 
@@ -148,8 +160,10 @@ static void discard(struct tree_store *store, int dirfd, const char *name, int f
 	(void)pthread_mutex_unlock(&store->lock);
 }
 
-int store_blob_open(struct tree_store *store, int dirfd, const uint8_t digest[DIGEST_SIZE],
-		    uint64_t size, struct error *err)
+/* A descriptor; -ENOENT: not there, or damaged and therefore removed, with words; -EAGAIN: nobody
+ * has looked at it yet, and it is larger than @hash_max */
+static int open_verified(struct tree_store *store, int dirfd, const uint8_t digest[DIGEST_SIZE],
+			 uint64_t size, uint64_t hash_max, struct error *err)
 {
 	_cleanup_(closep) int fd = -1;
 	char name[DIGEST_HEX_SIZE], hex[DIGEST_HEX_SIZE];
@@ -159,12 +173,15 @@ int store_blob_open(struct tree_store *store, int dirfd, const uint8_t digest[DI
 	hex_print(digest, DIGEST_SIZE, name);
 	fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0 && (errno == ENOENT || errno == ELOOP))
-		return error_set(err, -EIO, BLAME_US, NULL, "%s: not in the state directory", name);
+		return error_set(err, -ENOENT, BLAME_US, NULL, "%s: not in the state directory",
+				 name);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return error_errno(err, -errno, "%s", name);
 	if (S_ISREG(st.st_mode) && (uint64_t)st.st_size == size) {
 		if (store_is_verified(store, digest))
 			return steal_fd(&fd);
+		if (size > hash_max)
+			return -EAGAIN;
 		r = sha256_file(fd, hex, NULL);
 		if (r < 0)
 			return error_errno(err, r, "%s", name);
@@ -174,8 +191,46 @@ int store_blob_open(struct tree_store *store, int dirfd, const uint8_t digest[DI
 		}
 	}
 	discard(store, dirfd, name, fd);
-	return error_set(err, -EIO, BLAME_US, NULL, "%s: damaged in the state directory, removed",
-			 name);
+	if (dirfd == store->packages)
+		cache_gone(store, digest);
+	return error_set(err, -ENOENT, BLAME_US, NULL,
+			 "%s: damaged in the state directory, removed", name);
+}
+
+int store_blob_open(struct tree_store *store, int dirfd, const uint8_t digest[DIGEST_SIZE],
+		    uint64_t size, struct error *err)
+{
+	int r = open_verified(store, dirfd, digest, size, UINT64_MAX, err);
+
+	if (r == -ENOENT && err)
+		err->code = -EIO;
+	return r == -ENOENT ? -EIO : r;
+}
+
+int store_package_open(struct tree_store *store, const uint8_t digest[DIGEST_SIZE], uint64_t size,
+		       struct error *err)
+{
+	int r;
+
+	if (!store->bringer.ask)
+		return store_blob_open(store, store->packages, digest, size, err);
+	r = open_verified(store, store->packages, digest, size, HASHED_AT_ONCE, err);
+	if (r == -ENOENT && err)
+		*err = (struct error){ 0 };
+	return r == -ENOENT ? -EAGAIN : r;
+}
+
+int tree_package_verify(struct tree_store *store, const struct tree_want *want, struct error *err)
+{
+	uint8_t digest[DIGEST_SIZE];
+	int r = hex_parse(want->sha256, digest, DIGEST_SIZE);
+
+	if (r == 0)
+		r = open_verified(store, store->packages, digest, want->size, UINT64_MAX, err);
+	if (r < 0)
+		return r;
+	(void)close(r);
+	return 0;
 }
 
 /* ---- manifests now mapped ---------------------------------------------- */

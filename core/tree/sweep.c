@@ -153,7 +153,13 @@ static int sweep_blob(struct sweep *sweep, const char *name, struct error *err)
 
 static int sweep_package(struct sweep *sweep, const char *name, struct error *err)
 {
-	return sweep_file(sweep, sweep->store->packages, &sweep->packages, name, err);
+	uint8_t digest[DIGEST_SIZE];
+	int64_t before = sweep->files;
+	int r = sweep_file(sweep, sweep->store->packages, &sweep->packages, name, err);
+
+	if (sweep->files > before && hex_parse(name, digest, sizeof(digest)) == 0)
+		cache_gone(sweep->store, digest);
+	return r;
 }
 
 static int sweep_log(struct sweep *sweep, const char *name, struct error *err)

@@ -170,16 +170,6 @@ static int overlay_node(const struct tree *tree, uint32_t index, struct tree_nod
 	return r;
 }
 
-static bool remote_is_cached(const struct tree *tree, const struct manifest_record *record)
-{
-	char hex[DIGEST_HEX_SIZE];
-	struct stat st;
-
-	hex_print(record->digest, DIGEST_SIZE, hex);
-	return fstatat(tree->store->packages, hex, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	       (uint64_t)st.st_size == record->size;
-}
-
 static int record_node(const struct tree *tree, uint32_t number, struct tree_node *ret)
 {
 	const struct manifest *manifest = tree->manifest;
@@ -194,7 +184,9 @@ static int record_node(const struct tree *tree, uint32_t number, struct tree_nod
 		.nlink = 1,
 		.size = record->size,
 		.mtime = record->type == MANIFEST_PACKAGE ? record->mtime : tree->mtime,
-		.cached = !(record->flags & MANIFEST_REMOTE) || remote_is_cached(tree, record),
+		.remote = record->flags & MANIFEST_REMOTE,
+		.cached = !(record->flags & MANIFEST_REMOTE) ||
+			  cache_has(tree->store, record->digest, record->size),
 	};
 	uint64_t head = 0;
 	int r = 0;

@@ -82,6 +82,7 @@ struct tree_node {
 	uint64_t size;
 	int64_t mtime;	   /* package: metadata's file time; else time_done, or time of the last state change */
 	bool cached;	   /* package: bytes are already here or need no fetching */
+	bool remote;	   /* package: of a server: @cached may change */
 };
 
 int tree_get(const struct tree *tree, uint32_t index, struct tree_node *ret);	/* -ENOENT */
@@ -95,9 +96,12 @@ int tree_child(const struct tree *tree, uint32_t directory, uint32_t position,
 /** tree_find() - by a path below the compose ("compose/Temporary/x86_64/os"); "" is the root */
 int tree_find(const struct tree *tree, const char *path, struct tree_node *ret);
 
+struct tree_hold; /* keeps a package in packages/ while somebody has it open */
+
 /** struct tree_file - an open file: @head, then bytes of @fd from offset 0 up to @size in all */
 struct tree_file {
 	int fd;		  /* -1: everything is in @head */
+	struct tree_hold *hold; /* or NULL; who takes @fd for longer takes it, too */
 	char *head;	  /* malloc'ed or NULL */
 	size_t head_length;
 	uint64_t size;
@@ -108,12 +112,87 @@ struct tree_file {
  * tree_file_open() - open a file's bytes
  * A package's source file is opened below its base directory and must still have the size, mtime and inode
  * it had when the compose was made; else -EIO with words naming the file (reliability.md 7).
- * -EISDIR, -ENOENT */
+ * -EISDIR, -ENOENT
+ * -EAGAIN: a package that tree_ask() must bring first; @ret has @size and @etag then, and is otherwise empty */
 int tree_file_open(const struct tree *tree, uint32_t index, struct tree_file *ret,
 		   struct error *err);
 void tree_file_done(struct tree_file *file);
 /** tree_file_read() - at most @length bytes at @offset; bytes got (0 at the end) or negative errno */
 ssize_t tree_file_read(const struct tree_file *file, void *buffer, size_t length, uint64_t offset);
+
+void tree_hold_release(struct tree_hold *hold); /* NULL: nothing */
+
+/* ---- packages of servers (cache.c) ----------------------------------------- */
+
+/** struct tree_want - a package of a server; strings borrowed from the tree
+ * @base: as the source names the place, @path below it
+ * @there: a file is there that nobody has looked at since the start */
+struct tree_want {
+	char sha256[DIGEST_HEX_SIZE];
+	uint64_t size;
+	const char *base, *path;
+	bool there;
+};
+
+/**
+ * struct tree_waiter - somebody who waits for a package; his memory
+ * @done: called once, from another thread, with no lock held and never from within tree_ask():
+ *        @err->code 0: open it (again), else why it cannot be read: -ETIMEDOUT, -ENOSPC, -EIO. The
+ *        waiter is his alone again
+ * @until_ms: time_monotonic_ms() at which he gives up; 0: by the configuration */
+struct tree_waiter {
+	void (*done)(struct tree_waiter *waiter, const struct error *err);
+	int64_t until_ms;
+	struct tree_waiter *next; /* of who brings it, as the next */
+	void *fetch;
+};
+
+/** struct tree_bringer - who brings what is not here; any thread, never waits */
+struct tree_bringer {
+	void *data;
+	int (*ask)(void *data, const struct tree_want *want, struct tree_waiter *waiter,
+		   struct error *err);
+	bool (*forget)(void *data, struct tree_waiter *waiter);
+};
+/** tree_store_bringer() - before the first tree_open(); without one such packages are -EIO */
+void tree_store_bringer(struct tree_store *store, const struct tree_bringer *bringer);
+/** tree_ask() - have a package brought; 0: @waiter will be told; -EIO and so on: that is known already */
+int tree_ask(const struct tree *tree, uint32_t index, struct tree_waiter *waiter,
+	     struct error *err);
+/** tree_forget() - @waiter does not wait any more. false: he is being told just now, or was */
+bool tree_forget(struct tree_store *store, struct tree_waiter *waiter);
+/** tree_want() - what a node needs from a server; -ENODATA: nothing */
+int tree_want(const struct tree *tree, uint32_t index, struct tree_want *ret);
+/** tree_want_next() - the next package from record *@position on that is not here; 1, 0: no more
+ * @ret_index: its node */
+int tree_want_next(const struct tree *tree, uint32_t *position, struct tree_want *ret,
+		   uint32_t *ret_index);
+
+/**
+ * tree_package_take() - a package that was fetched as packages/SHA256 in @work_dirfd: verified here and put
+ * in its place; @reserved bytes are free again, whatever comes of it
+ * -EBADMSG: it is not that one. Reads the whole file */
+int tree_package_take(struct tree_store *store, int work_dirfd, const char *sha256,
+		      uint64_t reserved, struct error *err);
+/** tree_package_verify() - one that is there already: 0, or -ENOENT: damaged, and removed. Reads the whole file */
+int tree_package_verify(struct tree_store *store, const struct tree_want *want, struct error *err);
+
+/** struct tree_cache_figures - of packages/
+ * @limit: bytes, 0: none; @reserved: of what is on its way
+ * @hits: opens of what was here; @evictions: files that had to make room, @evicted_bytes theirs */
+struct tree_cache_figures {
+	uint64_t limit, bytes, files, reserved, hits, evictions, evicted_bytes;
+};
+void tree_cache_figures(struct tree_store *store, struct tree_cache_figures *ret);
+/** tree_cache_limit() - bytes that packages/ may hold, at most a package more; 0: any number */
+void tree_cache_limit(struct tree_store *store, uint64_t bytes);
+/** tree_cache_trim() - remove what was not read for longest until no more than @bytes are left, or all that is left is
+ * open */
+void tree_cache_trim(struct tree_store *store, uint64_t bytes);
+/** tree_cache_reserve() - make room for @bytes that will come. -ENOSPC with words; -EBUSY: there may be room
+ * once others have come */
+int tree_cache_reserve(struct tree_store *store, uint64_t bytes, struct error *err);
+void tree_cache_unreserve(struct tree_store *store, uint64_t bytes);
 
 /** struct tree_package - strings borrowed from the tree */
 struct tree_package {
