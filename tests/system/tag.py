@@ -2,109 +2,17 @@
 # SPDX-License-Identifier: MIT
 """tests/system/tag.py: composes of Koji tags and builds, from a hub that answers from recordings and the files that
 those speak of."""
-import contextlib, gzip, hashlib, json, os, pathlib, re, shutil, subprocess, sys, tempfile, time
+import hashlib, json, os, pathlib, re, shutil, subprocess, sys, time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import *
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "unit/header"))
 import craft, kojikit, replayhub
+from tagkit import Field, build_spec, check_dnf, check_expected, forget, recorded_hub, repodata, restart_worker, tag_spec
 
-EXPECTED = replayhub.DATA / "recordings/EXPECTED_paths.f26-candidate.tsv"
 TIME = 1795415750 # of event 536, in whole seconds
 
-
-def tag_spec(tag, packages=None, sigkeys=None, builds=None, event=None, **more):
-    source = {"type": "tag", "source": tag}
-    for name, value in (("packages", packages), ("sigkeys", sigkeys), ("builds", builds), ("koji_event", event)):
-        if value is not None:
-            source[name] = value
-    return {"source": source, **more}
-
-
-def build_spec(builds, **more):
-    return {"source": {"type": "build", "builds": builds, **more}}
-
-
-class Field:
-    """a service, the hub it asks, and the files below topdir"""
-
-    def __init__(self, service, hub, topdir, builds):
-        self.service, self.hub, self.topdir, self.builds, self.serial = service, hub, topdir, builds, 0
-        self.prefix = f"file://{topdir}/"
-
-    def compose(self, spec, want="done"):
-        self.serial += 1
-        return self.service.compose(f"r{self.serial}", spec, want)
-
-    def log(self):
-        return (self.service.mnt / f"requests/r{self.serial}/log").read_text()
-
-    def logged(self, words):
-        """the line about another compose may be written after this one is done"""
-        check(wait_for(lambda: words in self.log(), 5), f"{words!r} in {self.log()}")
-
-    def error(self, spec):
-        """the words of one that fails"""
-        number = self.compose(spec, "failed")
-        return self.service.record(number)["state_reason"].removeprefix("Error while generating compose: ")
-
-    def origins(self, number, tree="*"):
-        """path below topdir of each package in the compose, by the name of its file"""
-        found = {}
-        for file in sorted(self.service.tree(number).rglob("*.rpm")):
-            if tree == "*" or f"/{tree}/" in str(file):
-                url = os.getxattr(file, "user.odcs.origin_url").decode()
-                prefix = self.prefix
-                check(url.startswith(prefix), f"{url} lies below {prefix}")
-                found[file.name.removesuffix(".rpm")] = url.removeprefix(prefix).replace("%2B", "+").replace("%7E", "~")
-        return found
-
-    def names(self, number):
-        """files of the main tree for x86_64, without their release and arch"""
-        folder = self.service.tree(number) / "x86_64/os/Packages"
-        return {file.name.rsplit("-", 1)[0] for file in folder.rglob("*.rpm")}
-
-
-def forget(service, kind):
-    """remove the files of one folder of the state directory"""
-    for file in (service.state / kind).iterdir():
-        file.unlink()
-
-
-def repodata(folder, kind):
-    repomd = (folder / "repodata/repomd.xml").read_text()
-    href = re.search(rf'<data type="{kind}">.*?<location href="([^"]*)"', repomd, re.S)[1]
-    return gzip.decompress((folder / href).read_bytes()).decode()
-
-
 # ---- which files ------------------------------------------------------------------------
-
-def test_expected(field):
-    """five lists of keys: exactly the copies that a real hub's files give"""
-    want = {}
-    for line in EXPECTED.read_text().splitlines()[2:]:
-        keys, rpm, path = line.split("\t")
-        want.setdefault(keys, {})[rpm] = path
-    same(len(want), 5, "lists of keys")
-    for keys, paths in want.items():
-        missing = {rpm for rpm, path in paths.items() if path == "MISSING"}
-        spec = tag_spec("f26-candidate", sigkeys=[] if keys == "''" else keys.split(","))
-        if missing:
-            words = field.error(spec)
-            check(any(words.startswith(f"{rpm.rsplit('-', 2)[0]}-") for rpm in missing) and "data/signed/7ec1b334/" in words,
-                  f"everything with keys {keys}: {words}")
-            spec["source"]["packages"] = [rpm for rpm in paths if rpm not in missing and not rpm.endswith(".src")]
-            spec["flags"] = ["no_deps"]
-        number = field.compose(spec)
-        same(field.origins(number), {rpm: path for rpm, path in paths.items() if rpm not in missing}, f"keys {keys}")
-        rpms = json.loads((field.service.tree(number) / "../metadata/rpms.json").read_text())
-        signed = {nevra.split(":")[0].rsplit("-", 1)[0]: rpm["sigkey"]
-                  for group in rpms["payload"]["rpms"]["Temporary"]["x86_64"].values() for nevra, rpm in group.items()}
-        for rpm, path in paths.items():
-            key = re.search("/data/signed/([0-9a-f]+)/", path)
-            if rpm not in missing and not rpm.endswith(".src"):
-                same(signed.get(rpm.rsplit("-", 2)[0]), key and key[1], f"sigkey of {rpm} with keys {keys}")
-
 
 def test_content(field):
     """what is shown is what lies below topdir, and the metadata says its checksum"""
@@ -240,9 +148,8 @@ def test_noarch(field):
         for arch, names in want.items():
             have = {file.name.rsplit("-", 2)[0] for file in (field.service.tree(number) / arch / "os").rglob("*.rpm")}
             same(have, names, f"noarch in {arch}")
-        for worker in field.service.workers(1) if again < 2 else []:
-            os.kill(worker, 9)
-            wait_for(lambda: worker not in field.service.children() and field.service.workers(1))
+        if again < 2:
+            restart_worker(field.service)
         if again == 1:
             forget(field.service, "headers")
     words = field.error(tag_spec("own-limits", packages=["l-only"]))
@@ -674,255 +581,20 @@ def test_site_keys(hub, topdir):
         check(all("signed" not in path for path in field.origins(number).values()), "the request's own go first")
 
 
-# ---- over the network -------------------------------------------------------------------
-
-def packages_of(service):
-    return sorted(p.name for p in (service.state / "packages").iterdir())
-
-
-def remote_again(field):
-    """what was looked at and fetched once is not asked for again"""
-    hub, service = field.hub, field.service
-    hub.clear()
-    first = field.compose(tag_spec("f26-candidate", packages=["apr"], sigkeys=["7ec1b334", ""], flags=["no_reuse"]))
-    gets = hub.counts["GET"]
-    files = packages_of(service)
-    same({os.getxattr(f, "user.odcs.sha256").decode() for f in service.tree(first).rglob("*.rpm")} - set(files), set(),
-         "all are in packages/")
-    hub.clear()
-    field.compose(tag_spec("f26-candidate", packages=["apr"], sigkeys=["7ec1b334", ""], flags=["no_reuse"]))
-    same((hub.counts["GET"], packages_of(service)), (0, files), "nothing is fetched twice")
-    field.compose(tag_spec("f26-candidate", packages=["apr"], sigkeys=["7ec1b334", ""]))
-    field.compose(tag_spec("f26-candidate", packages=["apr"], sigkeys=["7ec1b334", ""]))
-    field.logged("is the same")
-    # a fetched file that is damaged on the disk: EIO, and the next compose fetches it again
-    file = next(service.tree(first).rglob("apr-1.6.3*.x86_64.rpm"))
-    digest = os.getxattr(file, "user.odcs.sha256").decode()
-    (service.state / "packages" / digest).unlink()
-    with contextlib.suppress(OSError):
-        file.read_bytes()
-        check(False, "a package that is not there cannot be read")
-    hub.clear()
-    field.compose(tag_spec("f26-candidate", packages=["apr"], sigkeys=["7ec1b334", ""]))
-    field.logged("cannot be reused")
-    same(hub.counts["GET"], 1, "that one only")
-    same(hashlib.sha256(file.read_bytes()).hexdigest(), digest, "and it can be read again")
-    return gets
-
-
-def remote_unsigned(field):
-    """where the hub knows no signature no copy is looked for in vain"""
-    kojikit.Tag(field.hub, "own-unsigned", field.builds, {1: ["ed-1.14.2-1.fc26"]}, id=7031)
-    gets = []
-    for keys in [""], ["7ec1b334", "a4f1cd23", "00000001", ""]:
-        forget(field.service, "headers")
-        forget(field.service, "packages")
-        field.hub.clear()
-        field.compose(tag_spec("own-unsigned", sigkeys=keys, flags=["no_reuse"]))
-        gets.append((field.hub.counts["HEAD"], field.hub.counts["GET"]))
-    check(gets[0][0] == 2 and gets[0] == gets[1], f"requests without and with keys: {gets}")
-
-
-def remote_builds(field):
-    """of builds that are named the hub is asked for signatures, a few hundred in one call; a hub that refuses is no obstacle"""
-    hub = field.hub
-    keys = [f"{i:08x}" for i in range(97)] + ["7ec1b334", ""]
-    want = {"apr-1.6.3-1.fc26.x86_64": True, "apr-1.6.3-1.fc26.src": True, "apr-devel-1.6.3-1.fc26.x86_64": True,
-            "ed-1.14.2-1.fc26.x86_64": False, "ed-1.14.2-1.fc26.src": False}
-    for refused in False, True:
-        hub.clear()
-        if refused:
-            hub.misbehave("fault", "multiCall", skip=2, words="Invalid method: queryRPMSigs")
-        number = field.compose(build_spec(["apr-1.6.3-1.fc26", "ed-1.14.2-1.fc26"], sigkeys=keys))
-        same({name: "/data/signed/7ec1b334/" in path for name, path in field.origins(number).items()}, want, "the copies")
-        same(hub.counts["multiCall"], 3, "calls of the hub")
-        same(hub.counts["HEAD"], 5 if not refused else 3 * 98 + 2 * 99, "looks at files")
-        check(("each key is looked for" in field.log()) == refused, field.log())
-        for record in field.service.call("GET", "/api/1/composes/?per_page=100&state=2").json["items"]:
-            if record["id"] == number:
-                field.service.call("DELETE", f"/api/1/composes/{number}") # or it would be reused
-
-
-def remote_replaced(field):
-    """a file that is another one on the server is read and fetched again, whatever the server tells of it"""
-    hub = field.hub
-    kojikit.Tag(hub, "own-replaced", field.builds, {1: ["ed-1.14.2-1.fc26"]}, id=7032)
-    path = field.topdir / "packages/ed/1.14.2/1.fc26/x86_64/ed-1.14.2-1.fc26.x86_64.rpm"
-    good, times = path.read_bytes(), path.stat()
-    spec = tag_spec("own-replaced", packages=["ed"], flags=["no_reuse"])
-    other = bytearray(good)
-    other[90] ^= 1 # in the lead, which nobody reads
-    for hub.last_modified in True, False:
-        for content, seconds in (good, 0), (bytes(other), 5), (bytes(other), 5), (good, 9):
-            again = content == path.read_bytes() and seconds == 5
-            path.write_bytes(content)
-            os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns + seconds * 10**9))
-            hub.clear()
-            number = field.compose(spec)
-            file = next(field.service.tree(number).rglob("ed-*.x86_64.rpm"))
-            same(file.read_bytes(), content, f"what is there after {seconds} s")
-            if again:
-                same((hub.counts["HEAD"], hub.counts["GET"]), (2, 0), "the same file is looked at only")
-    hub.last_modified = True
-    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-
-
-def remote_slow(hub):
-    """a server that drips: given up in the time that is configured, with words"""
-    with Service("odcsfs.workers=1", f"koji.hub={hub.url}", "koji.topdir=/nonexistent", f"koji.topurl={hub.topurl}",
-                 "koji.timeout=1", mount=False) as service:
-        hub.clear()
-        spec = build_spec(["ed-1.14.2-1.fc26"])
-        for skip, what in (0, "header"), (2, "package"):
-            hub.misbehave("drip", "GET", times=-1, skip=skip, bytes=10, seconds=0.1)
-            started = time.monotonic()
-            number = service.call("POST", "/api/1/composes/", spec).json["id"]
-            words = service.wait_rest(number)["state_reason"]
-            check(f"{hub.topurl}/packages/ed/1.14.2/1.fc26/" in words and "less than 4096 bytes a second" in words
-                  or "no complete answer in time" in words, f"{what}: {words}")
-            check("tried" in words and time.monotonic() - started < 40, f"{what}: {time.monotonic() - started:.1f} s: {words}")
-            hub.clear()
-
-
-def remote_trouble(field):
-    hub = field.hub
-    nvr = "ed-1.14.2-1.fc26"
-    path = field.topdir / "packages/ed/1.14.2/1.fc26/x86_64/ed-1.14.2-1.fc26.x86_64.rpm"
-    good = path.read_bytes()
-    tag = kojikit.Tag(hub, "own-far", field.builds, {1: [nvr]}, id=7030)
-    spec = tag_spec("own-far", packages=["ed"], flags=["no_reuse"])
-    def fails(*words, **wrong):
-        forget(field.service, "packages")
-        hub.clear()
-        hub.misbehave(method="GET", times=-1, **wrong)
-        got = field.error(spec)
-        hub.clear()
-        for word in words:
-            check(word in got, f"{wrong}: {word!r} in {got!r}")
-    forget(field.service, "headers")
-    fails("ed-1.14.2-1.fc26.", "92 bytes", what="html")
-    fails("ed-1.14.2-1.fc26.", what="status", code=403)
-    field.compose(spec) # now the headers are known
-    fails("bytes came where", what="half")
-    fails("bytes came where", what="html")
-    kept = path.stat()
-    path.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
-    os.utime(path, ns=(kept.st_atime_ns, kept.st_mtime_ns))
-    fails("its signature says", what="delay", seconds=0)
-    path.write_bytes(good)
-    os.utime(path, ns=(kept.st_atime_ns, kept.st_mtime_ns))
-    # it stumbles, and then it does not
-    hub.clear()
-    hub.misbehave("status", "GET", times=2, code=503)
-    field.compose(spec)
-    # the copy is gone since its header was read: told, and the next time looked for elsewhere
-    fails("404", "/ed-1.14.2-1.fc26.", what="status", code=404)
-    path.unlink()
-    words = field.error(spec)
-    check("there is no copy that the signing keys permit" in words, words)
-    path.write_bytes(good)
-    field.compose(spec)
-    # gone between the look and the header: as if it had not been there
-    forget(field.service, "headers")
-    fails("there is no copy that the signing keys permit", what="status", code=404)
-    # a server that knows no HEAD
-    hub.clear()
-    hub.misbehave("status", "HEAD", times=-1, code=405)
-    field.compose(spec)
-    hub.clear()
-
-
-def test_remote(hub, topdir, builds):
-    """where topdir is not mounted its files are fetched, when they are chosen"""
-    secret = hub.topurl.replace("://", "://us3r:s3cret@") + "/"
-    with Service("odcsfs.workers=1", f"koji.hub={hub.url}", "koji.topdir=/nonexistent", f"koji.topurl={secret}",
-                 "lifetime.snapshot=60", "limits.worker_seconds=600") as service:
-        field = Field(service, hub, topdir, builds)
-        field.prefix = f"{hub.topurl}/"
-        test_expected(field)
-        number = field.compose(tag_spec("f26-candidate", builds=["bash-fake-4.4.12-5.fc26"], sigkeys=["a4f1cd23", ""]))
-        for file in service.tree(number).rglob("*.rpm"):
-            content = file.read_bytes()
-            same(hashlib.sha256(content).hexdigest(), os.getxattr(file, "user.odcs.sha256").decode(), f"{file.name}")
-            same(os.getxattr(file, "user.odcs.cached"), b"1", "it is here")
-            origin = os.getxattr(file, "user.odcs.origin_url").decode()
-            check("s3cret" not in origin, origin)
-        if shutil.which("dnf"):
-            test_dnf(field)
-        remote_again(field)
-        remote_unsigned(field)
-        remote_builds(field)
-        remote_replaced(field)
-        remote_trouble(field)
-        check("s3cret" not in service.log_text() + field.log(), "a password is shown")
-        field.compose(tag_spec("f26-candidate", flags=["no_reuse"]))
-        before = packages_of(service)
-        check(before, "there are fetched packages")
-        for record in service.call("GET", "/api/1/composes/?per_page=100&state=2").json["items"]:
-            service.call("DELETE", f"/api/1/composes/{record['id']}")
-        # what a job that goes on may have used is kept, though it is older than lifetime.snapshot
-        records = sorted((service.state / "headers").iterdir())
-        check(len(records) > 10, f"{len(records)} records")
-        for i, path in enumerate(records):
-            age = time.time() - (2 * 3600 + 600 + (300 if i % 2 else -300))
-            os.utime(path, (age, age))
-        old = time.time() - 1000
-        for folder in ("packages", "manifests", "blobs"):
-            for path in (service.state / folder).iterdir():
-                os.utime(path, (old, old))
-        check(wait_for(lambda: not packages_of(service), 20), f"swept: {packages_of(service)}")
-        left = lambda: sorted((service.state / "headers").iterdir())
-        check(wait_for(lambda: left() == records[::2], 5), f"{len(left())} of {len(records)} records are left")
-
-
-def test_dnf(field):
-    """dnf takes it for a repository"""
-    number = field.compose(tag_spec("f26-candidate", builds=["bash-fake-4.4.12-5.fc26"], sigkeys=["a4f1cd23", ""]))
-    url = f"{field.service.url}/composes/odcs-{number}/compose/Temporary/x86_64/os/"
-    with tempfile.TemporaryDirectory(prefix="odcsfs-dnf-") as folder:
-        (pathlib.Path(folder) / "log").mkdir()
-        dnf = ["dnf", "-q", "-y", f"--setopt=reposdir={folder}/none", f"--setopt=cachedir={folder}/cache",
-               f"--setopt=persistdir={folder}/persist", f"--setopt=logdir={folder}/log", f"--installroot={folder}/root",
-               "--releasever=1", "--forcearch=x86_64", "--setopt=install_weak_deps=0", "--setopt=gpgcheck=0",
-               "--setopt=tsflags=noscripts", f"--repofrompath=c,{url}", "--repo=c"]
-        done = run(*dnf, "install", "httpd", "mod_ssl")
-        same(done.returncode, 0, f"dnf install: {done.stdout}{done.stderr}")
-        have = run("rpm", "--root", f"{folder}/root", "-qa", "--qf", "%{name}\\n").stdout.split()
-        check({"httpd", "mod_ssl", "apr", "apr-util", "openssl-libs", "bash-fake", "glibc-fake"} <= set(have), f"installed: {have}")
-
-
 def main():
-    need_fuse()
-    if not shutil.which("rpm"):
-        skip("rpm is not there")
-    with tempfile.TemporaryDirectory(prefix="odcsfs-koji-") as folder:
-        topdir = pathlib.Path(folder) / "koji"
-        topdir.mkdir()
-        os.chmod(folder, 0o755)
-        replayhub.unpack_topdir(topdir)
-        builds = kojikit.Builds(topdir)
-        with replayhub.ReplayHub(topdir=topdir) as hub:
-            with Service("odcsfs.workers=1", f"koji.hub={hub.url}", f"koji.topdir={topdir}", "koji.timeout=10") as service:
-                field = Field(service, hub, topdir, builds)
-                for test in (test_expected, test_content, test_tags, test_choice, test_arches, test_noarch, test_multilib, test_builds, test_drafts, test_volume, test_again,
-                             test_signed_later, test_refused, test_words, test_hub, test_files, test_large):
-                    started = time.monotonic()
-                    test(field)
-                    hub.clear()
-                    print(f"{test.__name__}: {time.monotonic() - started:.1f} s", flush=True)
-                if shutil.which("dnf"):
-                    test_dnf(field)
-                else:
-                    print("skipped: dnf is not there: nothing is installed from the compose")
-            test_site_keys(hub, topdir)
-            test_away(topdir)
-            started = time.monotonic()
-            test_remote(hub, topdir, builds)
-            print(f"test_remote: {time.monotonic() - started:.1f} s", flush=True)
-            remote_slow(hub)
-            print(f"and with remote_slow: {time.monotonic() - started:.1f} s", flush=True)
+    with recorded_hub() as (hub, topdir, builds):
+        with Service("odcsfs.workers=1", f"koji.hub={hub.url}", f"koji.topdir={topdir}", "koji.timeout=10") as service:
+            field = Field(service, hub, topdir, builds)
+            for test in (check_expected, test_content, test_tags, test_choice, test_arches, test_noarch, test_multilib,
+                         test_builds, test_drafts, test_volume, test_again, test_signed_later, test_refused, test_words,
+                         test_hub, test_files, test_large, check_dnf):
+                started = time.monotonic()
+                test(field)
+                hub.clear()
+                print(f"{test.__name__}: {time.monotonic() - started:.1f} s", flush=True)
+        test_site_keys(hub, topdir)
+        test_away(topdir)
     end()
 
 
-if __name__ == "__main__":
-    main()
+main()

@@ -1,21 +1,15 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """tests/system/tag_damaged.py: RPMs of a tag that cannot be read hurt only who wants them."""
-import os, pathlib, shutil, sys, tempfile
+import os, pathlib, shutil, sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import *
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "unit/header"))
-import craft, kojikit, replayhub
-from tag import Field, build_spec, forget, tag_spec
+import craft, kojikit
+from tagkit import Field, build_spec, forget, recorded_hub, restart_worker, tag_spec
 
 RPM = "ed-1.14.2-1.fc26.x86_64.rpm"
-
-
-def restart_worker(service):
-    for worker in service.workers(1):
-        os.kill(worker, 9)
-        wait_for(lambda: worker not in service.children() and service.workers(1))
 
 
 def needs(field, name, *required):
@@ -156,22 +150,13 @@ def test_remote(hub, topdir, builds):
 
 
 def main():
-    need_fuse()
-    if not shutil.which("rpm"):
-        skip("rpm is not there")
-    with tempfile.TemporaryDirectory(prefix="odcsfs-koji-") as folder:
-        topdir = pathlib.Path(folder) / "koji"
-        topdir.mkdir()
-        os.chmod(folder, 0o755)
-        replayhub.unpack_topdir(topdir)
-        builds = kojikit.Builds(topdir)
-        with replayhub.ReplayHub(topdir=topdir) as hub:
-            with Service("odcsfs.workers=1", f"koji.hub={hub.url}", f"koji.topdir={topdir}", "koji.timeout=10") as service:
-                field = Field(service, hub, topdir, builds)
-                test_damage(field)
-                test_records(field)
-                test_companions(field)
-            test_remote(hub, topdir, builds)
+    with recorded_hub() as (hub, topdir, builds):
+        with Service("odcsfs.workers=1", f"koji.hub={hub.url}", f"koji.topdir={topdir}", "koji.timeout=10") as service:
+            field = Field(service, hub, topdir, builds)
+            test_damage(field)
+            test_records(field)
+            test_companions(field)
+        test_remote(hub, topdir, builds)
     end()
 
 

@@ -8,7 +8,7 @@ import gzip, os, pathlib, re, shutil, subprocess, sys, tempfile
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import *
 import kojikit, replayhub
-from tag import Field, repodata, tag_spec
+from tagkit import Field, repodata, tag_spec
 
 ED = pathlib.Path(os.environ.get("ODCSFS_SHARED", SOURCE / "../shared")) / "data/ed-repo"
 KINDS = ("primary", "filelists", "other")
