@@ -125,6 +125,8 @@ struct module_list {
 	size_t count, room;
 };
 void module_list_done(struct module_list *list);
+/** module_list_add() - @module is owned by the list at success */
+int module_list_add(struct module_list *list, struct module *module, struct error *err);
 
 /* ---- suppliers --------------------------------------------------------- */
 

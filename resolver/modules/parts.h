@@ -73,8 +73,6 @@ int document_join(const struct text *documents,
 
 /* ---- module.c ---- */
 
-/** module_add() - @module is owned by the list at success */
-int module_list_add(struct module_list *list, struct module *module, struct error *err);
 /** module_list_merge() - as module_list_add(), but documents of one that is there go to it; of one
  * arch the first counts. Takes @module */
 int module_list_merge(struct module_list *list, struct module *module, struct error *err);

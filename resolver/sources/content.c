@@ -234,7 +234,49 @@ int modular_finish_built(struct modular *modular, struct error *err)
 	return modular->tagged->visible ? tagged_finish(modular->load, modular->tagged, err) : 0;
 }
 
+/* ---- suppliers of what Koji built -------------------------------------- */
+
+int modular_open_koji(struct modular *modular, struct error *err)
+{
+	const struct spec *spec = modular->load->context->job->spec;
+	const struct module_koji koji = { .hub = modular->site->hub,
+					  .tags = &spec->modular_koji_tags,
+					  .event = modular->event,
+					  .inherit = !(spec->flags & FLAG_NO_INHERITANCE),
+					  .log = modular_log(modular->load) };
+	int r = modules_from_koji(&koji, &modular->supplier[modular->supplier_count], err);
+
+	if (r == 0)
+		modular->built[modular->supplier_count++] = true;
+	return r;
+}
+
+int modular_open_mbs(struct modular *modular, struct error *err)
+{
+	const struct job_module *site = &modular->load->context->job->module;
+	const struct module_mbs mbs = { .url = site->mbs,
+					.transport = modular->site->transport,
+					.call_ms = site->call_seconds * 1000,
+					.log = modular_log(modular->load) };
+	int r = modules_from_mbs(&mbs, &modular->supplier[modular->supplier_count], err);
+
+	if (r == 0)
+		modular->built[modular->supplier_count++] = true;
+	return r;
+}
+
 /* ---- beside a tag ------------------------------------------------------ */
+
+int modular_check_scratch(const struct load *load, struct error *err)
+{
+	const struct job *job = load->context->job;
+
+	if (job->spec->scratch_modules.count && !job->module.mbs)
+		return error_set(
+			err, -EOPNOTSUPP, BLAME_REQUEST, NULL,
+			"scratch_modules: module.mbs, which knows them, is not configured");
+	return 0;
+}
 
 /* Of one name all streams, once */
 static int add_name(struct modular *modular, const char *name, struct strings *seen,
@@ -252,56 +294,92 @@ static int add_name(struct modular *modular, const char *name, struct strings *s
 	return supplier->ops->find(supplier, &query, list, err);
 }
 
+static int list_tags(struct modular *modular, struct module_list *list, struct error *err)
+{
+	const struct spec *spec = modular->load->context->job->spec;
+	const struct strings *tags = &spec->modular_koji_tags;
+	_cleanup_(strings_done) struct strings seen = { 0 };
+	int r = tags->count ? modular_open_koji(modular, err) : 0;
+
+	for (size_t i = 0; i < tags->count && r == 0; i++) {
+		_cleanup_(koji_names_done) struct koji_names names = { 0 };
+
+		r = hub_tagged_modules(modular->site->hub, tags->item[i], modular->event,
+				       !(spec->flags & FLAG_NO_INHERITANCE), &names, err);
+		for (size_t k = 0; k < names.count && r == 0; k++)
+			r = add_name(modular, names.item[k].name, &seen, list, err);
+	}
+	for (size_t i = 0; i < list->count && r == 0; i++) {
+		list->item[i]->supplier = 0;
+		list->item[i]->why = strdup("requested");
+		if (!list->item[i]->why)
+			r = error_oom(err);
+	}
+	return r;
+}
+
+static bool is_there(const struct module_list *list, const char *nsvc)
+{
+	for (size_t i = 0; i < list->count; i++)
+		if (!strcmp(list->item[i]->nsvc, nsvc))
+			return true;
+	return false;
+}
+
+static int list_scratch(struct modular *modular, struct module_list *list, struct error *err)
+{
+	const struct job *job = modular->load->context->job;
+	_cleanup_(module_wishes_done) struct module_wishes wishes = { 0 };
+	_cleanup_(module_set_freep) struct module_set *set = NULL;
+	const struct modules_question question = { .scratch = &wishes,
+						   .base_modules = &job->module.base_modules,
+						   .base_lte = -1,
+						   .base_gte = -1,
+						   .log = modular_log(modular->load) };
+	size_t number = modular->supplier_count;
+	int r;
+
+	if (!job->spec->scratch_modules.count)
+		return 0;
+	r = modules_parse_source(&job->spec->scratch_modules, &wishes, err);
+	if (r == 0)
+		r = modular_open_mbs(modular, err);
+	if (r == 0)
+		r = modules_resolve(&question, &modular->supplier[number], 1, &set, err);
+	for (size_t i = 0; r == 0 && i < set->count; i++) {
+		if (is_there(list, set->module[i]->nsvc))
+			continue;
+		set->module[i]->supplier = number;
+		r = module_list_add(list, set->module[i], err);
+		if (r == 0)
+			set->module[i] = NULL;
+	}
+	return r;
+}
+
 static int compare_modules(const void *a, const void *b)
 {
 	return strcmp((*(struct module *const *)a)->nsvc, (*(struct module *const *)b)->nsvc);
 }
 
-static int make_set(struct modular *modular, struct module_list *list, struct error *err)
+int modular_beside(struct modular *modular, struct error *err)
 {
-	struct module_set *set = calloc(1, sizeof(*set));
+	_cleanup_(module_list_done) struct module_list list = { 0 };
+	struct module_set *set;
+	int r = list_tags(modular, &list, err);
 
+	if (r == 0)
+		r = list_scratch(modular, &list, err);
+	if (r < 0)
+		return r;
+	set = calloc(1, sizeof(*set));
 	if (!set)
 		return error_oom(err);
 	modular->set = set;
-	set->module = list->item;
-	set->count = list->count;
-	*list = (struct module_list){ 0 };
-	for (size_t i = 0; i < set->count; i++) {
-		set->module[i]->supplier = 0;
-		free(set->module[i]->why);
-		set->module[i]->why = strdup("requested");
-		if (!set->module[i]->why)
-			return error_oom(err);
-	}
+	set->module = list.item;
+	set->count = list.count;
+	list = (struct module_list){ 0 };
 	if (set->count)
 		qsort(set->module, set->count, sizeof(*set->module), compare_modules);
 	return 0;
-}
-
-int modular_of_tags(struct modular *modular, struct error *err)
-{
-	const struct spec *spec = modular->load->context->job->spec;
-	const struct strings *tags = &spec->modular_koji_tags;
-	const struct module_koji koji = { .hub = modular->site->hub,
-					  .tags = tags,
-					  .event = modular->event,
-					  .inherit = !(spec->flags & FLAG_NO_INHERITANCE) };
-	_cleanup_(module_list_done) struct module_list list = { 0 };
-	_cleanup_(strings_done) struct strings seen = { 0 };
-	int r = modules_from_koji(&koji, &modular->supplier[0], err);
-
-	if (r < 0)
-		return r;
-	modular->supplier_count = 1;
-	modular->built[0] = true;
-	for (size_t i = 0; i < tags->count && r == 0; i++) {
-		_cleanup_(koji_names_done) struct koji_names names = { 0 };
-
-		r = hub_tagged_modules(koji.hub, tags->item[i], koji.event, koji.inherit, &names,
-				       err);
-		for (size_t k = 0; k < names.count && r == 0; k++)
-			r = add_name(modular, names.item[k].name, &seen, &list, err);
-	}
-	return r < 0 ? r : make_set(modular, &list, err);
 }

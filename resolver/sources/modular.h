@@ -13,6 +13,9 @@
 #define MODULAR_NOBODY SIZE_MAX
 #define MODULAR_NAMES_SHOWN 8 /* of packages that are not there, for each module */
 
+/** modular_log() - into the compose's log */
+struct module_log modular_log(struct load *load);
+
 /**
  * struct modular - the modules of a job
  * @built: RPMs of what that supplier has come from Koji
@@ -41,14 +44,21 @@ int modular_explain(struct modular *modular, struct error *err);
 /** modular_document() - is that document about modules of @arch? */
 bool modular_document(const struct module_document *document, const char *arch);
 
-/** modular_is_for() - is a package of @package_arch for @arch of the request? With multilib those beside it,
- * too */
+/** modular_is_for() - is a package of @package_arch for @arch of the request? With multilib those
+ * beside it, too */
 bool modular_is_for(const struct modular *modular, const char *package_arch, size_t arch);
 
 /* ---- content.c: after modular_open_built() load->repository[0] is Koji ---- */
 
-/** modular_of_tags() - all modules of modular_koji_tags, for a tag's compose: the newest version of each stream */
-int modular_of_tags(struct modular *modular, struct error *err);
+/** modular_open_koji() - the next supplier are modular_koji_tags, at @event */
+int modular_open_koji(struct modular *modular, struct error *err);
+/** modular_open_mbs() - the next supplier is MBS */
+int modular_open_mbs(struct modular *modular, struct error *err);
+/** modular_check_scratch() - can scratch_modules be had? -EOPNOTSUPP, BLAME_REQUEST: no */
+int modular_check_scratch(const struct load *load, struct error *err);
+/** modular_beside() - for a tag's compose: all modules of modular_koji_tags, the newest version of
+ * each stream, and scratch_modules */
+int modular_beside(struct modular *modular, struct error *err);
 /** modular_list_built() - add the RPMs of modules that Koji built to the candidates */
 int modular_list_built(struct modular *modular, struct error *err);
 /** modular_check_built() - after signing_choose(): each of them has a copy that is permitted */
@@ -63,8 +73,8 @@ int modular_finish_built(struct modular *modular, struct error *err);
 const struct module *modular_owner(const struct modular *modular,
 				   const struct composer_package *row);
 
-/** modular_rows() - RPMs of the modules that the open repositories have, with their debug and source
- * packages. -ENOENT, BLAME_REQUEST: a module that was asked for is for none of the arches */
+/** modular_rows() - RPMs of the modules that the open repositories have, with their debug and
+ * source packages. -ENOENT, BLAME_REQUEST: a module that was asked for is for none of the arches */
 int modular_rows(struct modular *modular, struct error *err);
 /** modular_describe() - after all rows: YAML of each arch and modules.json */
 int modular_describe(struct modular *modular, struct error *err);

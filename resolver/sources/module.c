@@ -37,13 +37,6 @@ static void choosing_done(struct choosing *choosing)
 	transport_free(choosing->files);
 }
 
-static void on_log(void *data, const char *text)
-{
-	const struct choosing *choosing = data;
-
-	load_say(choosing->load, "%s", text);
-}
-
 /* Are there modules that Koji built? */
 static bool asks_koji(const struct choosing *choosing)
 {
@@ -53,17 +46,18 @@ static bool asks_koji(const struct choosing *choosing)
 static int judge(struct choosing *choosing, struct error *err)
 {
 	const struct spec *spec = choosing->spec;
-	int r;
+	int r = modular_check_scratch(choosing->load, err);
 
+	if (r < 0)
+		return r;
 	if (asks_koji(choosing) && !site_exists(choosing->load->context))
 		return error_set(err, -EOPNOTSUPP, BLAME_REQUEST, NULL, SITE_ABSENT);
 	if (!asks_koji(choosing) && !choosing->site->repos.count)
 		return error_set(err, -EOPNOTSUPP, BLAME_REQUEST, NULL,
 				 "This service knows no modules: neither module.repos nor "
 				 "module.mbs is configured");
-	if (spec->scratch_modules.count && !choosing->site->mbs)
-		return error_set(err, -EOPNOTSUPP, BLAME_REQUEST, NULL,
-				 "Scratch modules need module.mbs, which is not configured");
+	if (spec->scratch_build_tasks.count)
+		load_say(choosing->load, "scratch_build_tasks: no module has their packages");
 	if (spec->lookaside_repos.count)
 		load_say(choosing->load, "lookaside_repos: nothing is solved for modules");
 	if (spec->sigkeys.count && choosing->site->repos.count && !spec->modular_koji_tags.count)
@@ -115,7 +109,6 @@ static int open_texts(struct choosing *choosing, struct error *err)
 {
 	_cleanup_(freep) struct module_text *texts =
 		calloc(choosing->text_count + 1, sizeof(*texts));
-	const struct module_log log = { .write = on_log, .data = choosing };
 	struct modular *modular = &choosing->modular;
 	int r;
 
@@ -125,48 +118,32 @@ static int open_texts(struct choosing *choosing, struct error *err)
 		texts[i] = (struct module_text){ .label = choosing->load->repository[i].word,
 						 .bytes = choosing->text[i].data,
 						 .length = choosing->text[i].length };
-	r = modules_from_texts(texts, choosing->text_count, log,
+	r = modules_from_texts(texts, choosing->text_count, modular_log(choosing->load),
 			       &modular->supplier[modular->supplier_count], err);
 	if (r == 0)
 		modular->supplier_count++;
 	return r;
 }
 
-/* The supplier whose modules Koji built */
-static int open_built(struct choosing *choosing, struct error *err)
-{
-	struct modular *modular = &choosing->modular;
-	const struct spec *spec = choosing->spec;
-	const struct module_log log = { .write = on_log, .data = choosing };
-	const struct module_koji koji = { .hub = modular->site->hub,
-					  .tags = &spec->modular_koji_tags,
-					  .event = spec->koji_event >= 0 ? spec->koji_event
-									 : HUB_NOW,
-					  .inherit = !(spec->flags & FLAG_NO_INHERITANCE),
-					  .log = log };
-	const struct module_mbs mbs = { .url = choosing->site->mbs,
-					.transport = modular->site->transport,
-					.call_ms = choosing->site->call_seconds * 1000,
-					.log = log };
-	struct module_supplier **supplier = &modular->supplier[modular->supplier_count];
-	int r = spec->modular_koji_tags.count ? modules_from_koji(&koji, supplier, err)
-					      : modules_from_mbs(&mbs, supplier, err);
-
-	if (r == 0)
-		modular->built[modular->supplier_count++] = true;
-	return r;
-}
-
+/* MBS is behind Koji for scratch modules only. */
 static int open_suppliers(struct choosing *choosing, struct error *err)
 {
 	struct modular *modular = &choosing->modular;
+	bool tags = choosing->spec->modular_koji_tags.count > 0;
+	struct hub_event event = { 0 };
 	int r = 0;
 
 	if (choosing->text_count)
 		r = open_texts(choosing, err);
 	if (r == 0 && asks_koji(choosing))
 		r = site_open(modular->site, modular->tagged, err);
-	return r < 0 || !asks_koji(choosing) ? r : open_built(choosing, err);
+	if (r == 0 && tags && modular->event != HUB_NOW)
+		r = site_event(modular->site, modular->event, &event, err);
+	if (r == 0 && tags)
+		r = modular_open_koji(modular, err);
+	if (r == 0 && choosing->site->mbs && (!tags || choosing->scratch.count))
+		r = modular_open_mbs(modular, err);
+	return r;
 }
 
 /* Repositories without a document of the set need not be opened. */
@@ -206,7 +183,7 @@ static int resolve(struct choosing *choosing, struct error *err)
 		.base_stream = spec->base_module_br_stream,
 		.base_lte = spec->base_module_br_stream_version_lte,
 		.base_gte = spec->base_module_br_stream_version_gte,
-		.log = { .write = on_log, .data = choosing },
+		.log = modular_log(choosing->load),
 	};
 	struct modular *modular = &choosing->modular;
 	int64_t start = time_monotonic_ms();
@@ -285,7 +262,9 @@ static int run(struct choosing *choosing, struct error *err)
 	if (r < 0)
 		return r;
 	drop_unneeded(load, choosing->modular.set);
+	load->steps = (int64_t)(load->count + load->set->arches.count + 2);
 	r = modular_open_built(&choosing->modular, err);
+	load->step++;
 	if (r == 0)
 		r = load_open(load, err);
 	if (r == 0)
@@ -315,7 +294,7 @@ int module_load(const struct source_context *context, struct package_set **ret, 
 		.tagged = &choosing.tagged,
 		.event = spec->koji_event >= 0 ? spec->koji_event : HUB_NOW,
 	};
-	load.steps = (int64_t)(choosing.site->repos.count + spec->arches.count + 1);
+	load.steps = (int64_t)(choosing.site->repos.count + load.set->arches.count + 2);
 	r = run(&choosing, err);
 	if (r < 0)
 		return r;

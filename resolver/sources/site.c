@@ -147,6 +147,16 @@ int site_open(struct site *site, struct tagged *tagged, struct error *err)
 	return r < 0 ? r : open_hub(site, err);
 }
 
+int site_event(const struct site *site, int64_t id, struct hub_event *ret, struct error *err)
+{
+	int r = hub_event(site->hub, id, ret, err);
+
+	if (r == 0)
+		return error_set(err, -ENOENT, BLAME_REQUEST, NULL,
+				 "Unknown Koji event %" PRId64 ".", id);
+	return r < 0 ? r : 0;
+}
+
 void site_identify(const struct site *site, const struct tagged *tagged, int64_t event,
 		   struct text *ret)
 {

@@ -14,6 +14,16 @@ void modular_done(struct modular *modular)
 	free(modular->owner);
 }
 
+static void on_log(void *data, const char *text)
+{
+	load_say(data, "%s", text);
+}
+
+struct module_log modular_log(struct load *load)
+{
+	return (struct module_log){ .write = on_log, .data = load };
+}
+
 /* ---- why --------------------------------------------------------------- */
 
 #define REASON_HEAD "module " /* of packages; what follows is the module's own reason */
@@ -33,10 +43,23 @@ static const char *explain(const struct modular *modular, const struct module *m
 	return text.failed ? NULL : package_set_text(modular->load->set, text.data);
 }
 
+/* What the request says and this service cannot heed */
+static void tell_ignored(const struct load *load)
+{
+	const struct spec *spec = load->context->job->spec;
+
+	if (spec->module_defaults_url)
+		load_say(load,
+			 "module_defaults_url: nothing is fetched from %s; the defaults of "
+			 "modules are those of module.repos",
+			 spec->module_defaults_url);
+}
+
 int modular_explain(struct modular *modular, struct error *err)
 {
 	const struct module_set *set = modular->set;
 
+	tell_ignored(modular->load);
 	modular->reason = calloc(set->count + 1, sizeof(*modular->reason));
 	if (!modular->reason)
 		return error_oom(err);
@@ -199,11 +222,6 @@ static int add_entry(const struct modular *modular, size_t number, size_t arch,
 
 /* ---- the whole --------------------------------------------------------- */
 
-static void on_log(void *data, const char *text)
-{
-	load_say(data, "%s", text);
-}
-
 static int describe_arch(const struct modular *modular, size_t arch, struct error *err)
 {
 	struct package_set *set = modular->load->set;
@@ -214,7 +232,7 @@ static int describe_arch(const struct modular *modular, size_t arch, struct erro
 		.artifact = is_listed,
 		.add = add_built,
 		.data = &listed,
-		.log = { .write = on_log, .data = modular->load },
+		.log = modular_log(modular->load),
 	};
 	int r = list_rows(&set->composition, arch, &listed) < 0 ? error_oom(err) : 0;
 

@@ -20,7 +20,7 @@ struct tagging {
 	struct hub_event event; /* that is listed; its time 0: not known yet */
 	int64_t newest;		/* build time of named builds */
 	struct tagged tagged;
-	struct modular modular; /* of modular_koji_tags, or without a set */
+	struct modular modular; /* of modular_koji_tags and scratch_modules, or without a set */
 };
 
 static void tagging_done(struct tagging *tagging)
@@ -41,11 +41,14 @@ static int refuse(struct error *err, const char *field, const char *words)
 static int judge(struct tagging *tagging, struct error *err)
 {
 	const struct spec *spec = tagging->spec;
+	int r = modular_check_scratch(tagging->load, err);
 
+	if (r < 0)
+		return r;
 	if (!site_exists(tagging->load->context))
 		return refuse(err, NULL, SITE_ABSENT);
-	if (spec->scratch_modules.count || spec->scratch_build_tasks.count)
-		return refuse(err, NULL, "scratch builds are not supported by this service");
+	if (spec->scratch_build_tasks.count)
+		return refuse(err, NULL, "scratch_build_tasks are not supported by this service");
 	if (spec->source_type == SOURCE_BUILD && !spec->builds.count)
 		return error_set(err, -EINVAL, BLAME_REQUEST, "builds",
 				 "source type build needs the names of builds");
@@ -56,16 +59,6 @@ static int judge(struct tagging *tagging, struct error *err)
 }
 
 /* ---- the event --------------------------------------------------------- */
-
-static int find_event(struct tagging *tagging, struct error *err)
-{
-	int r = hub_event(tagging->site.hub, tagging->spec->koji_event, &tagging->event, err);
-
-	if (r == 0)
-		return error_set(err, -ENOENT, BLAME_REQUEST, NULL,
-				 "Unknown Koji event %" PRId64 ".", tagging->spec->koji_event);
-	return r < 0 ? r : 0;
-}
 
 /* 1: some of modular_koji_tags changed, or is not known */
 static int modules_changed(struct tagging *tagging, int64_t since, struct error *err)
@@ -110,7 +103,8 @@ static int resolve_tag(struct tagging *tagging, struct error *err)
 {
 	bool pinned = tagging->spec->koji_event >= 0;
 	struct hub_tag tag = { 0 };
-	int r = pinned ? find_event(tagging, err) : 0;
+	int r = pinned ? site_event(&tagging->site, tagging->spec->koji_event, &tagging->event, err)
+		       : 0;
 
 	if (r == 0 && (!pinned || tagging->load->context->job->known_event >= 0)) {
 		r = hub_tag(tagging->site.hub, tagging->tag, HUB_NOW, &tag, err);
@@ -131,18 +125,18 @@ static int resolve_tag(struct tagging *tagging, struct error *err)
 	return r;
 }
 
-/* odcs-api.md 6.1: all modules of these tags, beside what is tagged */
+/* odcs-api.md 6.1: all modules of modular_koji_tags, and scratch_modules, beside what is tagged */
 static int find_modules(struct tagging *tagging, struct error *err)
 {
 	struct modular *modular = &tagging->modular;
 
-	if (!tagging->spec->modular_koji_tags.count)
+	if (!tagging->spec->modular_koji_tags.count && !tagging->spec->scratch_modules.count)
 		return 0;
 	modular->load = tagging->load;
 	modular->site = &tagging->site;
 	modular->tagged = &tagging->tagged;
 	modular->event = tagging->tag ? tagging->event.id : HUB_NOW;
-	return modular_of_tags(modular, err);
+	return modular_beside(modular, err);
 }
 
 static int ask(struct tagging *tagging, struct error *err)

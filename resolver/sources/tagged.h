@@ -125,6 +125,8 @@ bool site_exists(const struct source_context *context);
  * what opens its files */
 int site_open(struct site *site, struct tagged *tagged, struct error *err);
 void site_done(struct site *site);
+/** site_event() - one that the request names. -ENOENT, BLAME_REQUEST: there is none */
+int site_event(const struct site *site, int64_t id, struct hub_event *ret, struct error *err);
 /** site_identify() - add what an answer depends on; @event: that is listed, or -1 */
 void site_identify(const struct site *site, const struct tagged *tagged, int64_t event,
 		   struct text *ret);

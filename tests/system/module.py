@@ -200,6 +200,13 @@ def test_streams(site):
     number = service.compose("alone", module_spec("hello:1", flags=["no_deps"]))
     same((service.record(number)["source"], rpms(service.tree(number) / "x86_64/os")),
          ("hello:1:10:c1", ["hello-1.0-1.module.x86_64", "hello-doc-1.0-1.module.x86_64"]), "no_deps")
+    body = module_spec("hello:1", flags=["no_deps"])
+    body["source"].update(module_defaults_url="https://example.com/defaults.git", module_defaults_commit="main")
+    number = service.compose("defaults", body)
+    same(service.record(number)["module_defaults_url"], "https://example.com/defaults.git main", "the record")
+    check(("modulemd-defaults", "hello", "1") in about(yaml_of(service.tree(number))), "the repository's defaults")
+    check("module_defaults_url: nothing is fetched" in
+          (service.mnt / f"composes/{number}/logs/global/odcsfs.log").read_text(), "it is said that they are not those asked for")
     number = service.compose("older", module_spec("hello:1:5", flags=["no_deps"]))
     same(rpms(service.tree(number) / "x86_64/os"), ["hello-0.9-1.module.x86_64"], "a version")
     number = service.compose("arches", module_spec("hello:1", "foreign:1", flags=["no_deps"], arches=["x86_64", "aarch64"]))
@@ -264,6 +271,9 @@ def test_broken(folder, first):
     with Service() as service:
         number = service.compose("none", module_spec("hello:1"), want="failed")
         check("module.repos" in service.record(number)["state_reason"], "nothing is configured")
+        body = {"source": {"type": "module", "source": "", "scratch_modules": ["trial:1:5:ffff"]}}
+        number = service.compose("scratch", body, want="failed")
+        check("scratch_modules: module.mbs" in service.record(number)["state_reason"], "nobody knows scratch modules")
     bad = folder / "bad"
     shutil.copytree(first, bad)
     make_repository(bad, ["---\ndocument: modulemd\nversion: 2\ndata:\n  name: broken\n  stream: \"1\"\n  version: 1\n"
@@ -381,7 +391,7 @@ def make_topdir(folder):
     topdir, made = folder / "topdir", folder / "made"
     made.mkdir()
     build_rpms(made, [("web", "1.0", [], ["web-devel", "web-debuginfo"]), ("lib", "1.0", [], []), ("web", "2.0", [], []),
-                      ("app", "1.0", ["lib"], []), ("other", "1.0", [], [])])
+                      ("app", "1.0", ["lib"], []), ("other", "1.0", [], []), ("trial", "1.0", [], [])])
     kojikit.lay_out(sorted((made / "Packages").iterdir()), topdir)
     os.chmod(folder, 0o755)
     return topdir, kojikit.Builds(topdir)
@@ -419,6 +429,9 @@ def test_koji(service, hub, builds):
     newer = service.compose("koji-newer", body)
     same(service.record(newer)["source"], "lib:5:4:l1 web:9:20:w1", "a newer build of what it needs")
     check_beside_tag(service, hub, builds)
+    check_scratch(service, hub, builds, body)
+    number = service.compose("koji-event", {**body, "source": {**body["source"], "koji_event": 999999}}, want="failed")
+    same(service.record(number)["state_reason"], ERROR + "Unknown Koji event 999999.", "no such event")
     modules.add("mod", "empty", "1", 1, "e1", stream("empty", "1", 1, "e1"), "module-none")
     body["source"]["source"] = "empty:1"
     number = service.compose("koji-tag", body, want="failed")
@@ -442,6 +455,33 @@ def check_beside_tag(service, hub, builds):
     check("required by app-1.0-1.module.x86_64" in reasons and "lib:5:4:l1\t" in reasons, f"both reasons: {reasons}")
     again = service.compose("beside-again", body)
     same(service.record(again)["result_repo"], record["result_repo"], "an equal one, while no tag changed")
+
+
+def check_scratch(service, hub, builds, of_tags):
+    """scratch_modules, which MBS knows: alone, beside modules of Koji's tags, beside a tag"""
+    kojikit.Tag(hub, "module-trial-1", builds, {300: ["trial-1.0-1.module"]}, id=7007)
+    trial = {"scratch_modules": ["trial:1:5:ffff"]}
+    for name, body, source, packages, streams in (
+            ("scratch", {"source": {"type": "module", "source": "", **trial}}, "", ["trial"], set()),
+            ("scratch-koji", {"source": {**of_tags["source"], **trial}}, "lib:5:4:l1 web:9:20:w1", ["lib", "trial", "web"],
+             {("modulemd", "web", "9"), ("modulemd", "lib", "5")}),
+            ("scratch-tag", {"source": {"type": "tag", "source": "plain", "packages": ["other"], **trial}}, "plain",
+             ["other", "trial"], set())):
+        number = service.compose(name, body)
+        record, tree = service.record(number), service.tree(number)
+        same((record["source"], record["scratch_modules"]), (source, "trial:1:5:ffff"), f"{name}: the record")
+        same(rpms(tree / "x86_64/os"), [f"{n}-1.0-1.module.x86_64" for n in packages], f"{name}: packages")
+        same(about(yaml_of(tree)), {("modulemd", "trial", "1")} | streams, f"{name}: documents")
+        check("module trial:1:5:ffff: requested as scratch module" in
+              run(ODCSFS, "why", "-u", service.url, number, "trial").stdout, f"{name}: why")
+    body = {"source": {"type": "tag", "source": "plain", "scratch_modules": ["nonesuch:1:1:a"]}}
+    number = service.compose("scratch-none", body, want="failed")
+    same(service.record(number)["state_reason"],
+         ERROR + "source.scratch_modules: Failed to find scratch module nonesuch:1:1:a in ready or done state in the MBS.",
+         "no such scratch module")
+    body["source"]["scratch_build_tasks"] = ["1"]
+    number = service.compose("scratch-tasks", body, want="failed")
+    check("scratch_build_tasks" in service.record(number)["state_reason"], "scratch builds are refused by name")
 
 
 def test_mbs(service, hub, builds, asked):
