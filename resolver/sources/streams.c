@@ -77,13 +77,22 @@ int modular_explain(struct modular *modular, struct error *err)
 
 /* ---- what is in the compose -------------------------------------------- */
 
+/** struct built - a row of what Koji built */
+struct built {
+	const struct module *owner;
+	const struct composer_package *row;
+};
+
 /** struct listed - NEVRAs of the rows, with epoch, each list sorted
  * @main, @debug: of one arch
- * @source: of all */
+ * @source: of all
+ * @built: of that arch and of sources, by their modules */
 struct listed {
 	const struct modular *modular;
 	size_t arch;
 	struct strings main, debug, source;
+	struct built *built;
+	size_t built_count;
 };
 
 static void listed_done(struct listed *listed)
@@ -91,6 +100,7 @@ static void listed_done(struct listed *listed)
 	strings_done(&listed->main);
 	strings_done(&listed->debug);
 	strings_done(&listed->source);
+	free(listed->built);
 }
 
 static int row_nevra(const struct composer_package *row, struct text *ret)
@@ -103,23 +113,40 @@ static int row_nevra(const struct composer_package *row, struct text *ret)
 			 package.source && strcmp(package.arch, "nosrc") ? "src" : package.arch);
 }
 
+static int compare_built(const void *a, const void *b)
+{
+	const struct built *ba = a, *bb = b;
+
+	if (ba->owner != bb->owner)
+		return (uintptr_t)ba->owner < (uintptr_t)bb->owner ? -1 : 1;
+	return ba->row < bb->row ? -1 : ba->row > bb->row;
+}
+
 static int list_rows(const struct composition *composition, size_t arch, struct listed *ret)
 {
 	struct strings *const lists[] = { [COMPOSER_OS] = &ret->main,
 					  [COMPOSER_DEBUG] = &ret->debug,
 					  [COMPOSER_SOURCE] = &ret->source };
 
+	ret->built = calloc(composition->count + 1, sizeof(*ret->built));
+	if (!ret->built)
+		return -ENOMEM;
 	for (size_t i = 0; i < composition->count; i++) {
 		const struct composer_package *row = &composition->package[i];
+		const struct module *owner;
 		_cleanup_(text_done) struct text nevra = { 0 };
 
 		if (row->tree != COMPOSER_SOURCE && row->arch != arch)
 			continue;
 		if (row_nevra(row, &nevra) < 0 || strings_add(lists[row->tree], nevra.data) < 0)
 			return -ENOMEM;
+		owner = modular_owner(ret->modular, row);
+		if (owner)
+			ret->built[ret->built_count++] = (struct built){ owner, row };
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
 		strings_sort(lists[i]);
+	qsort(ret->built, ret->built_count, sizeof(*ret->built), compare_built);
 	return 0;
 }
 
@@ -133,22 +160,28 @@ static bool is_listed(void *data, const struct module *module, const char *nevra
 	       strings_has_sorted(&listed->source, nevra);
 }
 
-/* What Koji has of a module whose documents list nothing; with @everything in all trees */
+/* What Koji has of a module whose documents list nothing; with @everything in all trees. A NEVRA
+ * may come twice. */
 static int list_built(const struct listed *listed, const struct module *module, bool everything,
 		      struct strings *ret)
 {
-	const struct composition *composition = &listed->modular->load->set->composition;
+	const struct built *built = listed->built;
+	size_t low = 0, high = listed->built_count;
 
-	for (size_t i = 0; i < composition->count; i++) {
-		const struct composer_package *row = &composition->package[i];
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if ((uintptr_t)built[middle].owner < (uintptr_t)module)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; low < listed->built_count && built[low].owner == module; low++) {
 		_cleanup_(text_done) struct text nevra = { 0 };
 
-		if ((row->tree != COMPOSER_SOURCE && row->arch != listed->arch) ||
-		    (!everything && row->tree != COMPOSER_OS) ||
-		    modular_owner(listed->modular, row) != module)
+		if (!everything && built[low].row->tree != COMPOSER_OS)
 			continue;
-		if (row_nevra(row, &nevra) < 0 ||
-		    (!strings_has(ret, nevra.data) && strings_add(ret, nevra.data) < 0))
+		if (row_nevra(built[low].row, &nevra) < 0 || strings_add(ret, nevra.data) < 0)
 			return -ENOMEM;
 	}
 	return 0;
@@ -160,6 +193,20 @@ static int add_built(void *data, const struct module *module, struct strings *ne
 }
 
 /* ---- modules.json ------------------------------------------------------ */
+
+/* Sorted, each once */
+static void sort_out(struct strings *list)
+{
+	size_t kept = 0;
+
+	strings_sort(list);
+	for (size_t i = 0; i < list->count; i++)
+		if (kept && !strcmp(list->item[kept - 1], list->item[i]))
+			free(list->item[i]);
+		else
+			list->item[kept++] = list->item[i];
+	list->count = kept;
+}
 
 static int list_rpms(const struct module *module, const char *arch, const struct listed *listed,
 		     struct strings *ret)
@@ -174,12 +221,11 @@ static int list_rpms(const struct module *module, const char *arch, const struct
 		for (size_t k = 0; k < document->artifacts.count; k++) {
 			const char *nevra = document->artifacts.item[k];
 
-			if (strings_has_sorted(&listed->main, nevra) && !strings_has(ret, nevra) &&
-			    strings_add(ret, nevra) < 0)
+			if (strings_has_sorted(&listed->main, nevra) && strings_add(ret, nevra) < 0)
 				return -ENOMEM;
 		}
 	}
-	strings_sort(ret);
+	sort_out(ret);
 	return 0;
 }
 
