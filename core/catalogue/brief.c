@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* core/catalogue/brief.c: cheap listings of all composes, for directories and for cleaning up; and
- * the check of the whole file. As in query.c, nothing is held over a visit. */
+/* core/catalogue/brief.c: cheap listings of all composes, for directories and for cleaning up. As
+ * in query.c, nothing is held over a visit. */
 #include "core/catalogue/internal.h"
 
 /* ---- briefs ------------------------------------------------------------ */
@@ -157,99 +157,4 @@ int catalogue_manifests(struct catalogue *catalogue,
 				 "%s is damaged: the manifest of a compose cannot be read",
 				 catalogue->path);
 	return r < 0 ? r : 0;
-}
-
-/* ---- the whole file ---------------------------------------------------- */
-
-/* Each finds a row that must not be. */
-static const struct {
-	const char *words, *sql;
-} rules[] = {
-	{ "a compose without its request's text",
-	  "SELECT id FROM composes WHERE id NOT IN (SELECT compose FROM specs) LIMIT 1" },
-	{ "a request's text without its compose",
-	  "SELECT compose FROM specs WHERE compose NOT IN (SELECT id FROM composes) LIMIT 1" },
-	{ "a request directory without its compose",
-	  "SELECT number FROM requests WHERE compose_id <> 0 "
-	  "AND compose_id NOT IN (SELECT id FROM composes) LIMIT 1" },
-	{ "a state that does not exist", "SELECT id FROM composes WHERE typeof(state) <> 'integer' "
-					 "OR state NOT BETWEEN 0 AND 4 LIMIT 1" },
-	{ "a done compose without a manifest",
-	  "SELECT id FROM composes WHERE state = 2 AND (manifest IS NULL OR time_done = 0) "
-	  "LIMIT 1" },
-	{ "a generating compose that never started",
-	  "SELECT id FROM composes WHERE state = 1 AND time_started = 0 LIMIT 1" },
-	{ "a wrong count of composes of a source type",
-	  "SELECT t.source_type FROM tallies t WHERE t.count <> (SELECT count(*) FROM composes c "
-	  "WHERE c.source_type = t.source_type AND c.state = t.state) "
-	  "UNION ALL SELECT source_type FROM composes GROUP BY source_type, state "
-	  "HAVING NOT EXISTS (SELECT 1 FROM tallies t WHERE t.source_type = composes.source_type "
-	  "AND t.state = composes.state) LIMIT 1" },
-	{ "a compose that shows the tree of none, or of one that shows another's",
-	  "SELECT c.id FROM composes c LEFT JOIN composes o ON o.id = c.reused_id "
-	  "WHERE c.reused_id > 0 AND (o.id IS NULL OR o.reused_id <> 0 OR o.id >= c.id "
-	  "OR c.manifest IS NOT o.manifest) LIMIT 1" },
-	{ "a removed compose without the time of it",
-	  "SELECT id FROM composes WHERE state = 3 AND time_removed = 0 LIMIT 1" },
-};
-
-static int file_check(struct connection *reader, struct error *err)
-{
-	_cleanup_(sql_donep) struct statement *statement = NULL;
-	const char *words;
-	int r = sql_start(reader, "PRAGMA integrity_check(1)", NO_VALUES, &statement, err);
-
-	if (r >= 0)
-		r = sql_next(statement, err);
-	if (r < 0)
-		return r;
-	words = r ? (const char *)sqlite3_column_text(sql_row(statement), 0) : NULL;
-	if (words && !strcmp(words, "ok"))
-		return 0;
-	return error_set(err, -EUCLEAN, BLAME_US, NULL, "%s is damaged: %s", reader->path,
-			 words ? words : "no answer");
-}
-
-static int rules_check(struct connection *reader, struct error *err)
-{
-	for (size_t i = 0; i < ARRAY_SIZE(rules); i++) {
-		int64_t id = 0;
-		int r = sql_numbers(reader, rules[i].sql, NO_VALUES, &id, 1, err);
-
-		if (r < 0)
-			return r;
-		if (r > 0)
-			return error_set(err, -EUCLEAN, BLAME_US, NULL,
-					 "%s is damaged: %s (%" PRId64 ")", reader->path,
-					 rules[i].words, id);
-	}
-	return 0;
-}
-
-static bool compose_pass(void *data _unused_, const struct compose *compose _unused_)
-{
-	return false;
-}
-
-static bool request_pass(void *data _unused_, const struct request *request _unused_)
-{
-	return false;
-}
-
-int catalogue_integrity(struct catalogue *catalogue, struct error *err)
-{
-	struct connection *reader;
-	int r = reader_get(catalogue, &reader, err);
-
-	if (r < 0)
-		return r;
-	r = file_check(reader, err);
-	if (r >= 0)
-		r = rules_check(reader, err);
-	reader_put(catalogue, reader);
-	if (r >= 0)
-		r = catalogue_query(catalogue, &COMPOSE_QUERY_ALL, compose_pass, NULL, NULL, err);
-	if (r == 0)
-		r = catalogue_request_list(catalogue, 0, request_pass, NULL, err);
-	return r > 0 ? -EUCLEAN : r; /* the words of the first damaged row are in @err */
 }

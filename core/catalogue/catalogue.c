@@ -172,19 +172,28 @@ static int first_reader_open(struct catalogue *catalogue, struct error *err)
 	return r;
 }
 
-int catalogue_open(const char *path, int64_t (*now)(void), struct catalogue **ret,
-		   struct error *err)
+static struct catalogue *catalogue_new(int64_t (*now)(void))
 {
-	_cleanup_(catalogue_closep) struct catalogue *catalogue = calloc(1, sizeof(*catalogue));
-	int r;
+	struct catalogue *catalogue = calloc(1, sizeof(*catalogue));
 
 	if (!catalogue)
-		return error_oom(err);
+		return NULL;
 	pthread_mutex_init(&catalogue->lock, NULL);
 	pthread_mutex_init(&catalogue->pool_lock, NULL);
 	pthread_mutex_init(&catalogue->progress_lock, NULL);
 	pthread_cond_init(&catalogue->pool_free, NULL);
 	catalogue->now = now ? now : time_now;
+	return catalogue;
+}
+
+int catalogue_open(const char *path, int64_t (*now)(void), struct catalogue **ret,
+		   struct error *err)
+{
+	_cleanup_(catalogue_closep) struct catalogue *catalogue = catalogue_new(now);
+	int r;
+
+	if (!catalogue)
+		return error_oom(err);
 	r = file_create(path, err);
 	if (r < 0)
 		return r;
@@ -194,6 +203,50 @@ int catalogue_open(const char *path, int64_t (*now)(void), struct catalogue **re
 	r = writer_open(catalogue, err);
 	if (r >= 0)
 		r = first_reader_open(catalogue, err);
+	if (r < 0)
+		return r;
+	*ret = steal(catalogue);
+	return 0;
+}
+
+/* The log beside the file is part of it: without one there is nobody who could be writing. */
+static bool has_log(const char *path)
+{
+	_cleanup_(freep) char *log = NULL;
+
+	return asprintf(&log, "%s-wal", path) < 0 || access(log, F_OK) == 0 || errno != ENOENT;
+}
+
+static int reader_check(struct connection *reader, struct error *err)
+{
+	int64_t version;
+	int r = version_read(reader, &version, err);
+
+	if (r >= 0 && version < SCHEMA_VERSION)
+		return error_set(err, -ESTALE, BLAME_US, NULL,
+				 "%s was written by an earlier odcsfs (version %" PRId64
+				 " of the catalogue, this one keeps %" PRId64 ")",
+				 reader->path, version, SCHEMA_VERSION);
+	return r < 0 ? r : tables_check(reader, err);
+}
+
+int catalogue_look(const char *path, struct catalogue **ret, struct error *err)
+{
+	_cleanup_(catalogue_closep) struct catalogue *catalogue = catalogue_new(NULL);
+	struct connection *reader;
+	int r;
+
+	if (!catalogue)
+		return error_oom(err);
+	catalogue->path = realpath(path, NULL);
+	if (!catalogue->path)
+		return error_errno(err, -errno, "%s", path);
+	catalogue->immutable = !has_log(catalogue->path);
+	r = reader_get(catalogue, &reader, err);
+	if (r < 0)
+		return r;
+	r = reader_check(reader, err);
+	reader_put(catalogue, reader);
 	if (r < 0)
 		return r;
 	*ret = steal(catalogue);

@@ -22,6 +22,11 @@ struct catalogue;
  * @now: seconds since 1970 UTC; NULL = time_now
  * -EBUSY: a newer odcsfs wrote it; -EUCLEAN: not a catalogue, or damaged (names the file) */
 int catalogue_open(const char *path, int64_t (*now)(void), struct catalogue **ret, struct error *err);
+/**
+ * catalogue_look() - open @path for looking only: nothing is created, brought up or written to it, and a
+ * service may be using it meanwhile. Reading verbs alone may be called
+ * -ENOENT; -ESTALE: an older odcsfs wrote it, and only catalogue_open() brings it up; else as that */
+int catalogue_look(const char *path, struct catalogue **ret, struct error *err);
 void catalogue_close(struct catalogue *catalogue);
 DEFINE_FREEP(struct catalogue, catalogue_close)
 
@@ -213,6 +218,9 @@ int catalogue_lease(struct catalogue *catalogue, const struct lease *leases, siz
  * show the tree of a removed compose */
 int catalogue_expire(struct catalogue *catalogue, int64_t now, int64_t *ret_count,
 		     struct error *err);
+/** catalogue_lose() - done → removed at once, since its files are lost: @reason is added to its own; -ESTALE in
+ * other states */
+int catalogue_lose(struct catalogue *catalogue, int64_t id, const char *reason, struct error *err);
 /** catalogue_next_expiry() - earliest time_to_expire of done and failed rows; INT64_MAX when none */
 int catalogue_next_expiry(struct catalogue *catalogue, int64_t *ret_time, struct error *err);
 /** catalogue_history() - removed composes whose time_removed is < @before lose their request directory
@@ -290,5 +298,13 @@ void catalogue_progress_set(struct catalogue *catalogue, int64_t id,
 			    const struct progress *progress); /* serial is ours */
 void catalogue_progress_get(struct catalogue *catalogue, int64_t id, struct progress *ret);
 
-/** catalogue_integrity() - PRAGMA integrity_check and our own rules; -EUCLEAN with words */
+/**
+ * catalogue_examine() - everything that must not be in the file: what SQLite finds, what our rules forbid, rows
+ * that cannot be read
+ * @found: @row is "" (the file as a whole) or names one: "compose 12", "request 3"
+ * How many were found; -EUCLEAN when the file itself is damaged (told as well): then no verb can be trusted */
+int catalogue_examine(struct catalogue *catalogue,
+		      void (*found)(void *data, const char *row, const char *words), void *data,
+		      struct error *err);
+/** catalogue_integrity() - the same in short: 0, or -EUCLEAN with the words of the first */
 int catalogue_integrity(struct catalogue *catalogue, struct error *err);

@@ -86,15 +86,31 @@ int connection_exec(struct connection *connection, const char *sql, struct error
 	return rc == SQLITE_OK ? 0 : connection_error(connection, rc, err);
 }
 
+/* As a URI that says that nobody changes the file: then SQLite makes no files beside it. */
+static char *immutable_uri(const char *path)
+{
+	struct text uri = { 0 };
+
+	(void)text_adds(&uri, "file:");
+	for (; *path; path++)
+		if (strchr("%?#", *path))
+			(void)text_addf(&uri, "%%%02X", (unsigned int)(unsigned char)*path);
+		else
+			(void)text_add(&uri, path, 1);
+	(void)text_adds(&uri, "?immutable=1");
+	return text_steal(&uri);
+}
+
 int connection_open(const char *path, int flags, struct connection **ret, struct error *err)
 {
 	_cleanup_(connection_closep) struct connection *connection = calloc(1, sizeof(*connection));
+	_cleanup_(freep) char *uri = flags & SQLITE_OPEN_URI ? immutable_uri(path) : NULL;
 	int rc, r;
 
-	if (!connection)
+	if (!connection || (flags & SQLITE_OPEN_URI && !uri))
 		return error_oom(err);
 	connection->path = path;
-	rc = sqlite3_open_v2(path, &connection->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
+	rc = sqlite3_open_v2(uri ? uri : path, &connection->db, flags | SQLITE_OPEN_NOMUTEX, NULL);
 	if (rc != SQLITE_OK)
 		return connection_error(connection, rc, err);
 	(void)sqlite3_extended_result_codes(connection->db, 1);
@@ -315,7 +331,10 @@ int reader_get(struct catalogue *catalogue, struct connection **ret, struct erro
 	int r;
 
 	if (!reader) {
-		r = connection_open(catalogue->path, SQLITE_OPEN_READONLY, &reader, err);
+		r = connection_open(catalogue->path,
+				    SQLITE_OPEN_READONLY |
+					    (catalogue->immutable ? SQLITE_OPEN_URI : 0),
+				    &reader, err);
 		if (r < 0) {
 			pthread_mutex_lock(&catalogue->pool_lock);
 			others = --catalogue->readers;

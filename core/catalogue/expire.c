@@ -122,8 +122,9 @@ static int expire_kept(struct catalogue *catalogue, struct verb *verb, int64_t i
 	return r < 0 || !kept ? r : change_compose(catalogue, verb, kept, STATE_REMOVED, err);
 }
 
+/* @reason: NULL: its time is over, or somebody removed it */
 static int expire_one(struct catalogue *catalogue, struct verb *verb, int64_t id, int64_t now,
-		      struct error *err)
+		      const char *reason, struct error *err)
 {
 	int64_t state = STATE_FAILED;
 	int r = sql_number(catalogue->writer, "SELECT state FROM composes WHERE id = ?1",
@@ -132,11 +133,13 @@ static int expire_one(struct catalogue *catalogue, struct verb *verb, int64_t id
 	if (r >= 0)
 		r = sql_run(
 			catalogue->writer,
-			"UPDATE composes SET state = 3, time_removed = ?2, state_reason = "
+			"UPDATE composes SET state = 3, time_removed = ?2, "
+			"time_to_expire = min(time_to_expire, ?2), state_reason = "
 			"CASE WHEN state_reason <> '' THEN state_reason || char(10) ELSE '' END "
-			"|| CASE WHEN removed_by <> '' THEN 'Removed by ' || removed_by || '.' "
+			"|| CASE WHEN ?3 IS NOT NULL THEN ?3 WHEN removed_by <> '' THEN 'Removed "
+			"by ' || removed_by || '.' "
 			"ELSE 'Compose is expired.' END WHERE id = ?1",
-			VALUES(INTEGER(id), INTEGER(now)), err);
+			VALUES(INTEGER(id), INTEGER(now), TEXT(reason)), err);
 	if (r >= 0)
 		r = sql_run(catalogue->writer,
 			    "UPDATE requests SET time_removed = ?2 WHERE number = "
@@ -165,7 +168,7 @@ static int expire_run(struct catalogue *catalogue, struct verb *verb, struct err
 
 	expire->count = r;
 	for (int i = 0; i < expire->count && r >= 0; i++)
-		r = expire_one(catalogue, verb, due[i], expire->now, err);
+		r = expire_one(catalogue, verb, due[i], expire->now, NULL, err);
 	return r;
 }
 
@@ -181,6 +184,25 @@ int catalogue_expire(struct catalogue *catalogue, int64_t now, int64_t *ret_coun
 		return r;
 	*ret_count = expire.count;
 	return 0;
+}
+
+static int lose_run(struct catalogue *catalogue, struct verb *verb, struct error *err)
+{
+	const struct step *step = verb->arguments;
+	struct current current;
+	int r = current_read(catalogue, step->id, 1u << STATE_DONE, &current, err);
+
+	return r < 0 ? r
+		     : expire_one(catalogue, verb, step->id, now_of(catalogue), step->words, err);
+}
+
+int catalogue_lose(struct catalogue *catalogue, int64_t id, const char *reason, struct error *err)
+{
+	_cleanup_(freep) char *words = text_clean(reason);
+	struct step step = { .id = id, .words = words };
+	struct verb verb = { .run = lose_run, .arguments = &step };
+
+	return words ? step_write(catalogue, &verb, err) : error_oom(err);
 }
 
 int catalogue_next_expiry(struct catalogue *catalogue, int64_t *ret_time, struct error *err)

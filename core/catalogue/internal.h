@@ -6,6 +6,7 @@
  * row.c         a row of composes as struct compose
  * reuse.c       composes that show the tree of another one
  * latest.c      composes that one name leads to, one after another
+ * check.c       what must not be in the file
  *
  * Locks: catalogue.lock (queue and news), pool_lock (idle readers), progress_lock; none is held
  * while another is taken, over SQL, or over a callback. */
@@ -63,6 +64,8 @@ struct value {
 		sizeof((const struct value[]){ __VA_ARGS__ }) / sizeof(struct value)
 #define NO_VALUES NULL, 0
 
+/** connection_open() - @flags: SQLite's; with SQLITE_OPEN_URI (@path is none all the same) the file is one that
+ * nobody changes meanwhile */
 int connection_open(const char *path, int flags, struct connection **ret, struct error *err);
 void connection_close(struct connection *connection);
 DEFINE_FREEP(struct connection, connection_close)
@@ -232,7 +235,8 @@ struct progress_slot {
 };
 
 struct catalogue {
-	char *path; /* absolute */
+	char *path;	/* absolute */
+	bool immutable; /* catalogue_look(): nobody writes to the file */
 	int64_t (*now)(void);
 	struct watcher watchers[WATCHERS_MAX]; /* constant after the first verb */
 	size_t watcher_count;
