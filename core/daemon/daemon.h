@@ -28,6 +28,14 @@ struct store {
 	struct strings in_flight; /* digests of manifests; under lock */
 };
 
+/* ---- state.c: who uses the state directory ------------------------------- */
+
+/** state_lock() - for as long as *ret_fd is open, no other process gets it, and all are told who has it.
+ * @path: of @state_dirfd, for messages. -EBUSY names the holder */
+int state_lock(int state_dirfd, const char *path, int *ret_fd, struct error *err);
+/** state_holder() - 1, and the number of the process that holds it; 0: nobody; or negative errno */
+int state_holder(int state_dirfd, char ret[static 32]);
+
 /* ---- child.c: one worker process ---------------------------------------- */
 
 struct child;

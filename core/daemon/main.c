@@ -3,7 +3,7 @@
  *
  * Exit codes (odcsfs(8)): 0 clean stop, 1 failure, 2 wrong usage or configuration. */
 #include "cli/cli.h"
-#include "core/daemon/daemon.h"
+#include "core/daemon/check.h"
 #include "resolver/worker/worker.h"
 
 #include <getopt.h>
@@ -13,6 +13,7 @@ static const char usage_text[] =
 	"Usage: odcsfs serve [-c FILE] [-o SECTION.KEY=VALUE]... [MOUNTPOINT]\n"
 	"       odcsfs why [-u URL] ID PACKAGE\n"
 	"       odcsfs config [-c FILE] [-o SECTION.KEY=VALUE]...\n"
+	"       odcsfs check [--repair] [--deep] [--json] [-c FILE] [-o SECTION.KEY=VALUE]...\n"
 	"       odcsfs --help | --version\n"
 	"\n"
 	"On-demand composes: a temporary RPM repository with just the packages asked for.\n"
@@ -22,6 +23,8 @@ static const char usage_text[] =
 	"          roles again and mounts again\n"
 	"  why     say why PACKAGE (a name or NEVRA) is in compose ID\n"
 	"  config  print every configuration key with its value and meaning\n"
+	"  check   say what is wrong in the state directory; --repair mends it while no service\n"
+	"          runs, --deep reads every file, --json prints one object\n"
 	"\n"
 	"  -c FILE                 configuration (default " CONFIG_DEFAULT_FILE
 	", may be missing)\n"
@@ -29,6 +32,7 @@ static const char usage_text[] =
 	"  -u URL                  of the service (default http://localhost:5005, or ODCSFS_URL)\n"
 	"\n"
 	"Exit codes: 0 success or clean stop, 1 failure, 2 wrong usage or configuration.\n"
+	"check: 0 clean, 1 findings, 2 wrong usage, or it cannot be looked at.\n"
 	"Manual: odcsfs(8)\n";
 
 static int wrong_usage(const char *word)
@@ -82,21 +86,61 @@ static int read_options(struct config *config, int argc, char **argv, struct err
 	return r == 0 ? config_check(config, err) : r;
 }
 
+/* false: it was told what is wrong */
+static bool load_config(struct config *config, int argc, char **argv)
+{
+	struct error err = { 0 };
+	int r = config_init(config, &err);
+
+	if (r == 0)
+		r = read_options(config, argc, argv, &err);
+	if (r < 0) {
+		(void)fprintf(stderr, "odcsfs: %s\n", err.message);
+		config_done(config);
+		return false;
+	}
+	set_log_level(config);
+	return true;
+}
+
 static int with_config(int argc, char **argv, int (*run)(const struct config *config))
 {
 	struct config config;
-	struct error err = { 0 };
-	int r = config_init(&config, &err);
+	int r;
 
-	if (r == 0)
-		r = read_options(&config, argc, argv, &err);
-	if (r < 0) {
-		(void)fprintf(stderr, "odcsfs: %s\n", err.message);
-		config_done(&config);
+	if (!load_config(&config, argc, argv))
 		return 2;
-	}
-	set_log_level(&config);
 	r = run(&config);
+	config_done(&config);
+	return r;
+}
+
+/* Its own options are taken out of @argv wherever they stand; the rest is the configuration's. */
+static int run_check(int argc, char **argv)
+{
+	struct check_options options = { 0 };
+	const struct {
+		const char *word;
+		bool *flag;
+	} words[] = { { "--repair", &options.repair },
+		      { "--deep", &options.deep },
+		      { "--json", &options.json } };
+	struct config config;
+	int kept = 1, r;
+
+	for (int i = 1; i < argc; i++) {
+		bool taken = false;
+
+		for (size_t k = 0; k < ARRAY_SIZE(words); k++)
+			if (!strcmp(argv[i], words[k].word))
+				*words[k].flag = taken = true;
+		if (!taken)
+			argv[kept++] = argv[i];
+	}
+	argv[kept] = NULL;
+	if (!load_config(&config, kept, argv))
+		return CHECK_IMPOSSIBLE;
+	r = check(&config, &options);
 	config_done(&config);
 	return r;
 }
@@ -121,6 +165,8 @@ int main(int argc, char **argv)
 		return with_config(argc - 1, argv + 1, serve);
 	if (!strcmp(verb, "config"))
 		return with_config(argc - 1, argv + 1, print_config);
+	if (!strcmp(verb, "check"))
+		return run_check(argc - 1, argv + 1);
 	if (!strcmp(verb, "worker"))
 		return worker_main(argc - 1, argv + 1);
 	if (!strcmp(verb, "why"))

@@ -9,7 +9,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
@@ -76,31 +75,11 @@ static const char readme_text[] =
 static int lock_state(struct daemon *daemon, struct error *err)
 {
 	const char *path = daemon->config->state_dir;
-	char text[32] = "";
-	int r;
 
 	daemon->store.state_dirfd = directory_open(AT_FDCWD, path);
 	if (daemon->store.state_dirfd < 0)
 		return error_errno(err, daemon->store.state_dirfd, "state directory %s", path);
-	daemon->lock_fd =
-		openat(daemon->store.state_dirfd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-	if (daemon->lock_fd < 0)
-		return error_errno(err, -errno, "%s/lock", path);
-	if (flock(daemon->lock_fd, LOCK_EX | LOCK_NB) < 0) {
-		r = -errno;
-		(void)io_pread(daemon->lock_fd, text, sizeof(text) - 1, 0);
-		text[strcspn(text, "\n")] = '\0';
-		if (r != -EWOULDBLOCK)
-			return error_errno(err, r, "%s/lock", path);
-		return error_set(err, -EBUSY, BLAME_US, path,
-				 "another odcsfs (process %s) serves the state directory %s",
-				 text[0] ? text : "unknown", path);
-	}
-	(void)snprintf(text, sizeof(text), "%ld\n", (long)getpid());
-	if (ftruncate(daemon->lock_fd, 0) < 0 ||
-	    pwrite(daemon->lock_fd, text, strlen(text), 0) != (ssize_t)strlen(text))
-		return error_errno(err, errno ? -errno : -EIO, "%s/lock", path);
-	return 0;
+	return state_lock(daemon->store.state_dirfd, path, &daemon->lock_fd, err);
 }
 
 static int open_store(struct daemon *daemon, struct error *err)

@@ -139,6 +139,8 @@ int store_package_open(struct tree_store *store, const uint8_t digest[DIGEST_SIZ
 bool store_is_verified(struct tree_store *store, const uint8_t digest[DIGEST_SIZE]);
 /** store_blobs_check() - each blob and each fetched package that @manifest names is there with its size */
 int store_blobs_check(struct tree_store *store, const struct manifest *manifest, struct error *err);
+/** store_is_leftover() - a name that is given while a file is written */
+bool store_is_leftover(const char *name);
 void store_verified_add(struct tree_store *store, const uint8_t digest[DIGEST_SIZE]);
 
 /* ---- cache.c ------------------------------------------------------------- */

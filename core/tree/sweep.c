@@ -113,7 +113,7 @@ static int remove_old(struct sweep *sweep, int dirfd, const char *name, struct e
 	return r < 0 ? r : 0;
 }
 
-static bool is_leftover(const char *name)
+bool store_is_leftover(const char *name)
 {
 	return !strncmp(name, STORE_TEMPORARY, strlen(STORE_TEMPORARY)) ||
 	       !strncmp(name, ".tmp-", 5); /* file_publish() */
@@ -125,7 +125,7 @@ static int sweep_manifest(struct sweep *sweep, const char *name, struct error *e
 		if (strings_has_sorted(sweep->live, name) ||
 		    store_manifest_held(sweep->store, name))
 			return add_files_of(sweep, name, err);
-	} else if (!is_leftover(name)) {
+	} else if (!store_is_leftover(name)) {
 		return 0;
 	}
 	return remove_old(sweep, sweep->store->manifests, name, err);
@@ -140,7 +140,7 @@ static int sweep_file(struct sweep *sweep, int dirfd, const struct digests *name
 		if (named->count &&
 		    bsearch(digest, named->item, named->count, DIGEST_SIZE, compare_digests))
 			return 0;
-	} else if (!is_leftover(name)) {
+	} else if (!store_is_leftover(name)) {
 		return 0;
 	}
 	return remove_old(sweep, dirfd, name, err);

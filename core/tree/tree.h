@@ -57,6 +57,37 @@ int tree_store_sweep(struct tree_store *store, const struct strings *live,
 		     bool (*log_live)(void *data, int64_t id), void *data, int64_t min_age_seconds,
 		     int64_t *ret_files, int64_t *ret_bytes, struct error *err);
 
+enum tree_problem {
+	TREE_ORPHAN,  /* no compose needs it, or it is half written */
+	TREE_STRANGE, /* not a name of ours */
+	TREE_DAMAGED, /* a compose needs it, and it is not what it should be */
+};
+/** struct tree_finding - file @name in @folder of the state directory; borrowed for the call */
+struct tree_finding {
+	enum tree_problem problem;
+	const char *folder, *name, *words;
+};
+/**
+ * struct tree_check - of tree_check()
+ * @live: sorted digests of the manifests that composes name
+ * @deep: blobs and packages are held against their digests, too; manifests always are
+ * @min_age_seconds: what nobody needs is told of when it is older
+ * @found: a file; it may be moved or removed meanwhile
+ * @lost: what @manifest shows cannot be read in whole, and why; negative errno ends the check
+ * @ret_files: may be NULL; files that were looked at */
+struct tree_check {
+	const struct strings *live;
+	bool deep;
+	int64_t min_age_seconds;
+	void (*found)(void *data, const struct tree_finding *finding);
+	int (*lost)(void *data, const char *manifest, const char *words, struct error *err);
+	void *data;
+	int64_t *ret_files;
+};
+/** tree_check() - look through manifests/, blobs/ and packages/; nothing is made, changed or removed, and
+ * a service may be at work there. A missing folder is an empty one */
+int tree_check(int state_dirfd, const struct tree_check *check, struct error *err);
+
 /** tree_store_log_open() - logs/ID for reading, or for appending with @append; descriptor */
 int tree_store_log_open(struct tree_store *store, int64_t id, bool append, struct error *err);
 

@@ -134,11 +134,15 @@ static int read_front(int fd, const char *key, bool whole, struct text *front, s
 	r = read_more(fd, front, sizeof(*ret) + ret->words_bytes);
 	if (r <= 0)
 		return r;
-	if (!front_is_good(ret, front, bytes, key))
-		return 0;
-	if (st.st_mtime < time_now() - MARK_SECONDS)
+	return front_is_good(ret, front, bytes, key);
+}
+
+static void mark_used(int fd)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) == 0 && st.st_mtime < time_now() - MARK_SECONDS)
 		(void)futimens(fd, NULL);
-	return 1;
 }
 
 /* A record that was read through @fd and is damaged: who reads the RPM again shall not find it. Not
@@ -266,9 +270,29 @@ int header_store_read(int headers_dirfd, const char *key, unsigned int elements,
 		remove_damaged(headers_dirfd, key, fd);
 		return 0;
 	}
+	mark_used(fd);
 	*ret = header;
 	header = (struct header){ 0 };
 	return 1;
+}
+
+int header_store_check(int headers_dirfd, const char *key, struct header_unpacker *unpacker,
+		       struct error *err)
+{
+	_cleanup_(closep) int fd = openat(headers_dirfd, key, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	_cleanup_(header_done) struct header header = { 0 };
+	_cleanup_(text_done) struct text front = { 0 };
+	struct record record;
+	int r = fd < 0 ? -errno : read_record(fd, key, unpacker, &front, &record);
+
+	if (r == 1 && unpacker)
+		r = unpack_frames(&record, front.data + sizeof(record) + record.words_bytes,
+				  (1u << HEADER_ELEMENTS) - 1, unpacker->zstd, &header);
+	if (r == 0)
+		return -EBADMSG;
+	if (r < 0)
+		return r == -ENOENT ? r : error_errno(err, r, "headers/%s", key);
+	return 0;
 }
 
 /* ---- writing -------------------------------------------------------------- */

@@ -186,7 +186,9 @@ static int open_streams(struct snapshot *snapshot)
 	return 0;
 }
 
-int snapshot_open(int snapshots_dirfd, const char *digest, struct snapshot **ret, struct error *err)
+/* 0: its index is mapped and sound; -ENOENT: it is not there (no words); -EBADMSG: damaged (no
+ * words) */
+static int look(int snapshots_dirfd, const char *digest, struct snapshot **ret, struct error *err)
 {
 	_cleanup_(snapshot_freep) struct snapshot *snapshot = calloc(1, sizeof(*snapshot));
 	int r;
@@ -210,11 +212,31 @@ int snapshot_open(int snapshots_dirfd, const char *digest, struct snapshot **ret
 	r = map_index(snapshot);
 	if (r < 0 && r != -ENOENT)
 		return error_errno(err, r, "opening snapshot %s", digest);
-	if (r < 0 || !check_all(snapshot)) {
+	if (r < 0 || !check_all(snapshot))
+		return -EBADMSG;
+	*ret = steal(snapshot);
+	return 0;
+}
+
+int snapshot_check(int snapshots_dirfd, const char *digest, struct error *err)
+{
+	_cleanup_(snapshot_freep) struct snapshot *snapshot = NULL;
+
+	return look(snapshots_dirfd, digest, &snapshot, err);
+}
+
+int snapshot_open(int snapshots_dirfd, const char *digest, struct snapshot **ret, struct error *err)
+{
+	_cleanup_(snapshot_freep) struct snapshot *snapshot = NULL;
+	int r = look(snapshots_dirfd, digest, &snapshot, err);
+
+	if (r == -EBADMSG) {
 		r = directory_remove(snapshots_dirfd, digest);
 		return r < 0 ? error_errno(err, r, "removing damaged snapshot %s", digest)
 			     : -ENOENT;
 	}
+	if (r < 0)
+		return r;
 	r = open_streams(snapshot);
 	if (r < 0)
 		return error_errno(err, r, "opening snapshot %s", digest);

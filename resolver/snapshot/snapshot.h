@@ -71,6 +71,8 @@ struct snapshot;
 /** snapshot_open() - -ENOENT: not there yet (no words); a damaged one is removed and -ENOENT too */
 int snapshot_open(int snapshots_dirfd, const char *digest, struct snapshot **ret,
 		  struct error *err);
+/** snapshot_check() - as far as snapshot_open() looks, but it stays: 0, -ENOENT or -EBADMSG (no words) */
+int snapshot_check(int snapshots_dirfd, const char *digest, struct error *err);
 /**
  * snapshot_build() - read primary, filelists, other (the latter two may be absent), modules; then
  * it can be opened

@@ -2,6 +2,8 @@
 /* resolver/worker/worker.h: the door to the worker process: one job after another from a pipe. */
 #pragma once
 
+#include "core/base/base.h"
+
 /**
  * worker_main() - `odcsfs worker`, started by the server only
  * @argv: options after the verb, all required but the last three:
@@ -20,3 +22,18 @@
  * the server closed the pipe, 1 when it spoke no sense or the worker cannot go on, 2 for wrong
  * options. */
 int worker_main(int argc, char **argv);
+
+/**
+ * struct worker_caches - of worker_caches_check()
+ * @deep: what is packed in records of headers is unpacked, too
+ * @damaged: entry @name of @folder ("snapshots", "headers"); it may be removed meanwhile
+ * @ret_count: may be NULL; entries that were looked at */
+struct worker_caches {
+	bool deep;
+	void (*damaged)(void *data, const char *folder, const char *name);
+	void *data;
+	int64_t *ret_count;
+};
+/** worker_caches_check() - look through what workers keep below the state directory, by its own sums; nothing is
+ * made, changed or removed. Names that begin with a dot are left out */
+int worker_caches_check(int state_dirfd, const struct worker_caches *check, struct error *err);
