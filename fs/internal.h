@@ -330,10 +330,21 @@ bool listing_name(struct listing *listing, const char *name, uint64_t ino, uint3
  * the cookie @offset on, where 0 is the start and "." and ".." have the cookies 1 and 2. */
 #define COOKIE_FIRST 2
 
+static inline bool is_request_directory(const struct inode *node)
+{
+	return node->kind == INODE_REQUEST && node->part == REQUEST_DIRECTORY;
+}
+
 int node_entry(struct fs *fs, const struct inode *node, struct fuse_entry_param *ret);
 /** ino_there() - the number that a node has in that mount: the root is 1 in both */
 uint64_t ino_there(const struct mount *mount, uint64_t ino);
 int node_parent(struct fs *fs, const struct inode *node, uint64_t *ret);
+/** node_lookup() - also of "." and "..", which are asked for by number when a file handle is resolved */
+int node_lookup(struct fs *fs, const struct inode *parent, const char *name,
+		struct fuse_entry_param *ret);
+/** node_list() - @ino: the number that @node has in @mount */
+int node_list(const struct mount *mount, uint64_t ino, const struct inode *node,
+	      struct listing *listing, off_t offset);
 void entry_set(struct fuse_entry_param *ret, uint64_t ino, uint32_t mode, uint64_t size,
 	       int64_t time);
 
