@@ -22,10 +22,10 @@ rest               | core/base core/model core/catalogue core/tree/tree.h       
 cli                | core/base core/model                                        | cli.h
 resolver/solve     | core/base core/model                                        | solve.h
 resolver/snapshot  | core/base core/model resolver/solve                         | snapshot.h
-resolver/fetch     | core/base core/model                                        | fetch.h
+resolver/fetch     | core/base core/model                                        | fetch.h mirrors.h
 resolver/koji      | core/base core/model resolver/fetch                         | hub.h builds.h
 resolver/modules   | core/base core/model resolver/fetch resolver/koji           | modules.h
-resolver/header    | core/base core/model                                        | header.h store.h
+resolver/header    | core/base core/model                                        | header.h keys.h store.h
 resolver/compose   | core/base core/model core/tree/manifest.h resolver/solve resolver/snapshot | composer.h
 resolver/sources   | core/base core/model resolver/solve resolver/snapshot resolver/fetch resolver/koji resolver/modules resolver/header resolver/compose | source.h
 resolver/worker    | core/base core/model resolver/solve resolver/snapshot resolver/fetch resolver/koji resolver/modules resolver/header resolver/compose resolver/sources | worker.h

@@ -2,6 +2,8 @@
 /* core/model/job.c: the lines of the pipe between server and worker.
  *
  *   {"type":"compose","id":7,"uid":0,"gid":0,"trusted":true,"allowed":[…],"known_event":536,
+ *    "repo":{"allowed":["URL",…],"names":["NAME=WORD",…],"gpg_keys":["PATH",…],"gpgcheck":3,"any_mirror":false,"ca":"PATH",
+ *    "proxy":"URL","call_seconds":120,"recheck_seconds":60,"rate":0,"connections":3},
  *    "koji":{"hub":"URL","topdir":"/mnt/koji","topurl":"URL","ca":"PATH","proxy":"URL","sigkeys":[…],
  *    "call_seconds":300},"module":{"repos":[…],"base_modules":[…],"mbs":"URL","call_seconds":120},
  *    "before":{"timestamp":1495872000,"manifest":"HEX"},"spec":{normal form}}
@@ -39,6 +41,11 @@ void job_free(struct job *job)
 	if (!job)
 		return;
 	strings_done(&job->allowed);
+	strings_done(&job->repo.allowed);
+	strings_done(&job->repo.names);
+	strings_done(&job->repo.gpg_keys);
+	free(job->repo.ca);
+	free(job->repo.proxy);
 	free(job->koji.hub);
 	free(job->koji.topdir);
 	free(job->koji.topurl);
@@ -135,6 +142,24 @@ static int set_text(json_t *json, const char *key, const char *text)
 	return text ? json_object_set_new(json, key, json_any_text(text)) : 0;
 }
 
+static int add_repo(json_t *json, const struct job_repo *repo)
+{
+	json_t *member = json_object();
+	int r = json_object_set_new(json, "repo", member); /* refuses NULL */
+
+	r |= json_object_set_new(member, "allowed", words_to_json(&repo->allowed));
+	r |= json_object_set_new(member, "names", words_to_json(&repo->names));
+	r |= json_object_set_new(member, "gpg_keys", words_to_json(&repo->gpg_keys));
+	r |= json_object_set_new(member, "gpgcheck", json_integer(repo->gpgcheck));
+	r |= json_object_set_new(member, "any_mirror", json_boolean(repo->any_mirror));
+	r |= set_text(member, "ca", repo->ca);
+	r |= set_text(member, "proxy", repo->proxy);
+	r |= json_object_set_new(member, "call_seconds", json_integer(repo->call_seconds));
+	r |= json_object_set_new(member, "recheck_seconds", json_integer(repo->recheck_seconds));
+	r |= json_object_set_new(member, "rate", json_integer(repo->rate));
+	return r | json_object_set_new(member, "connections", json_integer(repo->connections));
+}
+
 static int add_koji(json_t *json, const struct job_koji *koji)
 {
 	json_t *member = json_object();
@@ -169,6 +194,8 @@ static int add_job(json_t *json, const struct job *job)
 	r |= json_object_set_new(json, "allowed", words_to_json(&job->allowed));
 	if (job->known_event >= 0)
 		r |= json_object_set_new(json, "known_event", json_integer(job->known_event));
+	if (job->repo.allowed.count)
+		r |= add_repo(json, &job->repo);
 	if (job->koji.hub)
 		r |= add_koji(json, &job->koji);
 	if (job->module.base_modules.count)
@@ -348,6 +375,27 @@ static int get_words(const json_t *json, const char *key, struct strings *ret, s
 	return 0;
 }
 
+static int get_repo(const json_t *json, struct job_repo *repo, struct error *err)
+{
+	int64_t gpgcheck = GPGCHECK_NO;
+	int r;
+
+	if ((r = get_words(json, "allowed", &repo->allowed, err)) < 0 ||
+	    (r = get_words(json, "names", &repo->names, err)) < 0 ||
+	    (r = get_words(json, "gpg_keys", &repo->gpg_keys, err)) < 0 ||
+	    (r = get_number(json, "gpgcheck", 0, GPGCHECK_BOTH, &gpgcheck, err)) < 0 ||
+	    (r = get_flag(json, "any_mirror", &repo->any_mirror, err)) < 0 ||
+	    (r = get_text(json, "ca", false, &repo->ca, err)) < 0 ||
+	    (r = get_text(json, "proxy", false, &repo->proxy, err)) < 0 ||
+	    (r = get_number(json, "call_seconds", 0, INT32_MAX, &repo->call_seconds, err)) < 0 ||
+	    (r = get_number(json, "recheck_seconds", 0, INT32_MAX, &repo->recheck_seconds, err)) <
+		    0 ||
+	    (r = get_number(json, "rate", 0, INT64_MAX, &repo->rate, err)) < 0)
+		return r;
+	repo->gpgcheck = (enum gpgcheck)gpgcheck;
+	return get_number(json, "connections", 0, INT32_MAX, &repo->connections, err);
+}
+
 static int get_koji(const json_t *json, struct job_koji *koji, struct error *err)
 {
 	int r;
@@ -416,6 +464,8 @@ static int get_job(const json_t *json, struct message *message, struct error *er
 	job->known_event = -1;
 	if (json_object_get(json, "known_event"))
 		r = get_number(json, "known_event", 0, INT64_MAX, &job->known_event, err);
+	if (r == 0 && json_object_get(json, "repo"))
+		r = get_repo(json_object_get(json, "repo"), &job->repo, err);
 	if (r == 0 && json_object_get(json, "koji"))
 		r = get_koji(json_object_get(json, "koji"), &job->koji, err);
 	if (r == 0 && json_object_get(json, "module"))

@@ -357,6 +357,33 @@ bool package_is_debug(const char *name);
  * control character or backslash, no scheme; -EINVAL with words, BLAME_SOURCE */
 int location_check(const char *location, const char *field, struct error *err);
 
+/* ---- repositories by URL (odcs-api.md 6.3; docs/remote.md) ------------- */
+
+#define URL_MAX_LENGTH 2048
+
+/** enum url_kind - what a word of source.source or lookaside_repos stands for: nothing of the network, the
+ * directory above repodata/, "mirrorlist:URL", "metalink:URL", "repo:NAME" */
+enum url_kind { URL_NONE, URL_BASE, URL_MIRRORLIST, URL_METALINK, URL_NAMED };
+/** @ret_url: may be NULL; into @word, the URL or name, unless URL_NONE */
+enum url_kind url_kind(const char *word, const char **ret_url);
+/** url_name_check() - can that be the NAME of "repo:NAME"? */
+bool url_name_check(const char *name);
+/** url_named() - the word that the site gave that name ("NAME=WORD" in @names), or NULL */
+const char *url_named(const struct strings *names, const char *name);
+/**
+ * url_normal() - the one spelling of an http, https or ftp URL, by which places are compared
+ * @query: it may have one; without, slashes at the end go, too
+ *
+ * Scheme and host in lower case, no port that is known, %XX only where it must be. Malloc'ed. -EINVAL,
+ * BLAME_REQUEST, with words: a user or password, "." or ".." in the path, %2F, %00, a fragment and what else
+ * different programs may read differently */
+int url_normal(const char *url, bool query, char **ret, struct error *err);
+/** url_word_normal() - the same of a word with a URL, with what is before that */
+int url_word_normal(const char *word, char **ret, struct error *err);
+/** url_below() - is @url @prefix, or below it? Both as url_normal() gives them */
+bool url_below(const char *url, const char *prefix);
+bool url_below_any(const char *url, const struct strings *prefixes);
+
 /* ---- the pipe between server and worker -------------------------------- */
 
 /* One JSON object per line, at most PIPE_LINE_MAX bytes with its newline.
@@ -391,6 +418,26 @@ struct job_module {
 	int64_t call_seconds;
 };
 
+enum gpgcheck { GPGCHECK_NO, GPGCHECK_REPOMD, GPGCHECK_PACKAGES, GPGCHECK_BOTH };
+
+/**
+ * struct job_repo - how repositories are read over the network, as configured
+ * @allowed: prefixes, as url_normal() gives them; none: no repository is
+ * @names: "NAME=WORD": what "repo:NAME" stands for; their URLs are among @allowed
+ * @any_mirror: redirects and mirrors may lead beyond them, to public addresses
+ * @gpg_keys: files of keys
+ * @ca, @proxy: NULL: none
+ * @call_seconds: for one file from one mirror, beside what its bytes take; 0: 120
+ * @recheck_seconds: so long an answer about repomd.xml counts
+ * @rate: bytes a second of one worker; 0: any. @connections: of one worker; 0: one */
+struct job_repo {
+	struct strings allowed, names, gpg_keys;
+	enum gpgcheck gpgcheck;
+	bool any_mirror;
+	char *ca, *proxy;
+	int64_t call_seconds, recheck_seconds, rate, connections;
+};
+
 /** struct generation - the newest of the composes that one latest-OWNER-NAME has led to
  * @timestamp: in its repodata, seconds since 1970
  * @manifest: its digest, hex; "": there was none */
@@ -404,8 +451,9 @@ struct job {
 	int64_t id;
 	uint32_t uid, gid;   /* whose rights apply to local sources outside @allowed */
 	bool trusted;	     /* true: the service's own rights (source is below an allowed prefix) */
-	struct strings allowed; /* [repo] allowed; a real path must stay below one of them when trusted */
+	struct strings allowed; /* paths of [repo] allowed; a real path must stay below one of them when trusted */
 	int64_t known_event; /* Koji event of the newest live compose of the same question; -1: none */
+	struct job_repo repo; /* only where it has @allowed */
 	struct job_koji koji; /* only for sources that ask a hub */
 	struct job_module module; /* only for those that have modules */
 	struct generation before; /* of the spec's @latest: other content needs a later timestamp */

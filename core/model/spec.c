@@ -122,6 +122,8 @@ static bool is_repository(const char *word)
 
 	if (word[0] == '/' || !strncmp(word, "file:///", 8))
 		return true;
+	if (url_kind(word, &word) == URL_NAMED) /* else behind metalink: and mirrorlist: */
+		return url_name_check(word);
 	for (size_t i = 0; i < ARRAY_SIZE(remote); i++) {
 		size_t length = strlen(remote[i]);
 

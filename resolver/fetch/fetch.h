@@ -54,14 +54,27 @@ int transport_names(struct transport *transport, const char *base, const char *p
 /* ---- over the network -------------------------------------------------- */
 
 /**
+ * struct transport_places - where URLs may lead (docs/security.md)
+ * @allowed: prefixes, as url_normal() gives them
+ * @any: elsewhere, too, but to public addresses only */
+struct transport_places {
+	const struct strings *allowed;
+	bool any;
+};
+
+/**
  * struct transport_network - how the network may be used; strings are copied
  * @ca: file of the certificates to trust in place of the system's, or NULL
  * @proxy: URL of an HTTP proxy, or NULL: none. The environment is never asked
  * @connect_ms: time to get a connection; 0: 30 s
- * @stall_ms: an answer that does not move for so long is given up; 0: 60 s. Full seconds count */
+ * @stall_ms: an answer that does not move for so long is given up; 0: 60 s. Full seconds count
+ * @rate_max: bytes a second of one answer, no faster; 0: any
+ * @places: NULL, or what every URL asked for and every redirect is judged by, and what addresses
+ * they may have, unless a proxy connects; borrowed. Then ftp:// URLs may be asked for, too */
 struct transport_network {
 	const char *ca, *proxy;
-	int64_t connect_ms, stall_ms;
+	int64_t connect_ms, stall_ms, rate_max;
+	const struct transport_places *places;
 };
 
 /**
@@ -101,6 +114,7 @@ struct transport_options {
  *   -ERANGE                       the range begins behind the end; 416
  *   -EMSGSIZE                     larger than @size_max, or headers above 256 KiB
  *   -ELOOP -EPROTO                more than 5 redirects; TLS or certificate
+ *   -EACCES                       also: where it leads is not among the places
  *   -EBADMSG                      everything else that makes no sense
  * Nothing of an answer with a wrong status comes to the sink. It may have taken a part when an
  * error is returned. -EPERM (BLAME_US): this transport, or this process, may not use the network.
@@ -119,6 +133,19 @@ int transport_post(struct transport *transport, const char *url, const void *bod
 int transport_get(struct transport *transport, const char *url, int64_t offset, int64_t length,
 		  const struct transport_sink *sink, const struct transport_options *options,
 		  int64_t *ret_size, struct error *err);
+/**
+ * struct transport_version - what a server said about one state of a file, to ask later whether it
+ * is another; "" each: not said */
+struct transport_version {
+	char etag[256], modified[64];
+};
+/**
+ * transport_get_newer() - a whole file, unless it is the one that @version tells of
+ * @version: set at success; from the same URL, or all ""
+ * 1: it is still that one, and nothing came (304) */
+int transport_get_newer(struct transport *transport, const char *url,
+			const struct transport_sink *sink, const struct transport_options *options,
+			struct transport_version *version, struct error *err);
 #define TRANSPORT_MARK_SIZE 128
 /**
  * transport_head() - is a file there, and which one is it

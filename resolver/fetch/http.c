@@ -3,7 +3,10 @@
  *
  * Each exchange sets every option anew; what stays in the handle between them is the connection.
  * The status is judged when the first byte of the body comes, and at the end when none did: what a
- * server says beside a wrong status never comes to the sink. */
+ * server says beside a wrong status never comes to the sink.
+ *
+ * Where places are given each hop of a redirect is an exchange of its own, judged before it; else
+ * libcurl follows. */
 #include "resolver/fetch/transport.h"
 
 #include <curl/curl.h>
@@ -23,13 +26,18 @@ struct http {
 	struct transport transport;
 	CURL *curl;
 	char *ca, *proxy;
-	int64_t connect_ms, stall_ms;
+	int64_t connect_ms, stall_ms, rate_max;
+	const struct transport_places *places;
 };
 
 /* struct exchange - one transfer while it goes on */
 struct exchange {
 	CURL *curl;
 	struct transfer *transfer;
+	const char *url;  /* of this hop */
+	bool places;	  /* addresses are judged */
+	bool listed;	  /* the URL is below a prefix */
+	bool strayed;	  /* it has an address that it may not have */
 	uint64_t headers; /* bytes */
 	bool judged, refused;
 	bool enough;	  /* everything that was asked for has come: the rest is cut off */
@@ -133,6 +141,12 @@ static int judge_range(struct exchange *exchange)
 	return 0;
 }
 
+/* FTP has no statuses for bytes that come, and no headers. */
+static bool is_ftp(const struct exchange *exchange)
+{
+	return starts_with(exchange->url, "ftp:");
+}
+
 static int judge(struct exchange *exchange)
 {
 	struct transfer *transfer = exchange->transfer;
@@ -141,6 +155,13 @@ static int judge(struct exchange *exchange)
 	struct curl_header *header;
 
 	exchange->judged = true;
+	if (is_ftp(exchange))
+		return 0;
+	if (status == 304 && transfer->version &&
+	    (transfer->version->etag[0] || transfer->version->modified[0])) {
+		transfer->ret_same = true;
+		return 0;
+	}
 	if (status < 200 || status >= 300) {
 		exchange->refused = true;
 		return 0; /* the words come at the end */
@@ -165,9 +186,14 @@ static int judge(struct exchange *exchange)
 static curl_socket_t on_socket(void *data, curlsocktype purpose, struct curl_sockaddr *address)
 {
 	struct exchange *exchange = data;
-	int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+	int fd = -1;
 
 	(void)purpose;
+	errno = EACCES;
+	if (exchange->places && !places_address(exchange->url, exchange->listed, &address->addr))
+		exchange->strayed = true;
+	else
+		fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 	exchange->socket_errno = fd < 0 ? errno : 0;
 	return fd;
 }
@@ -252,6 +278,14 @@ static int fail_connect(struct exchange *exchange)
 {
 	long number = 0;
 
+	if (exchange->strayed)
+		return fail(
+			exchange, -EACCES,
+			exchange->listed
+				? "the name leads to this machine or this network link, which "
+				  "only a URL with the address itself may"
+				: "the name leads to an address that is not public, and the URL "
+				  "is not below one that [repo] allowed names");
 	(void)curl_easy_getinfo(exchange->curl, CURLINFO_OS_ERRNO, &number);
 	if (exchange->socket_errno)
 		number = exchange->socket_errno;
@@ -283,7 +317,7 @@ static int fail_broken(struct exchange *exchange)
 /* libcurl will not go where it was sent, or what it found there is no HTTP. */
 static int fail_protocol(struct exchange *exchange)
 {
-	const char *url = exchange->transfer->url;
+	const char *url = exchange->url;
 	char shown[URL_SHOWN_SIZE], to[URL_SHOWN_SIZE];
 	long redirects = 0;
 	char *now = NULL;
@@ -335,6 +369,15 @@ static int fail_curl(struct exchange *exchange, CURLcode code)
 		return fail(exchange, -ELOOP, "more than %d redirects", REDIRECTS_MAX);
 	case CURLE_UNSUPPORTED_PROTOCOL:
 		return fail_protocol(exchange);
+	case CURLE_REMOTE_FILE_NOT_FOUND:
+	case CURLE_FTP_COULDNT_RETR_FILE:
+	case CURLE_REMOTE_ACCESS_DENIED:
+		return fail(exchange, -ENOENT, "the server does not have it");
+	case CURLE_LOGIN_DENIED:
+		return fail(exchange, -EACCES, "the server lets nobody in");
+	case CURLE_FTP_BAD_DOWNLOAD_RESUME:
+	case CURLE_RANGE_ERROR:
+		return fail(exchange, -ERANGE, "the server does not know parts of a file");
 	case CURLE_SSL_CACERT_BADFILE:
 		(void)fail(exchange, -EPROTO, "the file of trusted certificates cannot be used");
 		if (exchange->err)
@@ -361,6 +404,22 @@ static void set_mark(const struct exchange *exchange)
 				       header->value);
 }
 
+static void take_header(const struct exchange *exchange, const char *name, char *ret, size_t size)
+{
+	struct curl_header *header;
+
+	ret[0] = '\0';
+	if (curl_easy_header(exchange->curl, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK &&
+	    strlen(header->value) < size)
+		(void)snprintf(ret, size, "%s", header->value);
+}
+
+static void set_version(const struct exchange *exchange, struct transport_version *version)
+{
+	take_header(exchange, "ETag", version->etag, sizeof(version->etag));
+	take_header(exchange, "Last-Modified", version->modified, sizeof(version->modified));
+}
+
 static int finish(struct exchange *exchange, CURLcode code)
 {
 	struct transfer *transfer = exchange->transfer;
@@ -377,9 +436,13 @@ static int finish(struct exchange *exchange, CURLcode code)
 		return fail(exchange, -ECONNRESET,
 			    "%" PRId64 " bytes of a part came where %" PRId64 " were said",
 			    exchange->got, exchange->part);
+	if (transfer->ret_same)
+		return 0;
 	if (transfer->offset > 0 && (exchange->skip > 0 || !exchange->got))
 		return fail(exchange, -ERANGE, "ends before byte %" PRId64, transfer->offset);
 	transfer->ret_size = exchange->whole;
+	if (transfer->version)
+		set_version(exchange, transfer->version);
 	set_mark(exchange);
 	return 0;
 }
@@ -390,13 +453,18 @@ static void set_connection(const struct http *http, struct exchange *exchange)
 {
 	const struct transport_options *options = &exchange->transfer->options;
 	int64_t stall_ms = options->stall_ms ? options->stall_ms : http->stall_ms;
-	const char *url = exchange->transfer->url;
+	const char *url = exchange->url;
 	CURL *curl = http->curl;
 
-	(void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
+	(void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR,
+			       http->places ? "http,https,ftp" : "http,https");
 	(void)curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR,
 			       starts_with(url, "https:") ? "https" : "http,https");
-	(void)curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, 1L);
+	(void)curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, http->places ? 0L : 1L);
+	/* a connection that is kept was allowed for another URL */
+	(void)curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT,
+			       exchange->places && !exchange->listed ? 1L : 0L);
+	(void)curl_easy_setopt(curl, CURLOPT_MAX_RECV_SPEED_LARGE, (curl_off_t)http->rate_max);
 	(void)curl_easy_setopt(curl, CURLOPT_MAXREDIRS, (long)REDIRECTS_MAX);
 	(void)curl_easy_setopt(curl, CURLOPT_POSTREDIR, CURL_REDIR_POST_ALL);
 	(void)curl_easy_setopt(curl, CURLOPT_NOSIGNAL, 1L);
@@ -424,11 +492,12 @@ static void set_connection(const struct http *http, struct exchange *exchange)
 }
 
 /* What may fail for want of memory, or because this libcurl does not have it: never left out. */
-static CURLcode set_strings(const struct http *http, const struct transfer *transfer,
+static CURLcode set_strings(const struct http *http, const struct exchange *exchange,
 			    const struct curl_slist *headers)
 {
+	const struct transfer *transfer = exchange->transfer;
 	CURL *curl = http->curl;
-	CURLcode code = curl_easy_setopt(curl, CURLOPT_URL, transfer->url);
+	CURLcode code = curl_easy_setopt(curl, CURLOPT_URL, exchange->url);
 	char range[64];
 
 	if (code == CURLE_OK) /* "": none; unset would mean the environment's */
@@ -460,23 +529,119 @@ static CURLcode set_strings(const struct http *http, const struct transfer *tran
 	return code;
 }
 
+/* @headers is freed when there is no memory for one more. */
+static struct curl_slist *add_header(struct curl_slist *headers, const char *name,
+				     const char *value)
+{
+	_cleanup_(text_done) struct text line = { 0 };
+	struct curl_slist *more;
+
+	(void)text_addf(&line, "%s: %s", name, value);
+	more = line.failed ? NULL : curl_slist_append(headers, line.data);
+	if (!more)
+		curl_slist_free_all(headers);
+	return more;
+}
+
 static struct curl_slist *make_headers(const struct transfer *transfer)
 {
-	struct curl_slist *headers = NULL, *more;
-	char type[256];
+	const struct transport_version *version = transfer->version;
+	struct curl_slist *headers;
 
 	if (!transfer->inflate)
 		return curl_slist_append(NULL, "Accept-Encoding: identity");
 	headers = curl_slist_append(NULL, "Expect:"); /* no question before a large body */
-	if (!headers || !transfer->body)
-		return headers;
-	(void)snprintf(type, sizeof(type), "Content-Type: %s",
-		       transfer->options.type ? transfer->options.type
-					      : "application/octet-stream");
-	more = curl_slist_append(headers, type);
-	if (!more)
-		curl_slist_free_all(headers);
-	return more;
+	if (headers && transfer->body)
+		headers = add_header(headers, "Content-Type",
+				     transfer->options.type ? transfer->options.type
+							    : "application/octet-stream");
+	if (headers && version && version->etag[0])
+		headers = add_header(headers, "If-None-Match", version->etag);
+	if (headers && version && version->modified[0])
+		headers = add_header(headers, "If-Modified-Since", version->modified);
+	return headers;
+}
+
+static int one_hop(struct http *http, struct exchange *exchange, const struct curl_slist *headers)
+{
+	const struct transport_options *options = &exchange->transfer->options;
+	int64_t left = 0;
+	CURLcode code;
+
+	if (options->deadline_ms) {
+		left = options->deadline_ms - time_monotonic_ms();
+		if (left <= 0)
+			return fail(exchange, -ETIMEDOUT, "no time left to ask");
+	}
+	curl_easy_reset(http->curl);
+	set_connection(http, exchange);
+	(void)curl_easy_setopt(http->curl, CURLOPT_TIMEOUT_MS, (long)left); /* 0: none */
+	code = set_strings(http, exchange, headers);
+	if (code == CURLE_OK)
+		code = curl_easy_perform(http->curl);
+	return finish(exchange, code);
+}
+
+/* Where the answer leads, malloc'ed; NULL: nowhere */
+static char *next_hop(const struct http *http)
+{
+	char *url = NULL;
+
+	(void)curl_easy_getinfo(http->curl, CURLINFO_REDIRECT_URL, &url);
+	return url ? strdup(url) : NULL;
+}
+
+/* Is that a place to go to from @from? */
+static int judge_hop(const struct http *http, struct exchange *exchange, const char *from,
+		     struct error *err)
+{
+	char shown[URL_SHOWN_SIZE], to[URL_SHOWN_SIZE];
+	int r;
+
+	exchange->places = !http->proxy;
+	if (from &&
+	    ((!starts_with(exchange->url, "http://") && !starts_with(exchange->url, "https://")) ||
+	     (starts_with(from, "https:") && !starts_with(exchange->url, "https:"))))
+		return error_set(err, -EBADMSG, BLAME_SOURCE, NULL,
+				 "%s: a redirect to %s is not followed", url_shown(from, shown),
+				 url_shown(exchange->url, to));
+	r = places_judge(http->places, exchange->url, &exchange->listed, err);
+	return r < 0 && from
+		       ? error_prefix(err, "%s: a redirect is not followed", url_shown(from, shown))
+		       : r;
+}
+
+/* With places: from hop to hop, each judged */
+static int all_hops(struct http *http, const struct exchange *fresh,
+		    const struct curl_slist *headers)
+{
+	_cleanup_(freep) char *url = strdup(fresh->url), *from = NULL;
+	struct error *err = fresh->err;
+
+	for (int hops = 0; url; hops++) {
+		struct exchange exchange = *fresh;
+		char *next;
+		int r;
+
+		exchange.url = url;
+		r = judge_hop(http, &exchange, from, err);
+		if (r < 0)
+			return r;
+		r = one_hop(http, &exchange, headers);
+		next = r < 0 && exchange.refused ? next_hop(http) : NULL;
+		if (!next)
+			return r;
+		if (hops >= REDIRECTS_MAX) {
+			free(next);
+			return fail(&exchange, -ELOOP, "more than %d redirects", REDIRECTS_MAX);
+		}
+		if (err)
+			*err = (struct error){ 0 };
+		free(from);
+		from = url;
+		url = next;
+	}
+	return error_oom(err);
 }
 
 static int http_transfer(struct transport *transport, struct transfer *transfer, struct error *err)
@@ -484,35 +649,24 @@ static int http_transfer(struct transport *transport, struct transfer *transfer,
 	struct http *http = (struct http *)transport;
 	struct exchange exchange = { .curl = http->curl,
 				     .transfer = transfer,
+				     .url = transfer->url,
 				     .wanted = transfer->length,
 				     .part = -1,
 				     .whole = -1,
 				     .err = err };
 	struct curl_slist *headers;
-	int64_t left = 0;
-	CURLcode code;
 	int r;
 
-	if (!starts_with(transfer->url, "http://") && !starts_with(transfer->url, "https://"))
+	if (!starts_with(transfer->url, "http://") && !starts_with(transfer->url, "https://") &&
+	    (!http->places || !starts_with(transfer->url, "ftp://")))
 		return error_set(err, -EINVAL, BLAME_US, NULL, "not an http or https URL");
 	if (transfer->offset < 0 || transfer->length < -1 || transfer->length == 0 ||
 	    transfer->length > INT64_MAX - transfer->offset)
 		return error_set(err, -EINVAL, BLAME_US, NULL, "no such range");
-	if (transfer->options.deadline_ms) {
-		left = transfer->options.deadline_ms - time_monotonic_ms();
-		if (left <= 0)
-			return fail(&exchange, -ETIMEDOUT, "no time left to ask");
-	}
 	headers = make_headers(transfer);
 	if (!headers)
 		return error_oom(err);
-	curl_easy_reset(http->curl);
-	set_connection(http, &exchange);
-	(void)curl_easy_setopt(http->curl, CURLOPT_TIMEOUT_MS, (long)left); /* 0: none */
-	code = set_strings(http, transfer, headers);
-	if (code == CURLE_OK)
-		code = curl_easy_perform(http->curl);
-	r = finish(&exchange, code);
+	r = http->places ? all_hops(http, &exchange, headers) : one_hop(http, &exchange, headers);
 	curl_easy_reset(http->curl); /* it must not keep pointers to what ends here */
 	curl_slist_free_all(headers);
 	return r;
@@ -549,6 +703,8 @@ int transport_http(const struct transport_network *network, struct transport **r
 	http->transport.ops = &http_ops;
 	http->connect_ms = network->connect_ms ? network->connect_ms : CONNECT_MS;
 	http->stall_ms = network->stall_ms ? network->stall_ms : STALL_MS;
+	http->rate_max = network->rate_max;
+	http->places = network->places;
 	http->ca = network->ca ? strdup(network->ca) : NULL;
 	http->proxy = network->proxy ? strdup(network->proxy) : NULL;
 	http->curl = curl_easy_init();

@@ -118,6 +118,18 @@ int transport_get(struct transport *transport, const char *url, int64_t offset, 
 	return r;
 }
 
+int transport_get_newer(struct transport *transport, const char *url,
+			const struct transport_sink *sink, const struct transport_options *options,
+			struct transport_version *version, struct error *err)
+{
+	struct transfer transfer = {
+		.url = url, .length = -1, .inflate = true, .version = version, .sink = *sink
+	};
+	int r = do_transfer(transport, &transfer, options, err);
+
+	return r < 0 ? r : transfer.ret_same;
+}
+
 static int drop(void *data, const void *bytes, size_t length, struct error *err)
 {
 	(void)data;

@@ -11,6 +11,7 @@
  * @head: HEAD, not GET
  * @inflate: may the answer come compressed?
  * @ret_size: set at success; size of the whole file, -1: not told
+ * @version: NULL, or as for transport_get_newer(); @ret_same: set at success: it is still that one
  * @ret_mark: set at success, as by transport_head() */
 struct transfer {
 	const char *url;
@@ -20,6 +21,8 @@ struct transfer {
 	bool head, inflate;
 	struct transport_sink sink;
 	struct transport_options options;
+	struct transport_version *version;
+	bool ret_same;
 	int64_t ret_size;
 	char ret_mark[TRANSPORT_MARK_SIZE];
 };
@@ -46,6 +49,14 @@ struct transport_ops {
  * Returns
  * @ret */
 const char *url_shown(const char *url, char ret[static URL_SHOWN_SIZE]);
+
+struct sockaddr;
+/** places_judge() - may @url be asked for? -EACCES with words
+ * @ret_listed: it lies below a prefix */
+int places_judge(const struct transport_places *places, const char *url, bool *ret_listed,
+		 struct error *err);
+/** places_address() - may @url, which was judged, be asked of that address? */
+bool places_address(const char *url, bool listed, const struct sockaddr *address);
 
 /** struct transport - first member of each kind's own struct */
 struct transport {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* resolver/header/tags.c: values of tags: the one file that calls librpm.
+/* resolver/header/tags.c: values of tags, by librpm (which keys.c asks about signatures).
  *
  * A header that was checked is imported as it is, then gets what rpm itself adds to old ones when
  * it reads a package: is it a source package, lists of files and provides in today's form. Values

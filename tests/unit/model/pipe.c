@@ -36,7 +36,10 @@ static const char *const good[] = {
 	"{\"type\":\"go\",\"id\":7}",
 	"{\"type\":\"stop\",\"id\":7}",
 	"{\"type\":\"compose\",\"id\":8,\"uid\":1,\"gid\":1,\"trusted\":true,\"allowed\":[],"
-	"\"known_event\":536,\"koji\":{\"hub\":\"http://h/kojihub\",\"topdir\":\"/mnt/koji\","
+	"\"known_event\":536,\"repo\":{\"allowed\":[\"http://h/r\"],\"names\":[\"a=http://h/r\"],"
+	"\"gpg_keys\":[\"/etc/key\"],\"gpgcheck\":1,\"any_mirror\":true,\"ca\":\"/etc/ca\","
+	"\"proxy\":\"http://p:1\",\"call_seconds\":120,\"recheck_seconds\":60,\"rate\":1000,"
+	"\"connections\":3},\"koji\":{\"hub\":\"http://h/kojihub\",\"topdir\":\"/mnt/koji\","
 	"\"topurl\":\"http://h/kojifiles\",\"ca\":\"/etc/ca\",\"proxy\":\"http://p:3128\","
 	"\"sigkeys\":[\"7ec1b334\",\"\"],\"call_seconds\":300},\"module\":{\"repos\":[\"/srv/m\"],"
 	"\"base_modules\":[\"platform\"],\"mbs\":\"http://m/\",\"call_seconds\":120},"
@@ -121,11 +124,19 @@ static void test_members(void)
 	CHECK_STR(message.job->spec->packages.item[0], "bash");
 	CHECK_INT(message.job->id, 7);
 	CHECK_INT(message.job->known_event, -1);
-	CHECK(!message.job->koji.hub);
+	CHECK(!message.job->koji.hub && !message.job->repo.allowed.count);
 	CHECK(!message.job->before.manifest[0]);
 	message_done(&message);
 	CHECK_INT(parse(good[ARRAY_SIZE(good) - 2], &message, &err), 0);
 	CHECK_INT(message.job->known_event, 536);
+	CHECK_STR(message.job->repo.allowed.item[0], "http://h/r");
+	CHECK_STR(message.job->repo.names.item[0], "a=http://h/r");
+	CHECK_STR(message.job->repo.gpg_keys.item[0], "/etc/key");
+	CHECK_INT(message.job->repo.gpgcheck, GPGCHECK_REPOMD);
+	CHECK(message.job->repo.any_mirror);
+	CHECK_STR(message.job->repo.proxy, "http://p:1");
+	CHECK_INT(message.job->repo.recheck_seconds, 60);
+	CHECK_INT(message.job->repo.connections, 3);
 	CHECK_STR(message.job->koji.hub, "http://h/kojihub");
 	CHECK_INT(message.job->koji.sigkeys.count, 2);
 	CHECK_STR(message.job->koji.sigkeys.item[1], "");
