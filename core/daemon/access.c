@@ -3,11 +3,12 @@
  * name.
  *
  * Roles come from a file (core/model/roles.c); who a uid is, from the machine's user database
- * (people.c). With prefixes in [repo] allowed a repository must lie below one of them, whoever
- * asks, and is read with the service's rights. Without, the asker must be a user of this machine,
- * and the worker reads with his rights (setfsuid): nobody gets through the service what he could
- * not read himself. Judged by the words of the path here, without a look at the disk; the worker
- * judges the real path again. */
+ * (people.c). With path prefixes in [repo] allowed a repository of this machine must lie below one
+ * of them, whoever asks, and is read with the service's rights. Without, the asker must be a user
+ * of this machine, and the worker reads with his rights (setfsuid): nobody gets through the service
+ * what he could not read himself. A URL gives nobody rights of his own, so without a prefix that is
+ * one no server is asked. Judged by the words here, without a look at disk or network; the worker
+ * judges the real path again, and each redirect and mirror. */
 #include "core/daemon/daemon.h"
 #include "core/daemon/people.h"
 
@@ -48,6 +49,14 @@ static bool has_dots(const char *path)
 	return false;
 }
 
+static bool has_prefixes(const struct config *config, bool urls)
+{
+	for (size_t i = 0; i < config->repo_allowed.count; i++)
+		if ((config->repo_allowed.item[i][0] != '/') == urls)
+			return true;
+	return false;
+}
+
 static bool allowed(const struct config *config, const char *word)
 {
 	const char *path = local_path(word);
@@ -60,19 +69,56 @@ static bool allowed(const struct config *config, const char *word)
 	return false;
 }
 
+static int check_path(const struct config *config, bool known, const char *word, const char *field,
+		      struct error *err)
+{
+	bool listed = has_prefixes(config, false);
+
+	if (listed ? allowed(config, word) : known)
+		return 0;
+	return error_set(err, -EACCES, BLAME_REQUEST, field,
+			 "%s: not below a path that [repo] allowed names%s", word,
+			 listed ? "" : ", and the client is no user of this machine");
+}
+
+static int check_url(const struct config *config, const char *word, const char *field,
+		     struct error *err)
+{
+	_cleanup_(freep) char *normal = NULL;
+	const char *url = word;
+	enum url_kind kind = url_kind(word, &url);
+	int r;
+
+	if (kind == URL_NAMED)
+		return url_named(&config->repo_names, url)
+			       ? 0
+			       : error_set(err, -EACCES, BLAME_REQUEST, field,
+					   "%s: [repo] names does not have it", word);
+	r = url_normal(url, kind != URL_BASE, &normal, err);
+	if (r < 0) {
+		if (err)
+			(void)snprintf(err->field, sizeof(err->field), "%s", field);
+		return r;
+	}
+	if (url_below_any(normal, &config->repo_allowed))
+		return 0;
+	return error_set(err, -EACCES, BLAME_REQUEST, field,
+			 has_prefixes(config, true)
+				 ? "%s: not below a URL that [repo] allowed names"
+				 : "%s: [repo] allowed names no URL, so no server is asked",
+			 word);
+}
+
 static int check_list(const struct config *config, bool known, const struct strings *words,
 		      const char *field, struct error *err)
 {
-	for (size_t i = 0; i < words->count; i++) {
-		if (config->repo_allowed.count ? !allowed(config, words->item[i]) : !known)
-			return error_set(err, -EACCES, BLAME_REQUEST, field,
-					 "%s: not below a path that [repo] allowed names%s",
-					 words->item[i],
-					 config->repo_allowed.count
-						 ? ""
-						 : ", and the client is no user of this machine");
-	}
-	return 0;
+	int r = 0;
+
+	for (size_t i = 0; i < words->count && r == 0; i++)
+		r = url_kind(words->item[i], NULL) == URL_NONE
+			    ? check_path(config, known, words->item[i], field, err)
+			    : check_url(config, words->item[i], field, err);
+	return r;
 }
 
 int access_repo(const struct config *config, bool known, const struct spec *spec, struct error *err)
@@ -86,19 +132,20 @@ int access_repo(const struct config *config, bool known, const struct spec *spec
 	return r;
 }
 
-bool access_trusted(const struct config *config, const struct spec *spec)
+/* One that is a URL names no place of this machine. */
+static bool all_trusted(const struct config *config, const struct strings *words)
 {
-	if (spec->source_type != SOURCE_REPO && !spec->lookaside_repos.count)
-		return true; /* it names no place of this machine */
-	if (!config->repo_allowed.count)
-		return false;
-	for (size_t i = 0; i < spec->source.count && spec->source_type == SOURCE_REPO; i++)
-		if (!allowed(config, spec->source.item[i]))
-			return false;
-	for (size_t i = 0; i < spec->lookaside_repos.count; i++)
-		if (!allowed(config, spec->lookaside_repos.item[i]))
+	for (size_t i = 0; i < words->count; i++)
+		if (url_kind(words->item[i], NULL) == URL_NONE &&
+		    (!has_prefixes(config, false) || !allowed(config, words->item[i])))
 			return false;
 	return true;
+}
+
+bool access_trusted(const struct config *config, const struct spec *spec)
+{
+	return (spec->source_type != SOURCE_REPO || all_trusted(config, &spec->source)) &&
+	       all_trusted(config, &spec->lookaside_repos);
 }
 
 /* ---- who it is, and what he may ---------------------------------------- */

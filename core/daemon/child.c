@@ -54,7 +54,7 @@ static int spawn_worker(const struct config *config, int pipe_fd, int state_fd, 
 			 memory,
 			 pools,
 			 cpu,
-			 config->koji_hub[0] ? (char[]){ "--network" } : NULL,
+			 config_network(config) ? (char[]){ "--network" } : NULL,
 			 NULL };
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;

@@ -23,7 +23,8 @@ enum key_type {
 	KEY_SECONDS,
 	KEY_BOOL,
 	KEY_WORDS,
-	KEY_PATHS
+	KEY_PATHS,
+	KEY_PLACES, /* paths and URLs */
 };
 
 struct key {
@@ -91,11 +92,35 @@ static const struct key keys[] = {
 	  "and file servers; empty: nowhere" },
 	{ "fs.allowed_groups", KEY_WORDS, FIELD(allowed_groups), "", 0, 0,
 	  "only root and members of these groups may make requests in the tree; empty: everybody" },
-	{ "repo.allowed", KEY_PATHS, FIELD(repo_allowed), "", 0, 0,
-	  "path prefixes that repo sources may lie below, read with the service's rights; empty: "
-	  "only what the asking local user may read himself" },
+	{ "repo.allowed", KEY_PLACES, FIELD(repo_allowed), "", 0, 0,
+	  "prefixes that repo sources may lie below: paths, read with the service's rights, and "
+	  "URLs; no path: only what the asking local user may read himself; no URL: no server is "
+	  "asked" },
+	{ "repo.names", KEY_WORDS, FIELD(repo_names), "", 0, 0,
+	  "NAME=URL, NAME=mirrorlist:URL or NAME=metalink:URL each: what repo:NAME in a request "
+	  "stands for" },
+	{ "repo.mirrors", KEY_STRING, FIELD(repo_mirrors), "listed", 0, 0,
+	  "where redirects and mirrors may lead: listed (below repo.allowed) or any (public "
+	  "addresses, too)" },
+	{ "repo.gpgcheck", KEY_STRING, FIELD(repo_gpgcheck), "no", 0, 0,
+	  "what a server's repository must have signed: no, repomd, packages or both" },
+	{ "repo.gpg_keys", KEY_PATHS, FIELD(repo_gpg_keys), "", 0, 0,
+	  "files of the public keys that are believed, ASCII-armored" },
+	{ "repo.recheck_seconds", KEY_SECONDS, FIELD(repo_recheck_seconds), "60", 0, INT32_MAX,
+	  "so long a server is not asked again whether its repository has changed" },
+	{ "repo.timeout", KEY_SECONDS, FIELD(repo_timeout), "120", 1, 86400,
+	  "a file that a mirror takes longer for, beside what its bytes take, is asked of the next" },
+	{ "repo.connections", KEY_NUMBER, FIELD(repo_connections), "3", 1, 8,
+	  "to servers, of one worker at a time" },
+	{ "repo.rate", KEY_SIZE, FIELD(repo_rate), "0", 0, INT64_MAX,
+	  "bytes per second from servers, of one worker; 0: no limit" },
+	{ "repo.ca", KEY_PATH, FIELD(repo_ca), "", 0, 0,
+	  "file of the certificates to trust; empty: those of the system" },
+	{ "repo.proxy", KEY_STRING, FIELD(repo_proxy), "", 0, 0,
+	  "URL of an HTTP proxy; empty: none, whatever the environment says" },
 	{ "koji.hub", KEY_STRING, FIELD(koji_hub), "", 0, 0,
-	  "URL of a Koji hub; workers may open network connections only when it is set" },
+	  "URL of a Koji hub; workers may open network connections only when it is set, or "
+	  "repo.allowed names a URL" },
 	{ "koji.topdir", KEY_PATH, FIELD(koji_topdir), "/mnt/koji", 0, 0,
 	  "where the files of that Koji are mounted" },
 	{ "koji.topurl", KEY_STRING, FIELD(koji_topurl), "", 0, 0,
@@ -155,6 +180,11 @@ static const struct key keys[] = {
 	{ "limits.worker_seconds", KEY_SECONDS, FIELD(worker_seconds), "3600", 1, INT32_MAX,
 	  "a compose that takes longer fails" },
 };
+
+static bool is_list(const struct key *key)
+{
+	return key->type == KEY_WORDS || key->type == KEY_PATHS || key->type == KEY_PLACES;
+}
 
 static const struct key *find_key(const char *name)
 {
@@ -246,8 +276,31 @@ static int check_path(const struct key *key, const char *value, struct error *er
 {
 	if (value[0] && value[0] != '/')
 		return error_set(err, -EINVAL, BLAME_REQUEST, key->name,
-				 "%s must be an absolute path, not \"%s\"", key->name, value);
+				 "%s must be an absolute path%s, not \"%s\"", key->name,
+				 key->type == KEY_PLACES ? ", or a URL" : "", value);
 	return 0;
+}
+
+/* A prefix as it is compared: a path without slashes at its end, a URL in its one spelling */
+static int normal_place(const struct key *key, char **word, struct error *err)
+{
+	char *normal = NULL;
+	int r;
+
+	if (key->type == KEY_WORDS)
+		return 0;
+	if (key->type == KEY_PLACES && url_kind(*word, NULL) == URL_BASE) {
+		r = url_normal(*word, false, &normal, err);
+		if (r < 0)
+			return error_prefix(err, "%s", key->name);
+		free(*word);
+		*word = normal;
+		return 0;
+	}
+	r = check_path(key, *word, err);
+	for (size_t n = strlen(*word); n > 1 && (*word)[n - 1] == '/'; n--)
+		(*word)[n - 1] = '\0';
+	return r;
 }
 
 static int set_words(struct config *config, const struct key *key, const char *value, bool append,
@@ -257,15 +310,8 @@ static int set_words(struct config *config, const struct key *key, const char *v
 	struct strings words = { 0 };
 	int r = strings_split(&words, value, ' ');
 
-	for (size_t i = 0; i < words.count && r == 0; i++) {
-		char *word = words.item[i];
-
-		if (key->type == KEY_PATHS) {
-			r = check_path(key, word, err);
-			for (size_t n = strlen(word); n > 1 && word[n - 1] == '/'; n--)
-				word[n - 1] = '\0';
-		}
-	}
+	for (size_t i = 0; i < words.count && r == 0; i++)
+		r = normal_place(key, &words.item[i], err);
 	if (r == 0 && append)
 		r = strings_copy(field, &words);
 	if (r == 0 && !append) {
@@ -306,6 +352,7 @@ static int set_key(struct config *config, const struct key *key, const char *val
 		return set_bool(config, key, value, err);
 	case KEY_WORDS:
 	case KEY_PATHS:
+	case KEY_PLACES:
 		return set_words(config, key, value, append, err);
 	case KEY_STRING:
 	case KEY_PATH:
@@ -335,7 +382,7 @@ void config_done(struct config *config)
 
 		if (keys[i].type == KEY_STRING || keys[i].type == KEY_PATH)
 			free(*(char **)field);
-		else if (keys[i].type == KEY_WORDS || keys[i].type == KEY_PATHS)
+		else if (is_list(&keys[i]))
 			strings_done(field);
 	}
 	*config = (struct config){ 0 };
@@ -366,7 +413,7 @@ static int on_entry(void *data, const char *section, const char *name, const cha
 	if (!key)
 		reading->r = unknown_key(full, reading->err);
 	else if (reading->seen[key - keys] &&
-		 !(more && (key->type == KEY_WORDS || key->type == KEY_PATHS)))
+		 !(more && is_list(key)))
 		reading->r = error_set(reading->err, -EINVAL, BLAME_REQUEST, full,
 				       "%s is given twice", full);
 	else
@@ -535,6 +582,71 @@ static int check_koji(const struct config *config, struct error *err)
 	return r;
 }
 
+bool config_network(const struct config *config)
+{
+	for (size_t i = 0; i < config->repo_allowed.count; i++)
+		if (config->repo_allowed.item[i][0] != '/')
+			return true;
+	return config->koji_hub[0] || config->repo_names.count;
+}
+
+static const char *const gpgchecks[] = { [GPGCHECK_NO] = "no",
+					 [GPGCHECK_REPOMD] = "repomd",
+					 [GPGCHECK_PACKAGES] = "packages",
+					 [GPGCHECK_BOTH] = "both",
+					 NULL };
+
+enum gpgcheck config_gpgcheck(const struct config *config)
+{
+	enum gpgcheck check = GPGCHECK_NO;
+
+	while (gpgchecks[check + 1] && strcmp(gpgchecks[check], config->repo_gpgcheck) != 0)
+		check++;
+	return check;
+}
+
+static int check_names(const struct config *config, struct error *err)
+{
+	const struct strings *names = &config->repo_names;
+
+	for (size_t i = 0; i < names->count; i++) {
+		_cleanup_(freep) char *name = strdup(names->item[i]), *normal = NULL;
+		char *equals = name ? strchr(name, '=') : NULL;
+		int r;
+
+		if (!name)
+			return error_oom(err);
+		if (equals)
+			*equals = '\0';
+		if (!equals || !url_name_check(name))
+			return error_set(err, -EINVAL, BLAME_REQUEST, "repo.names",
+					 "repo.names: \"%s\" is not NAME=URL", names->item[i]);
+		r = url_word_normal(equals + 1, &normal, err);
+		if (r < 0)
+			return error_prefix(err, "repo.names: %s", name);
+		if (url_named(names, name) != strchr(names->item[i], '=') + 1)
+			return error_set(err, -EINVAL, BLAME_REQUEST, "repo.names",
+					 "repo.names: %s is given twice", name);
+	}
+	return 0;
+}
+
+static int check_repo(const struct config *config, struct error *err)
+{
+	static const char *const mirrors[] = { "listed", "any", NULL };
+	int r = check_word("repo.mirrors", config->repo_mirrors, mirrors, err);
+
+	if (r == 0)
+		r = check_word("repo.gpgcheck", config->repo_gpgcheck, gpgchecks, err);
+	if (r == 0)
+		r = check_url("repo.proxy", config->repo_proxy, err);
+	if (r == 0)
+		r = check_names(config, err);
+	if (r == 0 && config_gpgcheck(config) != GPGCHECK_NO && !config->repo_gpg_keys.count)
+		return needs("repo.gpgcheck", "repo.gpg_keys", err);
+	return r;
+}
+
 /* Is @path, without slashes at its end, @above or below it? */
 static bool lies_in(const char *path, const char *above)
 {
@@ -581,6 +693,8 @@ int config_check(const struct config *config, struct error *err)
 	if (r == 0)
 		r = check_access(config, err);
 	if (r == 0)
+		r = check_repo(config, err);
+	if (r == 0)
 		r = check_koji(config, err);
 	if (r == 0)
 		r = check_module(config, err);
@@ -599,7 +713,7 @@ static void print_value(const struct config *config, const struct key *key, stru
 		(void)text_adds(ret, *(char *const *)field);
 	} else if (key->type == KEY_BOOL) {
 		(void)text_adds(ret, *(const bool *)field ? "yes" : "no");
-	} else if (key->type == KEY_WORDS || key->type == KEY_PATHS) {
+	} else if (is_list(key)) {
 		_cleanup_(freep) char *joined = strings_join(field, " ");
 
 		(void)text_adds(ret, joined ? joined : "");

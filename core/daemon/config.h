@@ -2,7 +2,7 @@
 /* core/daemon/config.h: what the site decided: the configuration file and -o, checked. */
 #pragma once
 
-#include "core/base/base.h"
+#include "core/model/model.h"
 
 #define CONFIG_DEFAULT_FILE "/etc/odcsfs/odcsfs.conf"
 #define CONFIG_MAX_WORKERS 64
@@ -30,9 +30,15 @@ struct config {
 	int64_t read_ahead;	       /* bytes; 0: as the kernel has it */
 	struct strings allowed_groups; /* who may make requests in the tree; empty: everybody */
 	/* [repo] */
-	struct strings repo_allowed; /* path prefixes, no trailing slash */
+	struct strings repo_allowed; /* prefixes without trailing slash: paths, URLs of url_normal() */
+	struct strings repo_names;   /* "NAME=WORD" */
+	char *repo_mirrors, *repo_gpgcheck;
+	struct strings repo_gpg_keys; /* files */
+	int64_t repo_recheck_seconds, repo_timeout; /* seconds */
+	int64_t repo_connections, repo_rate;	    /* of one worker; bytes per second, 0: any */
+	char *repo_ca, *repo_proxy;
 	/* [koji] */
-	char *koji_hub; /* "": none, and no worker may use the network */
+	char *koji_hub; /* "": none */
 	char *koji_topdir, *koji_topurl, *koji_ca, *koji_proxy;
 	struct strings koji_sigkeys; /* eight hexadecimal digits, or '' for unsigned */
 	int64_t koji_timeout;	     /* seconds of one call */
@@ -70,5 +76,8 @@ int config_option(struct config *config, const char *option, struct error *err);
 int config_check(const struct config *config, struct error *err);
 /** config_socket_mode() - http.socket_mode as a number; -EINVAL (config_check() has found out) */
 int config_socket_mode(const struct config *config, uint32_t *ret);
+/** config_network() - may workers use the network? */
+bool config_network(const struct config *config);
+enum gpgcheck config_gpgcheck(const struct config *config);
 /** config_print() - every key with its value and meaning, as a configuration file */
 int config_print(const struct config *config, struct text *ret);

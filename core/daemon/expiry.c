@@ -145,8 +145,9 @@ static int sweep_all(const struct expiry *expiry, int64_t *ret_files, int64_t *r
 	(void)pthread_mutex_unlock(&store->lock);
 	strings_done(&live);
 	if (r >= 0 && (sweep_used(expiry, "snapshots", is_left_snapshot, ret_files) < 0 ||
-		       sweep_used(expiry, "headers", is_left_record, ret_files) < 0))
-		log_warning("clean-up: cannot look through snapshots and headers");
+		       sweep_used(expiry, "headers", is_left_record, ret_files) < 0 ||
+		       sweep_used(expiry, "origins", is_left_record, ret_files) < 0))
+		log_warning("clean-up: cannot look through snapshots, headers and origins");
 	return r;
 }
 

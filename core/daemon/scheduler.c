@@ -492,6 +492,39 @@ static int add_koji(const struct config *config, struct job_koji *koji)
 	return r;
 }
 
+static int add_repo(const struct config *config, struct job *job)
+{
+	const struct strings *allowed = &config->repo_allowed;
+	struct job_repo *repo = &job->repo;
+	int r = strings_copy(&repo->gpg_keys, &config->repo_gpg_keys);
+
+	if (r == 0)
+		r = strings_copy(&repo->names, &config->repo_names);
+	for (size_t i = 0; i < config->repo_names.count && r == 0; i++) {
+		_cleanup_(freep) char *normal = NULL;
+		const char *word = strchr(config->repo_names.item[i], '=') + 1, *url = word;
+		bool query = url_kind(word, &url) != URL_BASE;
+
+		r = url_normal(url, query, &normal, NULL);
+		if (r == 0)
+			r = strings_add(&repo->allowed, normal);
+	}
+	for (size_t i = 0; i < allowed->count && r == 0; i++)
+		r = strings_add(allowed->item[i][0] == '/' ? &job->allowed : &repo->allowed,
+				allowed->item[i]);
+	if (r == 0)
+		r = copy_key(&repo->ca, config->repo_ca);
+	if (r == 0)
+		r = copy_key(&repo->proxy, config->repo_proxy);
+	repo->gpgcheck = config_gpgcheck(config);
+	repo->any_mirror = !strcmp(config->repo_mirrors, "any");
+	repo->call_seconds = config->repo_timeout;
+	repo->recheck_seconds = config->repo_recheck_seconds;
+	repo->rate = config->repo_rate;
+	repo->connections = config->repo_connections;
+	return r;
+}
+
 /* Other sources may have modules, too: by the tags of modular_koji_tags. */
 static int add_module(const struct config *config, struct job_module *module)
 {
@@ -518,7 +551,7 @@ static int make_job(struct scheduler *scheduler, struct compose *compose, struct
 	job->gid = compose->gid;
 	job->trusted = access_trusted(config, compose->spec);
 	job->known_event = -1;
-	if (strings_copy(&job->allowed, &config->repo_allowed) < 0)
+	if (add_repo(config, job) < 0)
 		return -ENOMEM;
 	if (compose->spec->source_type != SOURCE_REPO &&
 	    (add_koji(config, &job->koji) < 0 || add_module(config, &job->module) < 0))

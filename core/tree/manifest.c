@@ -156,7 +156,7 @@ static bool base_is_path(const char *base)
 
 static bool base_is_url(const char *base)
 {
-	if (strncmp(base, "http://", 7) && strncmp(base, "https://", 8))
+	if (url_kind(base, NULL) == URL_NONE || url_kind(base, NULL) == URL_NAMED)
 		return false;
 	for (; *base; base++)
 		if (is_control(*base) || *base == ' ')

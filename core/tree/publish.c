@@ -205,6 +205,17 @@ static int check_file(int dirfd, const char *word, const struct manifest_record 
 	return 0;
 }
 
+static int check_package(struct tree_store *store, const struct manifest_record *record,
+			 struct error *err)
+{
+	char name[DIGEST_HEX_SIZE];
+
+	hex_print(record->digest, DIGEST_SIZE, name);
+	if (faccessat(store->packages, name, F_OK, AT_SYMLINK_NOFOLLOW) < 0 && errno == ENOENT)
+		return 0; /* fetched when it is read */
+	return check_file(store->packages, "package", record, err);
+}
+
 int store_blobs_check(struct tree_store *store, const struct manifest *manifest, struct error *err)
 {
 	uint32_t blobs = 0;
@@ -214,7 +225,7 @@ int store_blobs_check(struct tree_store *store, const struct manifest *manifest,
 		const struct manifest_record *record = &manifest->record[i];
 
 		if (record->type == MANIFEST_PACKAGE && record->flags & MANIFEST_REMOTE)
-			r = check_file(store->packages, "package", record, err);
+			r = check_package(store, record, err);
 		if (!manifest_is_blob(record))
 			continue;
 		if (++blobs > MANIFEST_MAX_BLOBS)

@@ -165,6 +165,11 @@ static int open_stream(struct build *build, enum snapshot_stream number, const c
 	struct error trouble = { 0 };
 
 	stream->record = repomd_find(build->repomd, type);
+	if (!stream->record && number == SNAPSHOT_PRIMARY &&
+	    repomd_find(build->repomd, "primary_db"))
+		return error_set(err, -EBADMSG, BLAME_SOURCE, "repomd.xml",
+				 "the repository has its metadata as databases for yum alone "
+				 "(primary_db); a record \"primary\" is needed");
 	if (!stream->record && number == SNAPSHOT_PRIMARY)
 		return error_set(err, -EBADMSG, BLAME_SOURCE, "repomd.xml",
 				 "there is no record \"primary\"");

@@ -5,15 +5,17 @@
 #include "resolver/sources/set.h"
 
 struct load;
+struct online;
 
 /** struct repository - one word of source.source or lookaside_repos, or what is tagged */
 struct repository {
 	const char *word;      /* as requested; borrowed */
-	const char *base;      /* its real path; owned by the set */
+	const char *base;      /* its real path, or the word in its one spelling; owned by the set */
 	struct repomd *repomd; /* after repository_find() */
 	struct held *held;     /* after repository_open(); the set's reference */
 	bool lookaside;
 	struct transport *files; /* opens what is in it; NULL: the context's. Borrowed */
+	struct online *online;	 /* of a URL (online.h); NULL: files */
 	uint8_t *taken; /* one bit per package: already in the tree being filled */
 	/** @look: NULL, or what fills where the file of a package is, in place of the transport */
 	int (*look)(struct load *load, const struct repository *repository, uint32_t index,

@@ -3,7 +3,7 @@
  *
  * repomd.xml is read each time; its digest says whether the rest is known already. Finding and
  * opening are two steps: between them the service says whether the compose is to be made at all. */
-#include "resolver/sources/load.h"
+#include "resolver/sources/online.h"
 
 #include <fcntl.h>
 #include <stdarg.h>
@@ -13,6 +13,7 @@ void load_done(struct load *load)
 {
 	for (size_t i = 0; load->repository && i < load->count; i++) {
 		repomd_free(load->repository[i].repomd);
+		online_free(load->repository[i].online);
 		free(load->repository[i].taken);
 	}
 	free(load->repository);
@@ -77,6 +78,8 @@ int repository_path(const struct repository *repository, const char *base, const
 	size_t length;
 	int r;
 
+	if (repository->online)
+		return online_path(repository, base, href, ret, err);
 	if (*rest && (strstr(rest, "://") || *rest == '/')) {
 		const char *absolute = without_scheme(rest);
 
@@ -117,8 +120,11 @@ static int open_record(void *data, const struct repomd_record *record, struct er
 {
 	const struct reading *reading = data;
 	_cleanup_(freep) char *path = NULL;
-	int r = repository_path(reading->repository, record->base, record->href, &path, err);
+	int r;
 
+	if (reading->repository->online)
+		return online_open(reading->repository, record, err);
+	r = repository_path(reading->repository, record->base, record->href, &path, err);
 	return r < 0 ? r
 		     : transport_open(repository_files(reading->load, reading->repository),
 				      reading->repository->base, path, err);
@@ -173,10 +179,22 @@ static int build(struct load *load, struct repository *repository, struct error 
 	struct snapshot_reader reader = {
 		.open = open_record, .progress = on_progress, .log = on_log, .data = &reading
 	};
-	int64_t written = 0, start = time_monotonic_ms();
-	int r = snapshot_build(load->context->snapshots_dirfd, repository->repomd, &reader,
-			       &written, err);
+	_cleanup_(closep) int lock = repository->online ? online_lock(repository, err) : -1;
+	int64_t written = 0, start;
+	int r = repository->online && lock < 0 ? lock : -ENOENT;
 
+	/* another worker may have been faster */
+	if (lock >= 0)
+		r = pools_open(load->context->pools, repository->repomd->digest, &repository->held,
+			       err);
+	if (r != -ENOENT)
+		return r;
+	r = repository->online ? online_fetch(load, repository, err) : 0;
+	if (r < 0)
+		return r;
+	start = time_monotonic_ms();
+	r = snapshot_build(load->context->snapshots_dirfd, repository->repomd, &reader, &written,
+			   err);
 	if (r < 0)
 		return r;
 	load->set->bytes_written += written;
@@ -199,8 +217,13 @@ int repository_find(struct load *load, struct repository *repository, struct err
 {
 	_cleanup_(freep) char *base = NULL, *bytes = NULL;
 	size_t length = 0;
-	int r = transport_base(repository_files(load, repository), repository->word, &base, err);
+	int r;
 
+	if (url_kind(repository->word, NULL) != URL_NONE) {
+		r = online_find(load, repository, err);
+		return r < 0 && repository->base ? name_it(repository, r, err) : r;
+	}
+	r = transport_base(repository_files(load, repository), repository->word, &base, err);
 	if (r < 0)
 		return r;
 	repository->base = package_set_text(load->set, base);

@@ -5,7 +5,7 @@
  * A chosen package must be there: its file exists with the size that the metadata gives. Real
  * repositories list packages twice, the second time at a place that does not exist; any place of
  * the same package will do. */
-#include "resolver/sources/load.h"
+#include "resolver/sources/online.h"
 
 int rows_begin(struct load *load)
 {
@@ -51,6 +51,8 @@ static int look(struct load *load, const struct repository *repository, uint32_t
 
 	if (repository->look)
 		return repository->look(load, repository, index, row, err);
+	if (repository->online)
+		return online_look(load, repository, index, row, err);
 	snapshot_package_get(repository->held->snapshot, index, &package);
 	row->path = package.href;
 	if (*package.base) {

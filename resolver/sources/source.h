@@ -17,6 +17,8 @@ DEFINE_FREEP(struct pools, pools_free)
  * @transport: files that the request names
  * @connect: a transport to servers, as the job's Koji is configured; the caller's to free; any
  *           thread. NULL: none
+ * @connect_repo: the same to servers of repositories, judged by @places. NULL: none
+ * @origins_dirfd: what servers of repositories said of their repomd.xml
  * @packages_dirfd: packages that were fetched before; new ones are put into packages/ below
  *                  @work_dirfd
  * @resolved: called once, when everything was read that tells what the request means at the moment,
@@ -27,8 +29,10 @@ struct source_context {
 	const struct job *job;
 	struct transport *transport;
 	int (*connect)(void *data, struct transport **ret, struct error *err);
+	int (*connect_repo)(void *data, struct transport **ret, struct error *err);
+	const struct transport_places *places;
 	struct pools *pools;
-	int snapshots_dirfd, headers_dirfd, packages_dirfd, work_dirfd;
+	int snapshots_dirfd, headers_dirfd, packages_dirfd, origins_dirfd, work_dirfd;
 	void (*progress)(void *data, int64_t done, int64_t total, const char *phase,
 			 const char *text);
 	void (*log)(void *data, const char *text);

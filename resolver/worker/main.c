@@ -22,9 +22,11 @@
 #include <unistd.h>
 
 #define LINE_STEP (64 * 1024)
+#define CONNECT_SECONDS 30
 
 struct worker {
-	int state_dirfd, work_dirfd, pipe_fd, snapshots_dirfd, headers_dirfd, packages_dirfd;
+	int state_dirfd, work_dirfd, pipe_fd, snapshots_dirfd, headers_dirfd, packages_dirfd,
+		origins_dirfd;
 	int64_t memory_limit, pools_limit;
 	int64_t cpu_limit; /* seconds of processor time for one job; 0: none */
 	bool network;	   /* may connections be made? */
@@ -35,6 +37,7 @@ struct worker {
 	int64_t id;
 	const struct job *job;
 	struct transport *transport;
+	struct transport_places places;
 	bool stopped;	 /* the server does not want it made */
 	int send_failed; /* negative errno: the server is gone, or does not speak our language */
 };
@@ -241,6 +244,26 @@ static int connect_out(void *data, struct transport **ret, struct error *err)
 	return transport_http(&network, ret, err);
 }
 
+/* Of one worker so many connections share the rate; a mirror that is not there costs the time of a
+ * file. */
+static int connect_repo(void *data, struct transport **ret, struct error *err)
+{
+	const struct worker *worker = data;
+	const struct job_repo *repo = &worker->job->repo;
+	int64_t shares = repo->connections > 0 ? repo->connections : 1;
+	struct transport_network network = {
+		.ca = repo->ca,
+		.proxy = repo->proxy,
+		.connect_ms = repo->call_seconds && repo->call_seconds < CONNECT_SECONDS
+				      ? repo->call_seconds * 1000
+				      : CONNECT_SECONDS * 1000,
+		.rate_max = repo->rate ? (repo->rate + shares - 1) / shares : 0,
+		.places = &worker->places,
+	};
+
+	return transport_http(&network, ret, err);
+}
+
 static bool have_file(struct worker *worker, const char *directory, const char *digest)
 {
 	char path[32 + DIGEST_HEX_SIZE];
@@ -374,10 +397,13 @@ static int make_compose(struct worker *worker, const struct job *job, struct err
 	struct source_context context = {
 		.job = job,
 		.connect = worker->network ? connect_out : NULL,
+		.connect_repo = worker->network ? connect_repo : NULL,
+		.places = &worker->places,
 		.pools = worker->pools,
 		.snapshots_dirfd = worker->snapshots_dirfd,
 		.headers_dirfd = worker->headers_dirfd,
 		.packages_dirfd = worker->packages_dirfd,
+		.origins_dirfd = worker->origins_dirfd,
 		.work_dirfd = worker->work_dirfd,
 		.progress = say_progress,
 		.log = say_log,
@@ -388,6 +414,8 @@ static int make_compose(struct worker *worker, const struct job *job, struct err
 
 	worker->id = job->id;
 	worker->job = job;
+	worker->places = (struct transport_places){ .allowed = &job->repo.allowed,
+						    .any = job->repo.any_mirror };
 	worker->stopped = false;
 	if (r == 0)
 		r = transport_local(&job->allowed, job->trusted, job->uid, job->gid, &transport,
@@ -475,7 +503,7 @@ static int read_option(struct worker *worker, const char *argument, struct error
 
 static int start(struct worker *worker, struct error *err)
 {
-	int writable[3], r;
+	int writable[4], r;
 
 	worker->snapshots_dirfd = directory_open(worker->state_dirfd, "snapshots");
 	if (worker->snapshots_dirfd < 0)
@@ -486,9 +514,13 @@ static int start(struct worker *worker, struct error *err)
 	worker->packages_dirfd = directory_open(worker->state_dirfd, "packages");
 	if (worker->packages_dirfd < 0)
 		return error_errno(err, worker->packages_dirfd, "packages");
+	worker->origins_dirfd = directory_open(worker->state_dirfd, "origins");
+	if (worker->origins_dirfd < 0)
+		return error_errno(err, worker->origins_dirfd, "origins");
 	writable[0] = worker->snapshots_dirfd;
 	writable[1] = worker->headers_dirfd;
 	writable[2] = worker->work_dirfd;
+	writable[3] = worker->origins_dirfd;
 	r = sandbox_enter(writable, ARRAY_SIZE(writable), (uint64_t)worker->memory_limit,
 			  worker->network, err);
 	if (r < 0)
@@ -505,6 +537,7 @@ static void worker_done(struct worker *worker)
 	closep(&worker->snapshots_dirfd);
 	closep(&worker->headers_dirfd);
 	closep(&worker->packages_dirfd);
+	closep(&worker->origins_dirfd);
 }
 
 int worker_main(int argc, char **argv)
@@ -515,6 +548,7 @@ int worker_main(int argc, char **argv)
 							.snapshots_dirfd = -1,
 							.headers_dirfd = -1,
 							.packages_dirfd = -1,
+							.origins_dirfd = -1,
 							.memory_limit = -1,
 							.pools_limit = -1 };
 	struct error err = { 0 };
