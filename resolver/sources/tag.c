@@ -321,24 +321,18 @@ static int add_modules(struct tagging *tagging, struct error *err)
 
 /* ---- packages that cannot be had --------------------------------------- */
 
-/* Does the request name it? */
-static bool is_named(const struct strings *packages, const struct candidate *candidate,
-		     const char *nevra)
+/* Does the request name it? 1, 0, -ENOMEM; @packages: sorted */
+static int is_named(const struct strings *packages, const struct candidate *candidate,
+		    const char *nevra)
 {
 	const struct koji_listing *listing = candidate->listing;
-	const char *plain = koji_text(listing, candidate->rpm->name);
-	const char *arch = koji_text(listing, candidate->rpm->arch);
-	size_t length = strlen(plain);
+	const char *name = koji_text(listing, candidate->rpm->name);
+	_cleanup_(text_done) struct text with_arch = { 0 };
 
-	for (size_t i = 0; i < packages->count; i++) {
-		const char *name = packages->item[i];
-
-		if (!strncmp(name, plain, length) &&
-		    (!name[length] || !strcmp(name, nevra) ||
-		     (name[length] == '.' && !strcmp(name + length + 1, arch))))
-			return true;
-	}
-	return false;
+	if (text_addf(&with_arch, "%s.%s", name, koji_text(listing, candidate->rpm->arch)) < 0)
+		return -ENOMEM;
+	return strings_has_sorted(packages, name) || strings_has_sorted(packages, nevra) ||
+	       strings_has_sorted(packages, with_arch.data);
 }
 
 static bool is_source(const struct candidate *candidate)
@@ -360,31 +354,45 @@ static bool is_main(const struct tagging *tagging, const struct candidate *candi
 	return is_source(candidate);
 }
 
+/* Those without any file: fatal when everything is wanted, or when they are named, for each arch;
+ * else told */
+static int judge_absent(const struct tagging *tagging, struct error *err)
+{
+	const struct tagged *tagged = &tagging->tagged;
+	_cleanup_(strings_done) struct strings packages = { 0 };
+	size_t told = 0;
+
+	if (strings_copy(&packages, &tagging->spec->packages) < 0)
+		return error_oom(err);
+	strings_sort(&packages);
+	for (size_t i = tagged->visible; i < tagged->count; i++) {
+		const struct candidate *candidate = &tagged->item[i];
+		_cleanup_(freep) char *nevra = candidate_nevra(candidate);
+		int wanted = packages.count ? 0 : 1;
+
+		if (!nevra || (!wanted && (wanted = is_named(&packages, candidate, nevra)) < 0))
+			return error_oom(err);
+		if (wanted && is_main(tagging, candidate))
+			return tagged_refuse(tagged, candidate, err);
+		if (told++ < NAMES_SHOWN)
+			load_say(tagging->load, "%s is nowhere below %s", nevra, tagged->base);
+	}
+	if (told > NAMES_SHOWN)
+		load_say(tagging->load, "nor are %zu more", told - NAMES_SHOWN);
+	return 0;
+}
+
 static int find_copies(struct tagging *tagging, struct error *err)
 {
-	const struct strings *packages = &tagging->spec->packages;
 	struct tagged *tagged = &tagging->tagged;
 	struct load *load = tagging->load;
 	int64_t start = time_monotonic_ms();
-	size_t told = 0;
 	int r = signing_choose(load, tagged, err);
 
+	if (r == 0)
+		r = judge_absent(tagging, err);
 	if (r < 0)
 		return r;
-	for (size_t i = tagged->visible; i < tagged->count; i++) {
-		_cleanup_(freep) char *nevra = candidate_nevra(&tagged->item[i]);
-
-		if (!nevra)
-			return error_oom(err);
-		/* everything is wanted, or what is named for each arch: also what cannot be had */
-		if (is_main(tagging, &tagged->item[i]) &&
-		    (!packages->count || is_named(packages, &tagged->item[i], nevra)))
-			return tagged_refuse(tagged, &tagged->item[i], err);
-		if (told++ < NAMES_SHOWN)
-			load_say(load, "%s is nowhere below %s", nevra, tagged->base);
-	}
-	if (told > NAMES_SHOWN)
-		load_say(load, "nor are %zu more", told - NAMES_SHOWN);
 	load_say(load, "files of %zu packages found in %" PRId64 " ms", tagged->visible,
 		 time_monotonic_ms() - start);
 	load->step++;

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 """tests/system/tag.py: composes of Koji tags and builds, from a hub that answers from recordings and the files that
 those speak of."""
-import hashlib, json, os, pathlib, re, shutil, subprocess, sys, time
+import hashlib, os, pathlib, re, shutil, subprocess, sys, time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import *
