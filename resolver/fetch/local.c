@@ -255,8 +255,8 @@ static int local_stat(struct transport *transport, const char *base, const char 
 static int local_names(struct transport *transport, const char *base, const char *path,
 		       struct strings *ret, struct error *err)
 {
-	int fd = -1, r = open_rightly(local_of(transport), base, path, O_RDONLY | O_DIRECTORY, &fd,
-				      err);
+	struct local *local = local_of(transport);
+	int fd = -1, r = open_rightly(local, base, path, O_RDONLY | O_DIRECTORY, &fd, err);
 	struct dirent *entry;
 	DIR *list;
 
