@@ -15,6 +15,7 @@
 
 struct report {
 	const struct check_options *options;
+	bool log;		  /* to the service's log, and nowhere else */
 	json_t *findings, *notes; /* NULL: out of memory */
 	size_t count, repaired;
 };
@@ -74,7 +75,10 @@ void report_add(struct report *report, const char *kind, const char *what, const
 	remedy_words(remedy, result, action, sizeof(action));
 	report->count++;
 	report->repaired += repaired;
-	if (report->options->json)
+	if (report->log)
+		log_warning("%s: %s%s%s", where ? where : what, why ? why : words,
+			    action[0] ? "; " : "", action);
+	else if (report->options->json)
 		add_json(report, kind, where, why, remedies[remedy].todo, repaired);
 	else
 		printf("%s: %s%s%s\n", where ? where : what, why ? why : words,
@@ -252,6 +256,20 @@ static int look_through(struct look *look, struct error *err)
 	return r == 0 ? check_caches(look, err) : r;
 }
 
+int check_after_crash(const struct config *config, int state_dirfd, struct catalogue *catalogue,
+		      struct error *err)
+{
+	static const struct check_options options = { .repair = true };
+	struct report report = { .options = &options, .log = true };
+	struct look look = { .config = config,
+			     .options = &options,
+			     .report = &report,
+			     .state_dirfd = state_dirfd,
+			     .catalogue = catalogue };
+
+	return check_trees(&look, err);
+}
+
 static void note_holder(struct look *look)
 {
 	char words[256];
@@ -259,13 +277,13 @@ static void note_holder(struct look *look)
 	if (!look->holder[0])
 		return;
 	(void)snprintf(words, sizeof(words),
-		       "process %s uses the state directory: files younger than a minute are left "
-		       "out, and what it does meanwhile may show as an orphan; look again",
+		       "process %s uses the state directory: files younger than two minutes are "
+		       "left out, and what it does meanwhile may show as an orphan; look again",
 		       look->holder);
 	report_note(look->report, words);
 }
 
-static int open_state(struct look *look, int *ret_lock, struct error *err)
+static int open_state(struct look *look, int *ret_lock, bool *ret_lost, struct error *err)
 {
 	const char *path = look->config->state_dir;
 	int r;
@@ -274,7 +292,7 @@ static int open_state(struct look *look, int *ret_lock, struct error *err)
 	if (look->state_dirfd < 0)
 		return error_errno(err, -errno, "state directory %s", path);
 	if (look->options->repair)
-		return state_lock(look->state_dirfd, path, ret_lock, err);
+		return state_lock(look->state_dirfd, path, ret_lock, ret_lost, err);
 	r = state_holder(look->state_dirfd, look->holder);
 	return r < 0 ? error_errno(err, r, "%s/lock", path) : 0;
 }
@@ -287,9 +305,9 @@ int check(const struct config *config, const struct check_options *options)
 	struct look look = {
 		.config = config, .options = options, .report = &report, .state_dirfd = -1
 	};
-	bool used;
+	bool used, lost = false;
 	struct error err = { 0 };
-	int r = open_state(&look, &lock, &err);
+	int r = open_state(&look, &lock, &lost, &err);
 
 	used = look.holder[0];
 	if (r == 0)
@@ -297,6 +315,8 @@ int check(const struct config *config, const struct check_options *options)
 	if (r == 0 && !options->repair && !used) /* has one started meanwhile? */
 		(void)state_holder(look.state_dirfd, look.holder);
 	note_holder(&look);
+	if (r == 0 && lost && look.catalogue)
+		r = state_recovered(lock, &err);
 	catalogue_close(look.catalogue);
 	closep(&look.state_dirfd);
 	if (r == 0)

@@ -15,6 +15,11 @@ struct check_options {
 /** check() - look through the state directory, print what is found; one of the above */
 int check(const struct config *config, const struct check_options *options);
 
+/** check_after_crash() - look through manifests, blobs and packages and repair them, at a start;
+ * what is found is logged */
+int check_after_crash(const struct config *config, int state_dirfd, struct catalogue *catalogue,
+		      struct error *err);
+
 /** enum remedy - what --repair does about it */
 enum remedy {
 	REMEDY_NONE,   /* nothing: the words say what a person can do */

@@ -8,14 +8,14 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <signal.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define ASIDE "damaged"
-#define ASIDE_MAX 1000	 /* files of one name there */
-#define YOUNG_SECONDS 60 /* beside a service: it may not have said yet whose a file is */
+/* Beside a service, which may not have said yet whose a file is, or not swept it yet */
+#define YOUNG_SECONDS 120
+#define HALF_MADE_SECONDS 7500 /* two sweeps */
+#define ASIDE_MAX 1000	       /* files of one name there */
 
 /* ---- remedies ---------------------------------------------------------------- */
 
@@ -268,13 +268,15 @@ int check_caches(struct look *look, struct error *err)
 	return r;
 }
 
-/* .tmp-PID-N, .SHA.PID: is the process there that writes it? Only asked beside a service. */
-static bool has_writer(const char *name)
+/* Beside a service: may somebody still be writing it, or the sweep not have met it? */
+static bool is_young(const struct look *look, const char *folder, const char *name)
 {
-	const char *at = !strncmp(name, ".tmp-", 5) ? name + 5 : strrchr(name, '.') + 1;
-	long pid = strtol(at, NULL, 10);
+	char path[NAME_MAX + 16];
+	struct stat st;
 
-	return pid > 0 && (kill((pid_t)pid, 0) == 0 || errno != ESRCH);
+	(void)snprintf(path, sizeof(path), "%s/%s", folder, name);
+	return look->holder[0] && (fstatat(look->state_dirfd, path, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+				   st.st_mtime > time_now() - HALF_MADE_SECONDS);
 }
 
 static int check_half_made(struct look *look, const char *folder, struct error *err)
@@ -283,7 +285,7 @@ static int check_half_made(struct look *look, const char *folder, struct error *
 	int r = list_names(look, folder, &names, err);
 
 	for (size_t i = 0; i < names.count && r == 0; i++)
-		if (names.item[i][0] == '.' && !(look->holder[0] && has_writer(names.item[i])))
+		if (names.item[i][0] == '.' && !is_young(look, folder, names.item[i]))
 			found(look, "leftover", folder, names.item[i], "half written",
 			      REMEDY_REMOVE);
 	strings_done(&names);

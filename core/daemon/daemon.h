@@ -31,8 +31,11 @@ struct store {
 /* ---- state.c: who uses the state directory ------------------------------- */
 
 /** state_lock() - for as long as *ret_fd is open, no other process gets it, and all are told who has it.
- * @path: of @state_dirfd, for messages. -EBUSY names the holder */
-int state_lock(int state_dirfd, const char *path, int *ret_fd, struct error *err);
+ * @path: of @state_dirfd, for messages. -EBUSY names the holder
+ * @ret_lost: the machine was started anew since the last one: files that were not synced may be lost. It is said
+ * again until state_recovered() */
+int state_lock(int state_dirfd, const char *path, int *ret_fd, bool *ret_lost, struct error *err);
+int state_recovered(int lock_fd, struct error *err);
 /** state_holder() - 1, and the number of the process that holds it; 0: nobody; or negative errno */
 int state_holder(int state_dirfd, char ret[static 32]);
 

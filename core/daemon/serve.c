@@ -4,7 +4,7 @@
  * Start: lock the state directory, catalogue, files, workers, clock, HTTP, mount, "ready". Stop is
  * the reverse; each part is freed only after all that call into it have ended. Unmounting by hand
  * ends nothing but the mount: SIGHUP mounts again. */
-#include "core/daemon/daemon.h"
+#include "core/daemon/check.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -20,6 +20,7 @@
 struct daemon {
 	const struct config *config;
 	int lock_fd;
+	bool lost; /* the machine was started anew since the last service */
 	struct store store;
 	struct access *access;
 	struct gate gate;
@@ -79,7 +80,24 @@ static int lock_state(struct daemon *daemon, struct error *err)
 	daemon->store.state_dirfd = directory_open(AT_FDCWD, path);
 	if (daemon->store.state_dirfd < 0)
 		return error_errno(err, daemon->store.state_dirfd, "state directory %s", path);
-	return state_lock(daemon->store.state_dirfd, path, &daemon->lock_fd, err);
+	return state_lock(daemon->store.state_dirfd, path, &daemon->lock_fd, &daemon->lost, err);
+}
+
+/* What was written last before a power cut is not there, or empty: rather now than at somebody's
+ * read. */
+static int recover(struct daemon *daemon, struct error *err)
+{
+	const struct store *store = &daemon->store;
+	int64_t started = time_monotonic_ms();
+	int r = check_after_crash(daemon->config, store->state_dirfd, store->catalogue, err);
+
+	if (r >= 0)
+		r = state_recovered(daemon->lock_fd, err);
+	if (r >= 0)
+		log_info("the machine was started anew since the last service: files looked "
+			 "through in %" PRId64 " ms",
+			 time_monotonic_ms() - started);
+	return r;
 }
 
 static int open_store(struct daemon *daemon, struct error *err)
@@ -107,6 +125,8 @@ static int open_store(struct daemon *daemon, struct error *err)
 	if (r >= 0)
 		r = tree_store_open(daemon->store.state_dirfd, daemon->public_url,
 				    daemon->local_path, &daemon->store.trees, err);
+	if (r >= 0 && daemon->lost)
+		r = recover(daemon, err);
 	if (r >= 0 && config->koji_hub[0])
 		r = tree_store_site(daemon->store.trees, config->koji_topdir, err);
 	for (size_t i = 0; i < config->module_repos.count && r >= 0; i++)

@@ -1,5 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* core/daemon/state.c: who uses the state directory: the lock that one process holds. */
+/* core/daemon/state.c: who uses the state directory: the lock that one process holds.
+ *
+ *   PID
+ *   BOOT	this run of the machine (/proc/sys/kernel/random/boot_id)
+ *
+ * Where the last holder was in another run of the machine, a power cut may have ended that one:
+ * what was written but not synced may be lost then. A clean stop is not told apart, since only a
+ * sync of the whole file system, which can take long, would make it different. */
 #include "core/daemon/daemon.h"
 
 #include <fcntl.h>
@@ -11,12 +18,42 @@
 #define TRIES 6 /* somebody who asks who holds it has it himself for a moment */
 #define PAUSE_MS 50
 
-/* What the holder wrote into it */
-static void read_holder(int fd, char ret[static 32])
+#define BOOT_SIZE 64
+
+/* What the holder wrote into it; "" where it did not */
+static void read_holder(int fd, char ret_pid[static 32], char ret_boot[static BOOT_SIZE])
 {
-	memset(ret, 0, 32);
-	(void)io_pread(fd, ret, 31, 0);
-	ret[strcspn(ret, "\n")] = '\0';
+	char text[32 + BOOT_SIZE] = "";
+	size_t first;
+
+	(void)io_pread(fd, text, sizeof(text) - 1, 0);
+	first = strcspn(text, "\n");
+	(void)snprintf(ret_pid, 32, "%.*s", (int)(first < 31 ? first : 31), text);
+	ret_boot[0] = '\0';
+	if (text[first])
+		(void)snprintf(ret_boot, BOOT_SIZE, "%.*s", (int)strcspn(text + first + 1, "\n"),
+			       text + first + 1);
+}
+
+/* Empty where the kernel does not tell: then no run can be told from another. */
+static void read_boot(char ret[static BOOT_SIZE])
+{
+	_cleanup_(freep) char *text = NULL;
+
+	ret[0] = '\0';
+	if (file_read(AT_FDCWD, "/proc/sys/kernel/random/boot_id", 4096, &text, NULL) == 0)
+		(void)snprintf(ret, BOOT_SIZE, "%.*s", (int)strcspn(text, "\n"), text);
+}
+
+static int write_holder(int fd, const char *boot)
+{
+	char text[32 + BOOT_SIZE];
+
+	(void)snprintf(text, sizeof(text), "%ld\n%s\n", (long)getpid(), boot);
+	if (ftruncate(fd, 0) < 0 || pwrite(fd, text, strlen(text), 0) != (ssize_t)strlen(text) ||
+	    fdatasync(fd) < 0)
+		return errno ? -errno : -EIO;
+	return 0;
 }
 
 static int take(int fd)
@@ -32,34 +69,46 @@ static int take(int fd)
 	return 0;
 }
 
-int state_lock(int state_dirfd, const char *path, int *ret_fd, struct error *err)
+int state_lock(int state_dirfd, const char *path, int *ret_fd, bool *ret_lost, struct error *err)
 {
 	_cleanup_(closep) int fd =
 		openat(state_dirfd, NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-	char text[32];
+	char holder[32], before[BOOT_SIZE], boot[BOOT_SIZE];
 	int r;
 
 	if (fd < 0)
 		return error_errno(err, -errno, "%s/" NAME, path);
 	r = take(fd);
-	if (r == -EWOULDBLOCK) {
-		read_holder(fd, text);
+	read_holder(fd, holder, before);
+	if (r == -EWOULDBLOCK)
 		return error_set(err, -EBUSY, BLAME_US, path,
 				 "another odcsfs (process %s) uses the state directory %s",
-				 text[0] ? text : "unknown", path);
-	}
+				 holder[0] ? holder : "unknown", path);
+	read_boot(boot);
+	*ret_lost = before[0] && boot[0] && strcmp(before, boot) != 0;
+	/* the other run's until somebody has looked after what may be lost */
+	if (r == 0)
+		r = write_holder(fd, *ret_lost ? before : boot);
 	if (r < 0)
 		return error_errno(err, r, "%s/" NAME, path);
-	(void)snprintf(text, sizeof(text), "%ld\n", (long)getpid());
-	if (ftruncate(fd, 0) < 0 || pwrite(fd, text, strlen(text), 0) != (ssize_t)strlen(text))
-		return error_errno(err, errno ? -errno : -EIO, "%s/" NAME, path);
 	*ret_fd = steal_fd(&fd);
 	return 0;
+}
+
+int state_recovered(int lock_fd, struct error *err)
+{
+	char boot[BOOT_SIZE];
+	int r;
+
+	read_boot(boot);
+	r = write_holder(lock_fd, boot);
+	return r < 0 ? error_errno(err, r, NAME) : 0;
 }
 
 int state_holder(int state_dirfd, char ret[static 32])
 {
 	_cleanup_(closep) int fd = openat(state_dirfd, NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	char boot[BOOT_SIZE];
 
 	if (fd < 0)
 		return errno == ENOENT ? 0 : -errno;
@@ -67,6 +116,8 @@ int state_holder(int state_dirfd, char ret[static 32])
 		return 0;
 	if (errno != EWOULDBLOCK)
 		return -errno;
-	read_holder(fd, ret);
+	read_holder(fd, ret, boot);
+	if (!ret[0])
+		(void)snprintf(ret, 32, "unknown");
 	return 1;
 }

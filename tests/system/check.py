@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """tests/system/check.py: `odcsfs check` finds what was damaged, and --repair leaves a state directory that serves.
 
-promises = 2, 4, 6
+promises = 2, 3, 4, 6
 """
 import contextlib, json, os, pathlib, signal, sqlite3, subprocess, sys, time
 
@@ -140,10 +140,35 @@ def test_serves_again(service, numbers):
         same(record["state_name"], "removed", f"compose {number}")
         check("Removed by odcsfs check: " in record["state_reason"], f"why: {record['state_reason']!r}")
         check(not (service.mnt / "composes" / str(number)).exists(), f"composes/{number} is gone")
-    for i, name in enumerate(PACKAGES):
-        service.compose(f"again{i}", repo_spec(BASE, packages=[name], flags=["no_deps"]))
+    again = [service.compose(f"again{i}", repo_spec(BASE, packages=[name], flags=["no_deps"]))
+             for i, name in enumerate(PACKAGES)]
     same(service.stop(), 0, "stop")
     same(look(service, "--deep", want=0), set(), "composed anew")
+    return again
+
+
+def test_power_cut(service, numbers):
+    """promise 3: after a power cut the start itself looks for what was not synced, and no half of a tree is shown"""
+    lock, manifests = service.state / "lock", [manifest_of(service, n) for n in numbers]
+    service.start()
+    same(lock.read_text().split("\n")[1], pathlib.Path("/proc/sys/kernel/random/boot_id").read_text().strip(), "the lock")
+    service.stop(signal.SIGKILL)
+    own = sorted(blobs_of(service, manifests[0]) - blobs_of(service, manifests[1]))[0]
+    os.chmod(service.state / "blobs" / own, 0o644)
+    os.truncate(service.state / "blobs" / own, 0) # as a file system leaves it
+    service.start() # the same run of the machine: what was written is there, so nobody looks
+    same(service.record(numbers[0])["state_name"], "done", "after a kill")
+    service.stop(signal.SIGKILL)
+    lock.write_text("1\n11111111-2222-3333-4444-555555555555\n")
+    service.start()
+    record = service.record(numbers[0])
+    same(record["state_name"], "removed", "the compose whose blob is empty")
+    check(f"blobs/{own} is damaged" in record["state_reason"], f"why: {record['state_reason']!r}")
+    same(service.record(numbers[1])["state_name"], "done", "another one")
+    check("the machine was started anew since the last service" in service.log_text(), "the log says so")
+    same(service.stop(), 0, "stop")
+    same({k for k, *_ in look(service, "--repair", "--deep", want=1)}, {"leftover"}, "what only that compose had needed")
+    same(look(service, "--deep", want=0), set(), "after a power cut and a repair")
 
 
 def test_rows(service):
@@ -211,7 +236,8 @@ def main():
     same(service.stop(), 0, "stop")
     test_report_changes_nothing(service)
     test_files(service, numbers)
-    test_serves_again(service, numbers)
+    again = test_serves_again(service, numbers)
+    test_power_cut(service, again[1:3])
     service.record_number = numbers[0]
     test_rows(service)
     test_configuration(service, service.dir)

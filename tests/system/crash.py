@@ -180,6 +180,8 @@ def test_service_killed():
         check(wait_for(lambda: not any(os.path.exists(f"/proc/{w}/fd") for w in workers)),
               "workers end with their server")
         service.start()  # mounts over the stale mount point by itself
+        answer = run(ODCSFS, "check", "-c", "/dev/null", "-o", f"odcsfs.state_dir={service.state}")
+        same(answer.returncode, 0, f"odcsfs check after a kill: {answer.stdout}{answer.stderr}")
     check(len(accepted) >= ROUNDS, f"{len(accepted)} accepted")
     for number in accepted:
         record = service.wait_rest(number, 120)
@@ -189,6 +191,9 @@ def test_service_killed():
     same(done, len(accepted), "all of them done: the requests were good")
     check_orphans(service)
     same(service.stop(), 0, "stop")
+    answer = run(ODCSFS, "check", "--deep", "-c", "/dev/null", "-o", f"odcsfs.state_dir={service.state}")
+    found = [line for line in answer.stdout.splitlines() if line.startswith(("compose ", "catalogue", "row "))]
+    same(found, [], "composes and rows at the end")
     with contextlib.closing(sqlite3.connect(service.state / "catalogue.sqlite")) as database:
         same(database.execute("PRAGMA integrity_check").fetchall(), [("ok",)], "integrity")
     print(f"{len(accepted)} composes accepted over {ROUNDS} kills", flush=True)
