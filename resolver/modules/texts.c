@@ -7,6 +7,7 @@
 #include "resolver/modules/parts.h"
 
 #define LOG_LINES_MAX 20 /* about documents that are left out */
+#define OTHERS_SHOWN 10	 /* streams or versions that there are */
 
 /**
  * struct entry - a document
@@ -327,21 +328,49 @@ static int texts_extra(struct module_supplier *supplier, const char *name, struc
 	return ret->failed ? error_oom(err) : 0;
 }
 
+/* What there is of the name; where the stream is there, its versions */
+static void add_others(const struct entries *streams, const struct module_word *word,
+		       struct text *ret)
+{
+	size_t all = first_of(streams, word->name, NULL), said = 0;
+	size_t at = word->stream ? first_of(streams, word->name, word->stream) : all;
+	bool versions = word->stream && at < streams->count &&
+			strcmp(streams->item[at].about.name, word->name) == 0 &&
+			strcmp(streams->item[at].about.stream, word->stream) == 0;
+
+	for (size_t i = versions ? at : all; i < streams->count && said < OTHERS_SHOWN &&
+					     strcmp(streams->item[i].about.name, word->name) == 0;
+	     i++) {
+		const struct entry *entry = &streams->item[i];
+
+		if (versions && strcmp(entry->about.stream, word->stream) != 0)
+			break;
+		if (said && same_stream(entry, entry - 1) &&
+		    (!versions || entry->version == entry[-1].version))
+			continue;
+		(void)text_adds(ret, said++	? ", "
+				     : versions ? "; its versions there: "
+						: "; its streams there: ");
+		if (versions)
+			(void)text_addf(ret, "%" PRIu64, entry->version);
+		else
+			(void)text_adds(ret, entry->about.stream);
+	}
+}
+
 static void texts_lacking(struct module_supplier *supplier, const struct module_query *query,
 			  const char *words, struct text *ret)
 {
 	const struct texts *texts = (const struct texts *)supplier;
-	const struct entries *streams = &texts->streams;
-	size_t at = first_of(streams, query->word.name, NULL), said = 0;
 	_cleanup_(freep) char *labels = strings_join(&texts->labels, ", ");
 
-	(void)text_addf(ret, "Failed to find module %s in %s", words, labels ? labels : "");
-	for (size_t i = at; i < streams->count && said < 10 &&
-			    strcmp(streams->item[i].about.name, query->word.name) == 0;
-	     i++)
-		if (i == at || !same_stream(&streams->item[i], &streams->item[i - 1]))
-			(void)text_addf(ret, "%s%s", said++ ? ", " : "; its streams there: ",
-					streams->item[i].about.stream);
+	(void)text_addf(ret, "Failed to find module %s%s in %s", words,
+			query->base_name || query->base_stream || query->base_lte >= 0 ||
+					query->base_gte >= 0
+				? ", built for the base module that is wanted,"
+				: "",
+			labels ? labels : "");
+	add_others(&texts->streams, &query->word, ret);
 	(void)text_adds(ret, ".");
 }
 

@@ -170,13 +170,21 @@ static int take(const struct modular *modular, size_t number, size_t arch,
 			modular->reason[artifact->module], err);
 }
 
+static bool is_debug(const char *nevra)
+{
+	_cleanup_(freep) char *buffer = malloc(strlen(nevra) + 1);
+	struct nevra parts;
+
+	return buffer && nevra_parse(nevra, buffer, &parts) == 0 && package_is_debug(parts.name);
+}
+
 /* Repositories list what they do not have, as when older builds were pruned: named, and no error.
- */
+ * Debug packages often have a repository of their own: the log counts them. */
 static void tell_absent(const struct modular *modular, const char *arch,
 			const struct artifacts *artifacts)
 {
 	struct load *load = modular->load;
-	size_t *told = calloc(modular->set->count + 1, sizeof(*told));
+	size_t *told = calloc(modular->set->count + 1, sizeof(*told)), debug = 0;
 
 	for (size_t i = 0; told && i < artifacts->count; i++) {
 		const struct artifact *artifact = &artifacts->item[i];
@@ -186,7 +194,9 @@ static void tell_absent(const struct modular *modular, const char *arch,
 			continue;
 		(void)text_addf(&load->log, "%s: %s: %s is not in its repository\n", arch,
 				module->nsvc, artifact->nevra);
-		if (told[artifact->module]++ < MODULAR_NAMES_SHOWN)
+		if (is_debug(artifact->nevra))
+			debug++;
+		else if (told[artifact->module]++ < MODULAR_NAMES_SHOWN)
 			load_say(load, "%s: %s: %s is not in its repository", arch, module->nsvc,
 				 artifact->nevra);
 	}
@@ -194,6 +204,8 @@ static void tell_absent(const struct modular *modular, const char *arch,
 		if (told[i] > MODULAR_NAMES_SHOWN)
 			load_say(load, "%s: %s: nor are %zu more", arch,
 				 modular->set->module[i]->nsvc, told[i] - MODULAR_NAMES_SHOWN);
+	if (debug)
+		load_say(load, "%s: %zu debug packages are not in their repository", arch, debug);
 	free(told);
 }
 

@@ -53,7 +53,8 @@ def make_site(folder):
         shutil.move(file, hidden)
         (hidden / file.name).chmod(0o600)
         file.symlink_to(hidden / file.name)
-    make_repository(second, [stream("extra", "3", 7, "e1", [nevra("extra", "3.0")], {"hello": ["-2"]})])
+    make_repository(second, [stream("extra", "3", 7, "e1", [nevra("extra", "3.0"), nevra("extra-debuginfo", "3.0")],
+                                   {"hello": ["-2"]})])
     return first, second
 
 
@@ -197,6 +198,8 @@ def test_streams(site):
     same(service.record(number)["source"], "extra:3:7:e1 greet:a:1:ga hello:1:10:c1 loop:x:3:l1", "the seed's form")
     package = next((service.tree(number) / "x86_64/os").rglob("extra-3.0*.rpm"))
     same(package.read_bytes()[:4], b"\xed\xab\xee\xdb", "of the second repository, behind a link")
+    log = (service.mnt / f"composes/{number}/logs/global/odcsfs.log").read_text()
+    check("x86_64: 1 debug packages are not in their repository" in log and "extra-debuginfo" not in log, "they are counted")
     number = service.compose("alone", module_spec("hello:1", flags=["no_deps"]))
     same((service.record(number)["source"], rpms(service.tree(number) / "x86_64/os")),
          ("hello:1:10:c1", ["hello-1.0-1.module.x86_64", "hello-doc-1.0-1.module.x86_64"]), "no_deps")
@@ -223,7 +226,8 @@ def test_words(site):
     for label, body, want in (
             ("no such module", module_spec("nonesuch:1"), (ERROR + "Failed to find module nonesuch:1 in ", "/first")),
             ("no such stream", module_spec("hello:3"), (ERROR + "Failed to find module hello:3 in ", "streams there: 1, 2")),
-            ("no such version", module_spec("hello:1:11"), ERROR + "Failed to find module hello:1:11 in "),
+            ("no such version", module_spec("hello:1:11"), (ERROR + "Failed to find module hello:1:11 in ",
+                                                           "versions there: 10, 5.")),
             ("what it needs", module_spec("lonely:1"), "nowhere"),
             ("two readings", module_spec("tool-kit-1"), ("tool-kit:1", "tool:kit-1")),
             ("two versions", module_spec("hello:1:5", "hello:1:10"), " conflicts with "),

@@ -230,7 +230,8 @@ static void test_refused(void)
 		  "Failed to find module nothing:1 in small." },
 		{ "lib:7", -ENOENT, BLAME_REQUEST,
 		  "Failed to find module lib:7 in small; its streams there: 1, 2, 3." },
-		{ "lib:1:6", -ENOENT, BLAME_REQUEST, "Failed to find module lib:1:6 in small" },
+		{ "lib:1:6", -ENOENT, BLAME_REQUEST,
+		  "Failed to find module lib:1:6 in small; its versions there: 5." },
 		{ "no-such-word", -ENOENT, BLAME_REQUEST, "Failed to find module no-such-word in" },
 		{ "far:1", -ENOENT, BLAME_SOURCE,
 		  "Failed to find module gone:1 in small. It is needed by lost:1:1:abcd." },
@@ -310,6 +311,9 @@ static void test_base_limits(void)
 		CHECK_INT(resolve(cases[i].word ? cases[i].word : "app:2", question, &set, &err),
 			  cases[i].source ? 0 : -ENOENT);
 		CHECK_STR(set ? set->source : NULL, cases[i].source);
+		if (!cases[i].source)
+			CHECK_WORDS(err.message, ", built for the base module that is wanted, in "
+						 "small; its versions there: ");
 	}
 }
 
