@@ -109,7 +109,8 @@ static const struct key keys[] = {
 	{ "repo.recheck_seconds", KEY_SECONDS, FIELD(repo_recheck_seconds), "60", 0, INT32_MAX,
 	  "so long a server is not asked again whether its repository has changed" },
 	{ "repo.timeout", KEY_SECONDS, FIELD(repo_timeout), "120", 1, 86400,
-	  "a file that a mirror takes longer for, beside what its bytes take, is asked of the next" },
+	  "a file that a mirror takes longer for, beside what its bytes take, is asked of the "
+	  "next" },
 	{ "repo.connections", KEY_NUMBER, FIELD(repo_connections), "3", 1, 8,
 	  "to servers, of one worker at a time" },
 	{ "repo.rate", KEY_SIZE, FIELD(repo_rate), "0", 0, INT64_MAX,
@@ -412,8 +413,7 @@ static int on_entry(void *data, const char *section, const char *name, const cha
 	reading->last = key;
 	if (!key)
 		reading->r = unknown_key(full, reading->err);
-	else if (reading->seen[key - keys] &&
-		 !(more && is_list(key)))
+	else if (reading->seen[key - keys] && !(more && is_list(key)))
 		reading->r = error_set(reading->err, -EINVAL, BLAME_REQUEST, full,
 				       "%s is given twice", full);
 	else
@@ -440,16 +440,12 @@ static int check_lines(const char *text, const char *path, struct error *err)
 	return 0;
 }
 
-int config_file(struct config *config, const char *path, struct error *err)
+int config_text(struct config *config, const char *text, size_t length, const char *path,
+		struct error *err)
 {
 	struct reading reading = { .config = config, .err = err };
-	_cleanup_(freep) char *text = NULL;
-	size_t length;
 	int r, line;
 
-	r = file_read(AT_FDCWD, path, 1 << 20, &text, &length);
-	if (r < 0)
-		return error_set(err, r, BLAME_REQUEST, path, "%s: %s", path, strerror(-r));
 	if (strlen(text) != length)
 		return error_set(err, -EINVAL, BLAME_REQUEST, path, "%s: not a text file", path);
 	r = check_lines(text, path, err);
@@ -462,6 +458,17 @@ int config_file(struct config *config, const char *path, struct error *err)
 		return error_set(err, -EINVAL, BLAME_REQUEST, path,
 				 "%s:%d: neither a [section] nor KEY=VALUE", path, line);
 	return 0;
+}
+
+int config_file(struct config *config, const char *path, struct error *err)
+{
+	_cleanup_(freep) char *text = NULL;
+	size_t length;
+	int r = file_read(AT_FDCWD, path, 1 << 20, &text, &length);
+
+	if (r < 0)
+		return error_set(err, r, BLAME_REQUEST, path, "%s: %s", path, strerror(-r));
+	return config_text(config, text, length, path, err);
 }
 
 int config_option(struct config *config, const char *option, struct error *err)
@@ -705,6 +712,20 @@ int config_check(const struct config *config, struct error *err)
 	return r;
 }
 
+/* Several lines where one would be too long to be read again; a blank begins the next. */
+static void print_words(const struct strings *words, const struct key *key, struct text *ret)
+{
+	size_t width = strlen(key->name);
+
+	for (size_t i = 0; i < words->count; i++) {
+		size_t length = strlen(words->item[i]);
+		bool next = i && width + 1 + length > LINE_MAX_BYTES / 2;
+
+		(void)text_addf(ret, "%s%s", next ? "\n " : i ? " " : "", words->item[i]);
+		width = (next ? 0 : width) + 1 + length;
+	}
+}
+
 static void print_value(const struct config *config, const struct key *key, struct text *ret)
 {
 	const void *field = (const char *)config + key->offset;
@@ -714,9 +735,7 @@ static void print_value(const struct config *config, const struct key *key, stru
 	} else if (key->type == KEY_BOOL) {
 		(void)text_adds(ret, *(const bool *)field ? "yes" : "no");
 	} else if (is_list(key)) {
-		_cleanup_(freep) char *joined = strings_join(field, " ");
-
-		(void)text_adds(ret, joined ? joined : "");
+		print_words(field, key, ret);
 	} else {
 		(void)text_addf(ret, "%" PRId64, *(const int64_t *)field);
 	}

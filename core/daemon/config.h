@@ -70,6 +70,9 @@ void config_done(struct config *config);
 /** config_file() - read @path; a missing file is -ENOENT. -EINVAL (BLAME_REQUEST): message is
  * "FILE:LINE: what is wrong", with the nearest known key for an unknown one (reliability.md 25) */
 int config_file(struct config *config, const char *path, struct error *err);
+/** config_text() - the same of a file's bytes, followed by a NUL; @path: its name, for messages */
+int config_text(struct config *config, const char *text, size_t length, const char *path,
+		struct error *err);
 /** config_option() - one "section.key=value" of the command line */
 int config_option(struct config *config, const char *option, struct error *err);
 /** config_check() - rules between keys, after file and options */
