@@ -219,8 +219,9 @@ static int find_newest(struct koji *koji, const struct builds *builds, size_t fi
 	return r;
 }
 
+/* What tags before this one have begins at @first of @list. */
 static int find_in_tag(struct koji *koji, struct tagged *tagged, const struct module_word *word,
-		       struct module_list *list, struct error *err)
+		       struct module_list *list, size_t first, struct error *err)
 {
 	_cleanup_(builds_done) struct builds builds = { 0 };
 	int r = 0;
@@ -238,9 +239,9 @@ static int find_in_tag(struct koji *koji, struct tagged *tagged, const struct mo
 		for (next = i + 1; next < builds.count &&
 				   strcmp(builds.item[next].stream, builds.item[i].stream) == 0;)
 			next++;
-		for (size_t j = 0; j < list->count; j++)
+		for (size_t j = first; j < list->count; j++)
 			known = known || same_in_nvr(list->item[j]->stream, builds.item[i].stream);
-		if (!known) /* else a tag before this one has it */
+		if (!known)
 			r = find_newest(koji, &builds, i, next, word, list, err);
 	}
 	return r;
@@ -276,12 +277,13 @@ static int koji_find(struct module_supplier *supplier, const struct module_query
 		     struct module_list *list, struct error *err)
 {
 	struct koji *koji = (struct koji *)supplier;
+	size_t first = list->count;
 	int r = 0;
 
 	if (query->word.version)
 		return find_by_name(koji, &query->word, list, err);
 	for (size_t i = 0; i < koji->count && r == 0; i++)
-		r = find_in_tag(koji, &koji->tagged[i], &query->word, list, err);
+		r = find_in_tag(koji, &koji->tagged[i], &query->word, list, first, err);
 	return r;
 }
 

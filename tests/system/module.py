@@ -395,7 +395,8 @@ def make_topdir(folder):
     topdir, made = folder / "topdir", folder / "made"
     made.mkdir()
     build_rpms(made, [("web", "1.0", [], ["web-devel", "web-debuginfo"]), ("lib", "1.0", [], []), ("web", "2.0", [], []),
-                      ("app", "1.0", ["lib"], []), ("other", "1.0", [], []), ("trial", "1.0", [], [])])
+                      ("app", "1.0", ["lib"], []), ("other", "1.0", [], []), ("trial", "1.0", [], []),
+                      ("more", "1.0", [], [])])
     kojikit.lay_out(sorted((made / "Packages").iterdir()), topdir)
     os.chmod(folder, 0o755)
     return topdir, kojikit.Builds(topdir)
@@ -432,6 +433,8 @@ def test_koji(service, hub, builds):
     modules.add("mod", "lib", "5", 4, "l1", stream("lib", "5", 4, "l1"), "module-lib-5")
     newer = service.compose("koji-newer", body)
     same(service.record(newer)["source"], "lib:5:4:l1 web:9:20:w1", "a newer build of what it needs")
+    modules.add("mod", "more", "9", 2, "m1", stream("more", "9", 2, "m1"), "module-more-9") # a stream called as another's
+    kojikit.Tag(hub, "module-more-9", builds, {300: ["more-1.0-1.module"]}, id=7008)
     check_beside_tag(service, hub, builds)
     check_scratch(service, hub, builds, body)
     number = service.compose("koji-event", {**body, "source": {**body["source"], "koji_event": 999999}}, want="failed")
@@ -451,10 +454,11 @@ def check_beside_tag(service, hub, builds):
     tree, record = service.tree(number), service.record(number)
     same((record["source"], record["modular_koji_tags"]), ("plain", "mod"), "a tag with modules")
     same([rpms(tree / t) for t in ("x86_64/os", "x86_64/debug/tree")],
-         [[f"{n}-1.0-1.module.x86_64" for n in ("app", "lib", "web")], ["web-debuginfo-1.0-1.module.x86_64"]],
+         [[f"{n}-1.0-1.module.x86_64" for n in ("app", "lib", "more", "web")], ["web-debuginfo-1.0-1.module.x86_64"]],
          "what was named, what it needs, and the modules; not what they filter")
-    same(about(yaml_of(tree)), {("modulemd", "web", "9"), ("modulemd", "lib", "5")}, "documents")
-    check_modules_json(service, number, {"web:9:20:w1": [nevra("web", "1.0")], "lib:5:4:l1": [nevra("lib", "1.0")]})
+    same(about(yaml_of(tree)), {("modulemd", n, s) for n, s in (("web", "9"), ("more", "9"), ("lib", "5"))}, "documents")
+    check_modules_json(service, number, {"web:9:20:w1": [nevra("web", "1.0")], "lib:5:4:l1": [nevra("lib", "1.0")],
+                                         "more:9:2:m1": [nevra("more", "1.0")]})
     reasons = run(ODCSFS, "why", "-u", service.url, number, "lib").stdout
     check("required by app-1.0-1.module.x86_64" in reasons and "lib:5:4:l1\t" in reasons, f"both reasons: {reasons}")
     again = service.compose("beside-again", body)
