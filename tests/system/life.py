@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 """tests/system/life.py: from acceptance to expiry: renewal, unmounting by hand, downtime, the alias names,
-the seed's request, a second service on the same state."""
+the seed's request, a second service on the same state.
+
+promises = 12, 14, 25
+"""
 import json, os, pathlib, signal, sys, time, urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -137,7 +140,13 @@ def test_configuration():
                        ("[odcsfs]\nworkers=many\n", [":2: ", "whole number"]),
                        ("[http]\n\nlisten\n", [":3: "]),
                        ("[lifetime]\ndefault=10\nmaximum=5\n", ["larger than"]),
-                       ("[repo]\nallowed=relative\n", [":2: ", "absolute"])):
+                       ("[repo]\nallowed=relative\n", [":2: ", "absolute"]),
+                       ("[repo]\nallowed=http://u:secret@h/\n", [":2: ", "user or a password"]),
+                       ("[repo]\nallowed=/srv http://h/a/../b\n", [":2: ", "in its path"]),
+                       ("[repo]\ngpgcheck=both\n", ["repo.gpgcheck needs repo.gpg_keys"]),
+                       ("[repo]\nmirrors=all\n", ["repo.mirrors must be listed or any"]),
+                       ("[repo]\nnames=a=/srv/a\n", ["repo.names: a:", "is no URL"]),
+                       ("[repo]\nnames=a=http://h a=http://i\n", ["repo.names: a is given twice"])):
         with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
             file.write(text)
             file.flush()
