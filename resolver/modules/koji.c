@@ -146,8 +146,6 @@ static int read_module(const struct koji_module *build, struct module **ret, str
 	if (r == -EBADMSG)
 		return error_prefix(err, "Koji: the document of build %s", build->nvr);
 	if (r == 0)
-		r = copy_text(&module->nvr, build->nvr, err);
-	if (r == 0)
 		r = copy_text(&module->koji_tag, build->content_tag, err);
 	if (r == 0)
 		*ret = steal(module);

@@ -217,12 +217,7 @@ static int read_base(const json_t *item, struct module *module, struct error *er
 static int set_koji(struct module *module, const struct build *build, struct error *err)
 {
 	module->koji_tag = build->koji_tag ? strdup(build->koji_tag) : NULL;
-	if (build->koji_tag && !module->koji_tag)
-		return error_oom(err);
-	if (!build->word.context[0])
-		return 0;
-	module->nvr = module_koji_nvr(&build->word);
-	return module->nvr ? 0 : error_oom(err);
+	return build->koji_tag && !module->koji_tag ? error_oom(err) : 0;
 }
 
 static int read_module(const struct mbs *mbs, const json_t *item, const struct build *build,

@@ -39,7 +39,6 @@ void module_free(struct module *module)
 	free(module->nsvc);
 	free(module->base_name);
 	free(module->base_stream);
-	free(module->nvr);
 	free(module->koji_tag);
 	free(module->why);
 	free(module->wish);

@@ -98,7 +98,6 @@ struct module_requirement {
  * @nsvc: "name:stream:version:context"; with "" as context "name:stream:version"
  * @base_name, @base_stream: the base module it was built for, or NULL
  * @base_version: of @base_stream, as MBS counts: el8.1.0 is 80100, f29 is 290000; -1: none
- * @nvr: of its build in Koji, NULL: not known
  * @koji_tag: content_koji_tag; NULL: not known
  * @why: "requested", "scratch", or nsvc of the module that needs it
  * @wish: word of the request, for "requested"; else NULL
@@ -112,7 +111,7 @@ struct module {
 	size_t requirement_count;
 	char *base_name, *base_stream;
 	int64_t base_version;
-	char *nvr, *koji_tag;
+	char *koji_tag;
 	char *why, *wish;
 	size_t supplier;
 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* tests/unit/test.h: the smallest frame for a test program: checks that say where and what, a count,
- * and an exit code (0 pass, 1 fail, 77 skip with a reason). */
+/* tests/unit/test.h: the smallest frame for a test program: checks that say where and what, a
+ * count, and an exit code (0 pass, 1 fail, 77 skip with a reason). */
 #pragma once
 
 #include "core/base/base.h"
@@ -22,7 +22,7 @@ static unsigned int test_checks, test_failures;
 		test_checks++;                                                                     \
 		if (got_ != want_) {                                                               \
 			test_failures++;                                                           \
-			fprintf(stderr, "%s:%d: %s is %lld, want %lld\n", __FILE__, __LINE__,     \
+			fprintf(stderr, "%s:%d: %s is %lld, want %lld\n", __FILE__, __LINE__,      \
 				#got, got_, want_);                                                \
 		}                                                                                  \
 	} while (0)
@@ -33,9 +33,19 @@ static unsigned int test_checks, test_failures;
 		test_checks++;                                                                     \
 		if (!got_ || !want_ ? got_ != want_ : strcmp(got_, want_) != 0) {                  \
 			test_failures++;                                                           \
-			fprintf(stderr, "%s:%d: %s is «%s», want «%s»\n", __FILE__, __LINE__,     \
+			fprintf(stderr, "%s:%d: %s is «%s», want «%s»\n", __FILE__, __LINE__,      \
 				#got, got_ ? got_ : "(null)", want_ ? want_ : "(null)");           \
 		}                                                                                  \
+	} while (0)
+
+/* CHECK_WORDS() - does @got hold @want? */
+#define CHECK_WORDS(got, want)                                                                     \
+	do {                                                                                       \
+		const char *text_ = (got);                                                         \
+		if (text_ && strstr(text_, (want)))                                                \
+			CHECK(true);                                                               \
+		else                                                                               \
+			CHECK_STR(text_, (want));                                                  \
 	} while (0)
 
 /* TEST_END() - last statement of main(): says the count; a program that checked nothing fails */

@@ -19,12 +19,3 @@ void scene_stop(void);
 /** hub_with() - a hub; what the replay hub was told or counted before is forgotten */
 struct hub *hub_with(int64_t call_ms, int64_t pause_ms);
 struct hub *plain_hub(void);
-
-/* CHECK_WORDS() - does @got hold @want? */
-#define CHECK_WORDS(got, want)                                                                     \
-	do {                                                                                       \
-		if (strstr((got), (want)))                                                         \
-			CHECK(true);                                                               \
-		else                                                                               \
-			CHECK_STR((got), (want));                                                  \
-	} while (0)

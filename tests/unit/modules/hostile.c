@@ -23,14 +23,6 @@ static void on_log(void *data, const char *text)
 }
 static const struct module_log test_log = { on_log, NULL };
 
-#define CHECK_WORDS(got, want)                                                                     \
-	do {                                                                                       \
-		if (strstr((got), (want)))                                                         \
-			CHECK(true);                                                               \
-		else                                                                               \
-			CHECK_STR((got), (want));                                                  \
-	} while (0)
-
 /* One document, up to where its dependencies may follow. */
 static void begin(struct text *text, const char *name, const char *stream, int version, int context)
 {

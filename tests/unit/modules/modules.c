@@ -15,14 +15,6 @@ static void on_log(void *data, const char *text)
 }
 static const struct module_log test_log = { on_log, NULL };
 
-#define CHECK_WORDS(got, want)                                                                     \
-	do {                                                                                       \
-		if (strstr((got), (want)))                                                         \
-			CHECK(true);                                                               \
-		else                                                                               \
-			CHECK_STR((got), (want));                                                  \
-	} while (0)
-
 /* ---- words ---- */
 
 static int parse(const char *words, struct module_wishes *ret, struct error *err)

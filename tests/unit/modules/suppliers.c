@@ -15,14 +15,6 @@ static void on_log(void *data, const char *text)
 }
 static const struct module_log test_log = { on_log, NULL };
 
-#define CHECK_WORDS(got, want)                                                                     \
-	do {                                                                                       \
-		if (strstr((got), (want)))                                                         \
-			CHECK(true);                                                               \
-		else                                                                               \
-			CHECK_STR((got), (want));                                                  \
-	} while (0)
-
 static int parse(const char *words, struct module_wishes *ret)
 {
 	_cleanup_(strings_done) struct strings list = { 0 };
@@ -157,7 +149,6 @@ static void test_mbs_module(void)
 				    "&base_module_br_stream_version_gte=80000\n");
 	module = module_set_find(set, "web-devel:1:20:aaaa");
 	CHECK(module && module->requirement_count == 3);
-	CHECK_STR(module->nvr, "web-1-20.aaaa");
 	CHECK_STR(module->koji_tag, "module-web-1");
 	CHECK_INT(module->base_version, 80100);
 	CHECK(!module->document[0].arch);
@@ -365,7 +356,6 @@ static void test_recorded(void)
 	if (!set)
 		return;
 	module = set->module[0];
-	CHECK_STR(module->nvr, "nginx-1.12-20170901123456.c0ffee42");
 	CHECK_STR(module->koji_tag, "module-nginx-1.12");
 	CHECK_INT(module->document_count, 1);
 	CHECK(!module->document[0].arch);
