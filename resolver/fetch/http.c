@@ -17,6 +17,8 @@
 #define CONNECT_MS 30000
 #define STALL_MS 60000
 #define STALL_BYTES 64 /* a second; slower is standing still */
+#define BUFFER_BYTES (64 * 1024)
+#define BUFFER_LEAST 1024 /* that libcurl takes */
 #define REDIRECTS_MAX 5
 #define HEADERS_MAX (256 * 1024)
 #define REFUSED_MAX (64 * 1024) /* of a body nobody wants, read to keep the connection */
@@ -449,6 +451,16 @@ static int finish(struct exchange *exchange, CURLcode code)
 
 /* ---- one exchange ---- */
 
+/* A rate is kept over what libcurl reads at a time: up to a hundred buffers. */
+static long buffer_bytes(const struct http *http)
+{
+	const int64_t wanted = http->rate_max / 100;
+
+	if (!http->rate_max || wanted > BUFFER_BYTES)
+		return BUFFER_BYTES;
+	return wanted > BUFFER_LEAST ? (long)wanted : BUFFER_LEAST;
+}
+
 static void set_connection(const struct http *http, struct exchange *exchange)
 {
 	const struct transport_options *options = &exchange->transfer->options;
@@ -475,7 +487,7 @@ static void set_connection(const struct http *http, struct exchange *exchange)
 	(void)curl_easy_setopt(curl, CURLOPT_LOW_SPEED_LIMIT,
 			       (long)(options->rate ? options->rate : STALL_BYTES));
 	(void)curl_easy_setopt(curl, CURLOPT_LOW_SPEED_TIME, (long)((stall_ms + 999) / 1000));
-	(void)curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, 64L * 1024);
+	(void)curl_easy_setopt(curl, CURLOPT_BUFFERSIZE, buffer_bytes(http));
 	(void)curl_easy_setopt(curl, CURLOPT_USERAGENT, USER_AGENT);
 	(void)curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, exchange->words);
 	(void)curl_easy_setopt(curl, CURLOPT_OPENSOCKETFUNCTION, on_socket);
