@@ -37,10 +37,11 @@ int transport_base(struct transport *transport, const char *source, char **ret_p
 int transport_open(struct transport *transport, const char *base, const char *path,
 		   struct error *err);
 
-/** struct transport_file - identity of a package file, as recorded in the manifest */
+/** struct transport_file - identity of a package file, as recorded in the manifest; there without
+ * @ctime_ns, which changes with links and rights, too */
 struct transport_file {
 	uint64_t size, ino;
-	int64_t mtime_ns;
+	int64_t mtime_ns, ctime_ns;
 };
 int transport_stat(struct transport *transport, const char *base, const char *path,
 		   struct transport_file *ret, struct error *err);

@@ -153,7 +153,8 @@ static int open_base(const char *base)
 			RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
 }
 
-/* A path that leads out of @base through a link: opened where it really is, when that may be. */
+/* A path that leads out of @base through a link: opened where it really is, when that may be; else
+ * -EXDEV. */
 static int open_outside(const struct local *local, const char *base, const char *path,
 			uint64_t flags)
 {
@@ -166,7 +167,7 @@ static int open_outside(const struct local *local, const char *base, const char 
 	if (!real)
 		return -errno;
 	if (!may_use(local, real))
-		return -EACCES;
+		return -EXDEV;
 	return open_how(AT_FDCWD, real, flags, RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS);
 }
 
@@ -198,6 +199,14 @@ static int open_rightly(const struct local *local, const char *base, const char 
 	return 0;
 }
 
+static int cannot_open(const char *base, const char *path, int r, struct error *err)
+{
+	return error_set(err, r == -EXDEV ? -EACCES : r,
+			 r == -ENOMEM || r == -EMFILE || r == -ENFILE ? BLAME_US : BLAME_SOURCE,
+			 NULL, "%s/%s: %s", base, path,
+			 r == -EXDEV ? "leads to a place that is not allowed" : strerror(-r));
+}
+
 /* Regular files only; ENXIO is what a socket in place of one says. O_NONBLOCK: a FIFO in place of a
  * file must not hold us up; it is found out by fstat() then. */
 static int open_regular(const struct local *local, const char *base, const char *path,
@@ -209,13 +218,9 @@ static int open_regular(const struct local *local, const char *base, const char 
 	if (r < 0)
 		return r;
 	if (fd < 0 && fd != -ENXIO)
-		return error_set(err, fd, fd == -ENOMEM || fd == -EMFILE ? BLAME_US : BLAME_SOURCE,
-				 NULL, "%s/%s: %s", base, path,
-				 fd == -EACCES && local->trusted
-					 ? "leads to a place that is not allowed"
-					 : strerror(-fd));
+		return cannot_open(base, path, fd, err);
 	if (fd >= 0 && fstat(fd, ret_st) < 0)
-		return error_errno(err, -errno, "%s/%s", base, path);
+		return cannot_open(base, path, -errno, err);
 	if (fd < 0 || !S_ISREG(ret_st->st_mode))
 		return error_set(err, -EINVAL, BLAME_SOURCE, NULL, "%s/%s is not a regular file",
 				 base, path);
@@ -248,6 +253,7 @@ static int local_stat(struct transport *transport, const char *base, const char 
 		.size = (uint64_t)st.st_size,
 		.ino = st.st_ino,
 		.mtime_ns = (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec,
+		.ctime_ns = (int64_t)st.st_ctim.tv_sec * 1000000000 + st.st_ctim.tv_nsec,
 	};
 	return 0;
 }
@@ -268,7 +274,7 @@ static int local_names(struct transport *transport, const char *base, const char
 	if (!list) {
 		r = fd < 0 ? fd : -errno;
 		closep(&fd);
-		return error_set(err, r, BLAME_SOURCE, NULL, "%s/%s: %s", base, path, strerror(-r));
+		return cannot_open(base, path, r, err);
 	}
 	while (r == 0 && (errno = 0, entry = readdir(list))) {
 		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, ".."))
@@ -281,8 +287,7 @@ static int local_names(struct transport *transport, const char *base, const char
 			r = error_oom(err);
 	}
 	if (r == 0 && errno)
-		r = error_set(err, -errno, BLAME_SOURCE, NULL, "%s/%s: %s", base, path,
-			      strerror(errno));
+		r = cannot_open(base, path, -errno, err);
 	(void)closedir(list);
 	strings_sort(ret);
 	return r;

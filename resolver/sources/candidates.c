@@ -98,13 +98,18 @@ char *candidate_nevra(const struct candidate *candidate)
 	return text_steal(&text);
 }
 
-/* Not what a server may do better the next time */
+/* Not what a server may do better the next time; of files that are here whatever concerns the one
+ * place, and no link between machines. */
 static bool is_damage(const struct tagged *tagged, const struct error *failure)
 {
-	bool local = !tagged->remote && (failure->code == -EIO || failure->code == -EACCES);
+	static const int of_a_place[] = { -EIO,		 -EACCES,  -EPERM,    -EINVAL, -ELOOP,
+					  -EISDIR,	 -ESTALE,  -ENXIO,    -ENODEV, -EBUSY,
+					  -ENAMETOOLONG, -ETXTBSY, -EOVERFLOW };
+	bool is = failure->code == -EBADMSG || failure->code == -EFBIG;
 
-	return failure->blame == BLAME_SOURCE &&
-	       (failure->code == -EBADMSG || failure->code == -EFBIG || local);
+	for (size_t i = 0; i < ARRAY_SIZE(of_a_place) && !tagged->remote; i++)
+		is = is || failure->code == of_a_place[i];
+	return is && failure->blame == BLAME_SOURCE;
 }
 
 int candidate_damage(const struct tagged *tagged, struct candidate *candidate,
@@ -115,6 +120,7 @@ int candidate_damage(const struct tagged *tagged, struct candidate *candidate,
 			*err = *failure;
 		return failure->code;
 	}
+	free(candidate->damage);
 	candidate->damage = strdup(failure->message);
 	if (!candidate->damage)
 		return error_oom(err);

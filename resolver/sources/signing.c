@@ -61,9 +61,7 @@ struct choosing {
 	size_t builds;
 };
 
-/* 1: the copy signed with @key (NULL: the unsigned one) is there; its path stays in @candidate */
-static int try_copy(const struct tagged *tagged, struct candidate *candidate, const char *key,
-		    struct error *err)
+static int set_path(struct candidate *candidate, const char *key, struct error *err)
 {
 	_cleanup_(text_done) struct text path = { 0 };
 	int r = koji_rpm_path(candidate->listing, candidate->rpm, key, &path, err);
@@ -72,14 +70,25 @@ static int try_copy(const struct tagged *tagged, struct candidate *candidate, co
 		return r;
 	free(candidate->path);
 	candidate->path = text_steal(&path);
-	if (!candidate->path)
-		return error_oom(err);
-	r = transport_stat(tagged->files, tagged->base, candidate->path, &candidate->file, err);
-	if (r == -ENOENT || r == -ENOTDIR) {
-		if (err)
-			*err = (struct error){ 0 };
+	return candidate->path ? 0 : error_oom(err);
+}
+
+/* 1: the copy signed with @key (NULL: the unsigned one) is there, if damaged; its path stays in
+ * @candidate */
+static int try_copy(const struct tagged *tagged, struct candidate *candidate, const char *key,
+		    struct error *err)
+{
+	struct error failure = { 0 };
+	int r = set_path(candidate, key, err);
+
+	if (r < 0)
+		return r;
+	r = transport_stat(tagged->files, tagged->base, candidate->path, &candidate->file,
+			   &failure);
+	if (r == -ENOENT || r == -ENOTDIR)
 		return 0;
-	}
+	if (r < 0)
+		r = candidate_damage(tagged, candidate, &failure, err);
 	return r < 0 ? r : 1;
 }
 
@@ -98,7 +107,7 @@ static int check_copy(const struct tagged *tagged, struct candidate *candidate, 
 {
 	struct error failure = { 0 };
 
-	if (check_size(tagged, candidate, &failure) == 0)
+	if (candidate->damage || check_size(tagged, candidate, &failure) == 0)
 		return 0;
 	return candidate_damage(tagged, candidate, &failure, err);
 }
@@ -144,8 +153,36 @@ static int list_keys(const struct tagged *tagged, const struct candidate *candid
 	return transport_names(tagged->files, tagged->base, path.data, ret, err);
 }
 
-/* What stands for the file from now on. Size and payload are the same for all copies of an RPM,
- * path and time tell them apart.
+/* Where they cannot be listed nobody knows whether there is a copy with an earlier key. */
+static int damage_build(const struct tagged *tagged, struct candidate *candidate, size_t count,
+			const struct error *failure, struct error *err)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < count && r == 0; i++) {
+		r = set_path(&candidate[i], NULL, err);
+		if (r == 0)
+			r = candidate_damage(tagged, &candidate[i], failure, err);
+		candidate[i].copy = COPY_PERMITTED;
+	}
+	return r;
+}
+
+static void add_nevra(const struct candidate *candidate, struct text *text)
+{
+	const struct koji_listing *listing = candidate->listing;
+	const struct koji_rpm *rpm = candidate->rpm;
+
+	(void)text_addf(text, "%s\n%" PRId32 "\n%s\n%s\n%s\n%s\n", koji_text(listing, rpm->name),
+			rpm->epoch == KOJI_NO_EPOCH ? 0 : rpm->epoch,
+			koji_text(listing, rpm->version), koji_text(listing, rpm->release),
+			koji_text(listing, rpm->arch), koji_text(listing, rpm->payloadhash));
+}
+
+/* What stands for the file from now on, and for what the hub says of it, which was compared then.
+ * Size and payload are the same for all copies of an RPM; path, inode and times tell them apart,
+ * also from what is put in their place with a time of old. A link more or other rights cost one
+ * more look at the header.
  * @top, @mark: of a server and what it says of the file in place of a time; else NULL */
 static int set_key(struct candidate *candidate, const char *top, int64_t size, const char *mark)
 {
@@ -154,9 +191,10 @@ static int set_key(struct candidate *candidate, const char *top, int64_t size, c
 	if (top)
 		(void)text_addf(&text, "%s/%s\n%" PRId64 " %s\n", top, candidate->path, size, mark);
 	else
-		(void)text_addf(&text, "%s\n%" PRIu64 " %" PRId64 "\n", candidate->path,
-				candidate->file.size, candidate->file.mtime_ns);
-	(void)text_addf(&text, "%s\n", koji_text(candidate->listing, candidate->rpm->payloadhash));
+		(void)text_addf(&text, "%s\n%" PRIu64 " %" PRIu64 " %" PRId64 " %" PRId64 "\n",
+				candidate->path, candidate->file.size, candidate->file.ino,
+				candidate->file.mtime_ns, candidate->file.ctime_ns);
+	add_nevra(candidate, &text);
 	if (text.failed)
 		return -ENOMEM;
 	sha256_hex(text.data, text.length, candidate->key);
@@ -172,13 +210,18 @@ static int choose_build(void *data, unsigned int thread, size_t index, struct er
 	struct candidate *candidate = &tagged->item[choosing->first[index]];
 	size_t count = choosing->first[index + 1] - choosing->first[index];
 	_cleanup_(strings_done) struct strings names = { 0 };
+	struct error failure = { 0 };
+	bool listed = true;
 	int r = 0;
 
 	(void)thread;
 	if (tagged->signing.keys.count)
-		r = list_keys(tagged, candidate, &names, err);
+		listed = list_keys(tagged, candidate, &names, &failure) == 0;
+	if (!listed)
+		r = damage_build(tagged, candidate, count, &failure, err);
 	for (size_t i = 0; i < count && r >= 0; i++) {
-		r = choose_copy(tagged, &candidate[i], &names, err);
+		if (listed)
+			r = choose_copy(tagged, &candidate[i], &names, err);
 		if (r >= 0 && set_key(&candidate[i], NULL, 0, NULL) < 0)
 			r = error_oom(err);
 	}

@@ -103,10 +103,13 @@ static int open_file(void *data, size_t index, struct header_reader *ret, struct
 	if (fd < 0 || (r = header_reader_fd(fd, ret, err)) < 0)
 		return r;
 	if (fstat(fd, &st) < 0)
-		return error_errno(err, -errno, "cannot look at it");
+		return error_set(err, -errno, BLAME_SOURCE, NULL, "cannot look at it: %s",
+				 strerror(errno));
 	if ((uint64_t)st.st_size != candidate->file.size || st.st_ino != candidate->file.ino ||
 	    (int64_t)st.st_mtim.tv_sec * 1000000000 + st.st_mtim.tv_nsec !=
-		    candidate->file.mtime_ns)
+		    candidate->file.mtime_ns ||
+	    (int64_t)st.st_ctim.tv_sec * 1000000000 + st.st_ctim.tv_nsec !=
+		    candidate->file.ctime_ns)
 		return error_set(err, -ESTALE, BLAME_SOURCE, NULL, "it changes while it is read");
 	(void)steal_fd(&fd);
 	return 0;

@@ -188,7 +188,6 @@ static void expect(struct field *field, const char *keys, const char *want)
 static void test_copies(void)
 {
 	struct field field;
-	struct error err = { 0 };
 
 	field_start(&field);
 	expect(&field, "''",
@@ -217,38 +216,96 @@ static void test_copies(void)
 	       "says 3, "
 	       "+ x86_64/a-1-1.x86_64.rpm");
 	/* a folder in place of a file */
-	err = (struct error){ 0 };
 	put(&field, "src", "p-1-1.src.rpm", "six");
 	put(&field, "data/signed/aaaaaaaa/src/p-1-1.src.rpm", "x", "y");
-	free(choose(&field, "aaaaaaaa ''", &err));
-	CHECK(strstr(err.message, "is not a regular file") != NULL);
+	expect(&field, "aaaaaaaa ''",
+	       "+ data/signed/aaaaaaaa/src/p-1-1.src.rpm/p-1-1.src.rpm is not a regular file, "
+	       "+ data/signed/aaaaaaaa/x86_64/a-1-1.x86_64.rpm, + noarch/b-1-1.noarch.rpm");
 	field_done(&field);
 }
 
-/* The key of a record: another time, another key */
+/* What is no file, or nobody may look at, is damaged: the other ones are chosen. */
+static void test_places(void)
+{
+	static const char path[] = "packages/p/1/1/x86_64/a-1-1.x86_64.rpm";
+	/* a FIFO, a directory, a link to itself, one through a file */
+	static const char *const words[] = { " is not a regular file", " is not a regular file",
+					     ": Too many levels of symbolic links", NULL };
+	struct field field;
+
+	field_start(&field);
+	put(&field, "x86_64", "other", "x");
+	put(&field, "noarch", "b-1-1.noarch.rpm", "two");
+	put(&field, "src", "p-1-1.src.rpm", "six");
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++) {
+		char want[256];
+
+		CHECK_INT(directory_remove(field.fd, path), 0);
+		if (i == 0)
+			CHECK_INT(mkfifoat(field.fd, path, 0600), 0);
+		else if (i == 1)
+			CHECK_INT(mkdirat(field.fd, path, 0700), 0);
+		else
+			CHECK_INT(
+				symlinkat(i == 2 ? "a-1-1.x86_64.rpm" : "other/x", field.fd, path),
+				0);
+		(void)snprintf(want, sizeof(want),
+			       "+ noarch/b-1-1.noarch.rpm, + src/p-1-1.src.rpm, "
+			       "%c x86_64/a-1-1.x86_64.rpm%s%s",
+			       words[i] ? '+' : '-', words[i] ? "/a-1-1.x86_64.rpm" : "",
+			       words[i] ? words[i] : "");
+		expect(&field, "''", want);
+	}
+	/* what cannot be listed may hold a copy that is preferred */
+	put(&field, "data", "else", "x");
+	CHECK_INT(symlinkat("signed", field.fd, "packages/p/1/1/data/signed"), 0);
+	expect(&field, "aaaaaaaa ''",
+	       "+ noarch/b-1-1.noarch.rpm/signed: Too many levels of symbolic links, "
+	       "+ src/p-1-1.src.rpm/signed: Too many levels of symbolic links, "
+	       "+ x86_64/a-1-1.x86_64.rpm/signed: Too many levels of symbolic links");
+	field_done(&field);
+}
+
+static void key_of(struct field *field, char ret[DIGEST_HEX_SIZE])
+{
+	_cleanup_(tagged_done) struct tagged tagged = { .base = field->top };
+	_cleanup_(strings_done) struct strings arches = list_of("x86_64");
+	struct error err = { 0 };
+
+	tagged.signing.with_unsigned = true;
+	CHECK_INT(transport_local(NULL, true, 0, 0, &tagged.files, &err), 0);
+	CHECK_INT(tagged_add(&tagged, &field->listing, &arches, NULL, &err), 0);
+	tagged.listing[0] = NULL;
+	CHECK_INT(signing_choose(&field->load, &tagged, &err), 0);
+	CHECK_INT(tagged.visible, 1);
+	memcpy(ret, tagged.item[0].key, DIGEST_HEX_SIZE);
+}
+
+/* The key of a record: another time, another file of that time, another word of the hub: another
+ * key */
 static void test_record_keys(void)
 {
+	static const char path[] = "packages/p/1/1/x86_64/a-1-1.x86_64.rpm";
 	const struct timespec old[2] = { { .tv_sec = 1 }, { .tv_sec = 1 } };
-	char key[2][DIGEST_HEX_SIZE];
+	char key[5][DIGEST_HEX_SIZE];
 	struct field field;
 
 	field_start(&field);
 	put(&field, "x86_64", "a-1-1.x86_64.rpm", "one");
-	for (int i = 0; i < 2; i++) {
-		_cleanup_(tagged_done) struct tagged tagged = { .base = field.top };
-		_cleanup_(strings_done) struct strings arches = list_of("x86_64");
-		struct error err = { 0 };
-
-		tagged.signing.with_unsigned = true;
-		CHECK_INT(transport_local(NULL, true, 0, 0, &tagged.files, &err), 0);
-		CHECK_INT(tagged_add(&tagged, &field.listing, &arches, NULL, &err), 0);
-		tagged.listing[0] = NULL;
-		CHECK_INT(signing_choose(&field.load, &tagged, &err), 0);
-		CHECK_INT(tagged.visible, 1);
-		memcpy(key[i], tagged.item[0].key, sizeof(key[i]));
-		CHECK_INT(utimensat(field.fd, "packages/p/1/1/x86_64/a-1-1.x86_64.rpm", old, 0), 0);
-	}
-	CHECK(strcmp(key[0], key[1]) != 0);
+	key_of(&field, key[0]);
+	CHECK_INT(utimensat(field.fd, path, old, 0), 0);
+	key_of(&field, key[1]);
+	put(&field, "x86_64", "a-1-1.x86_64.rpm", "two");
+	CHECK_INT(utimensat(field.fd, path, old, 0), 0);
+	key_of(&field, key[2]);
+	field.rpm[0].epoch = 2147483647;
+	key_of(&field, key[3]);
+	for (size_t i = 0; i < 4; i++)
+		for (size_t j = 0; j < i; j++)
+			CHECK(strcmp(key[i], key[j]) != 0);
+	field.rpm[0].epoch = KOJI_NO_EPOCH;
+	key_of(&field, key[4]);
+	CHECK_STR(key[4], key[2]);
 	field_done(&field);
 }
 
@@ -256,6 +313,7 @@ int main(void)
 {
 	test_keys();
 	test_copies();
+	test_places();
 	test_record_keys();
 	TEST_END();
 }
