@@ -113,6 +113,20 @@ static int read_more(int fd, struct text *front, size_t length)
 	return front->length >= length;
 }
 
+/* A file, or -EBADMSG for something else with its name. Nobody is waited for. */
+static int open_record(int headers_dirfd, const char *key, int flags)
+{
+	_cleanup_(closep) int fd =
+		openat(headers_dirfd, key, flags | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+
+	if (fd < 0)
+		return errno == ELOOP || errno == EISDIR || errno == ENXIO ? -EBADMSG : -errno;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	return S_ISREG(st.st_mode) ? steal_fd(&fd) : -EBADMSG;
+}
+
 static int read_front(int fd, const char *key, bool whole, struct text *front, struct record *ret)
 {
 	struct stat st;
@@ -250,14 +264,17 @@ int header_store_get(int headers_dirfd, const char *key, unsigned int elements, 
 int header_store_read(int headers_dirfd, const char *key, unsigned int elements,
 		      struct header_unpacker *unpacker, struct header *ret, struct error *err)
 {
-	_cleanup_(closep) int fd = openat(headers_dirfd, key, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	_cleanup_(closep) int fd = open_record(headers_dirfd, key, O_RDONLY);
 	_cleanup_(header_done) struct header header = { 0 };
 	_cleanup_(text_done) struct text front = { 0 };
 	struct record record;
 	int r;
 
+	if (fd == -EBADMSG)
+		(void)directory_remove(headers_dirfd, key);
 	if (fd < 0)
-		return errno == ENOENT ? 0 : error_errno(err, -errno, "headers/%s", key);
+		return fd == -ENOENT || fd == -EBADMSG ? 0
+						       : error_errno(err, fd, "headers/%s", key);
 	r = read_record(fd, key, elements != 0, &front, &record);
 	if (r == 1)
 		r = fill(&record, front.data + sizeof(record), &header);
@@ -279,11 +296,11 @@ int header_store_read(int headers_dirfd, const char *key, unsigned int elements,
 int header_store_check(int headers_dirfd, const char *key, struct header_unpacker *unpacker,
 		       struct error *err)
 {
-	_cleanup_(closep) int fd = openat(headers_dirfd, key, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	_cleanup_(closep) int fd = open_record(headers_dirfd, key, O_RDONLY);
 	_cleanup_(header_done) struct header header = { 0 };
 	_cleanup_(text_done) struct text front = { 0 };
 	struct record record;
-	int r = fd < 0 ? -errno : read_record(fd, key, unpacker, &front, &record);
+	int r = fd < 0 ? fd : read_record(fd, key, unpacker, &front, &record);
 
 	if (r == 1 && unpacker)
 		r = unpack_frames(&record, front.data + sizeof(record) + record.words_bytes,
@@ -291,7 +308,7 @@ int header_store_check(int headers_dirfd, const char *key, struct header_unpacke
 	if (r == 0)
 		return -EBADMSG;
 	if (r < 0)
-		return r == -ENOENT ? r : error_errno(err, r, "headers/%s", key);
+		return r == -ENOENT || r == -EBADMSG ? r : error_errno(err, r, "headers/%s", key);
 	return 0;
 }
 
@@ -399,14 +416,15 @@ int header_store_put(int headers_dirfd, const char *key, const struct header *he
 
 int header_store_digest(int headers_dirfd, const char *key, const char *sha256, struct error *err)
 {
-	_cleanup_(closep) int fd = openat(headers_dirfd, key, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+	_cleanup_(closep) int fd = open_record(headers_dirfd, key, O_RDWR);
 	_cleanup_(text_done) struct text front = { 0 };
 	struct record record;
 	ssize_t n;
 	int r;
 
 	if (fd < 0)
-		return errno == ENOENT ? 0 : error_errno(err, -errno, "headers/%s", key);
+		return fd == -ENOENT || fd == -EBADMSG ? 0
+						       : error_errno(err, fd, "headers/%s", key);
 	r = flock(fd, LOCK_EX) < 0 ? -errno : read_front(fd, key, false, &front, &record);
 	if (r < 0)
 		return error_errno(err, r, "headers/%s", key);
