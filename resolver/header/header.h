@@ -16,10 +16,14 @@
 #define HEADER_MAX_SIGNATURE (64u << 20) /* data of the signature */
 #define HEADER_MAX_SIGNATURE_TAGS 32u
 /* ours */
-#define HEADER_MAX_COUNT (4u << 20)	/* values of one tag: files, requirements … */
-#define HEADER_MAX_WORD 4096u		/* bytes of a name, version, release, arch, source RPM */
-#define HEADER_MAX_ELEMENT (256u << 20) /* what resolver/snapshot takes */
-#define HEADER_GROWTH 16u /* nor is it longer than 1 MiB and that many times the header */
+#define HEADER_MAX_COUNT (4u << 20)	 /* values of one tag: files, requirements … */
+#define HEADER_MAX_WORD 4096u		 /* bytes of a name, version, release, arch, source RPM */
+#define HEADER_MAX_ELEMENT (256u << 20)	 /* what resolver/snapshot takes */
+#define HEADER_MAX_RELATION (64u * 1024) /* bytes of its entry; and of a boolean one's members … \
+					  */
+#define HEADER_MAX_PARTS 2048u
+#define HEADER_MAX_CLAUSES 4096u /* … multiplied out: what resolver/solve takes */
+#define HEADER_GROWTH 16u	 /* nor is it longer than 1 MiB and that many times the header */
 
 #define HEADER_CHANGES 10u /* changelog entries that are told of: createrepo_c's default */
 #define HEADER_FIRST_RANGE (96u * 1024)

@@ -3,9 +3,10 @@
  *
  *   input.c      bytes of a file, none too many    check.c   are they a header at all
  *   tags.c       values of tags, by librpm         xml.c     text that every reader takes
- *   relations.c  provides, requires, …             files.c   lists of files
- *   elements.c   the three elements                read.c    all of it, for one file
- *   batch.c      many files, several threads       store.c   records on disk */
+ *   relations.c  provides, requires, …             boolean.c how large a boolean one is
+ *   elements.c   the three elements                files.c   lists of files
+ *   batch.c      many files, several threads       read.c    all of it, for one file
+ *   store.c      records on disk */
 #pragma once
 
 #include "resolver/header/header.h"
@@ -112,7 +113,7 @@ void sink_addf(struct sink *sink, const char *format, ...) _printf_(2, 3);
 void xml_content(struct sink *sink, const char *bytes, size_t length);
 void xml_attribute(struct sink *sink, const char *bytes, size_t length);
 
-/* ---- relations.c, files.c, elements.c ----------------------------------- */
+/* ---- relations.c, boolean.c, files.c, elements.c ----------------------------------- */
 
 /** struct names - required names that a package does not need to be told of when it has such a
  * file; sorted */
@@ -135,8 +136,13 @@ DEFINE_FREEP(struct relations, relations_free)
 /** relations_names() - requirements that may be files of the package itself: files_write() says
  * whether they are */
 struct names *relations_names(struct relations *relations);
-/** relations_write() - the part of primary, rpm:provides to rpm:supplements */
+/** relations_write() - the part of primary, rpm:provides to rpm:supplements. -EBADMSG: one is
+ * longer than HEADER_MAX_RELATION */
 int relations_write(struct relations *relations, struct sink *primary, struct error *err);
+
+/** boolean_fits() - is it within HEADER_MAX_PARTS and HEADER_MAX_CLAUSES, if it is a boolean one?
+ * @conflict: it is multiplied out to an "or" of "and"s, others to an "and" of "or"s */
+bool boolean_fits(const char *text, bool conflict);
 
 /** files_write() - <file> elements
  * @names: those found are marked as owned */

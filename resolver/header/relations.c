@@ -126,6 +126,14 @@ static bool evr_split(const char *text, struct evr *ret)
 	return true;
 }
 
+/* Beyond what resolver/solve takes; it would take none of the repository then. */
+static int too_large(unsigned int kind, const char *name, struct error *err)
+{
+	return error_set(err, -EBADMSG, BLAME_SOURCE, tag_word(kinds[kind].name),
+			 "%s: «%.40s…» is too large to be solved", tag_word(kinds[kind].name),
+			 name);
+}
+
 static int list_load(const struct tags *tags, unsigned int kind, struct list *list,
 		     struct error *err)
 {
@@ -151,6 +159,8 @@ static int list_load(const struct tags *tags, unsigned int kind, struct list *li
 		relation->compare = compare_word(relation->flags);
 		relation->pre = kind == REQUIRES && relation->flags & PRE;
 		relation->fate = evr_split(relation->version, &evr) ? KEPT : DROPPED;
+		if (kind != PROVIDES && !boolean_fits(relation->name, kind == CONFLICTS))
+			return too_large(kind, relation->name, err);
 	}
 	return 0;
 }
@@ -370,11 +380,13 @@ struct writer {
 	struct sink *sink;
 	const char *element;
 	bool any, open;
+	const struct relation *too_long; /* the last one that is */
 };
 
 static void add(struct writer *writer, const struct relation *relation)
 {
 	struct sink *sink = writer->sink;
+	size_t before;
 	struct evr evr;
 
 	writer->any = true;
@@ -383,6 +395,7 @@ static void add(struct writer *writer, const struct relation *relation)
 	if (!writer->open)
 		sink_addf(sink, "    <rpm:%s>\n", writer->element);
 	writer->open = true;
+	before = sink->text.length;
 	sink_adds(sink, "      <rpm:entry name=\"");
 	xml_attribute(sink, relation->name, strlen(relation->name));
 	sink_adds(sink, "\"");
@@ -395,6 +408,8 @@ static void add(struct writer *writer, const struct relation *relation)
 	sink_adds(sink, relation->pre && writer->element == kinds[REQUIRES].element
 				? " pre=\"1\"/>\n"
 				: "/>\n");
+	if (sink->text.length - before > HEADER_MAX_RELATION)
+		writer->too_long = relation;
 }
 
 static void add_all(struct writer *writer, const struct list *list, unsigned int fate,
@@ -405,7 +420,8 @@ static void add_all(struct writer *writer, const struct list *list, unsigned int
 			add(writer, &list->relation[i]);
 }
 
-static void write_kind(const struct relations *relations, enum kind kind, struct sink *sink)
+static int write_kind(const struct relations *relations, enum kind kind, struct sink *sink,
+		      struct error *err)
 {
 	const struct list *list = relations->list;
 	struct writer writer = { .sink = sink, .element = kinds[kind].element };
@@ -426,6 +442,7 @@ static void write_kind(const struct relations *relations, enum kind kind, struct
 		sink_addf(sink, "    </rpm:%s>\n", writer.element);
 	else if (writer.any)
 		sink_addf(sink, "    <rpm:%s/>\n", writer.element);
+	return writer.too_long ? too_large(kind, writer.too_long->name, err) : 0;
 }
 
 int relations_write(struct relations *relations, struct sink *primary, struct error *err)
@@ -435,6 +452,6 @@ int relations_write(struct relations *relations, struct sink *primary, struct er
 	if (r == 0)
 		r = drop_what_was_said(&relations->list[REQUIRES], err);
 	for (enum kind kind = 0; r == 0 && kind < KINDS; kind++)
-		write_kind(relations, kind, primary);
+		r = write_kind(relations, kind, primary, err);
 	return r;
 }

@@ -163,7 +163,7 @@ static int check_list(const Repo *repo, Offset list, bool conflict, const struct
 	return 0;
 }
 
-static int check_booleans(const Pool *pool, const Repo *repo, struct error *err)
+static int check_booleans(Pool *pool, const Repo *repo, struct error *err)
 {
 	_cleanup_(freep) struct boolean *rels = calloc((size_t)pool->nrels + 1, sizeof(*rels));
 
@@ -179,11 +179,19 @@ static int check_booleans(const Pool *pool, const Repo *repo, struct error *err)
 		for (size_t i = 0; i < ARRAY_SIZE(lists); i++)
 			if (check_list(repo, lists[i], i == 0, rels) < 0)
 				return error_set(err, -EBADMSG, BLAME_SOURCE, "primary",
-						 "package %d has a boolean requirement or conflict "
+						 "%.512s has a boolean requirement or conflict "
 						 "that is too large",
-						 p - repo->start + 1);
+						 pool_solvid2str(pool, p));
 	}
 	return 0;
+}
+
+/* The package at which reading stopped, as far as it got */
+static const char *last_name(Pool *pool, const Repo *repo)
+{
+	const Solvable *s = repo->end > repo->start ? pool_id2solvable(pool, repo->end - 1) : NULL;
+
+	return s && s->name && s->evr && s->arch ? pool_solvid2str(pool, repo->end - 1) : "(none)";
 }
 
 int solve_index(FILE *primary, const struct solve_path *paths, size_t path_count, FILE *solv,
@@ -204,7 +212,9 @@ int solve_index(FILE *primary, const struct solve_path *paths, size_t path_count
 		return ferror(primary)
 			       ? error_set(err, -EBADMSG, BLAME_SOURCE, "primary", "cannot be read")
 			       : error_set(err, -EBADMSG, BLAME_SOURCE, "primary",
-					   "a requirement or other relation is too long");
+					   "a requirement or other relation is too long, of the "
+					   "package %.512s or a later one",
+					   last_name(pool, repo));
 	if (r != 0)
 		return error_set(err, -EBADMSG, BLAME_SOURCE, "primary", "%s", pool_errstr(pool));
 	r = check_row(pool, repo, err);

@@ -223,9 +223,9 @@ static ssize_t on_read(void *cookie, char *buffer, size_t size)
 	struct strip *strip = cookie;
 	size_t length;
 
-	if (strip->out_at == strip->out_end)
+	if (strip->out_at == strip->out_end && !strip->fault)
 		fill(strip);
-	if (strip->fault) {
+	if (strip->out_at == strip->out_end && strip->fault) {
 		errno = strip->fault;
 		return -1;
 	}

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
 """tests/system/tag_damaged.py: RPMs of a tag that cannot be read hurt only who wants them."""
-import os, pathlib, shutil, sys
+import hashlib, os, pathlib, shutil, stat, sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import *
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "unit/header"))
 import craft, kojikit
-from tagkit import Field, build_spec, forget, recorded_hub, restart_worker, tag_spec
+from tagkit import Field, build_spec, forget, recorded_hub, repodata, restart_worker, tag_spec
 
 RPM = "ed-1.14.2-1.fc26.x86_64.rpm"
 
@@ -110,6 +110,108 @@ def test_records(field):
     check("is gone" not in field.log() and "headers of" not in field.log(), f"once: {field.log()}")
 
 
+def test_places(field):
+    """no file where one should be; and another file of the same size and time"""
+    file = field.topdir / "packages/ed/1.14.2/1.fc26/x86_64" / RPM
+    good, times = file.read_bytes(), file.stat()
+    def restore():
+        if file.is_dir():
+            file.rmdir()
+        file.unlink(missing_ok=True)
+        file.write_bytes(good)
+        os.utime(file, ns=(times.st_atime_ns, times.st_mtime_ns))
+    kojikit.Tag(field.hub, "own-places", field.builds, {1: ["ed-1.14.2-1.fc26", "apr-1.6.3-1.fc26"]}, id=7043)
+    for make, words in ((lambda: os.mkfifo(file), "not a regular file"), (lambda: file.mkdir(), "not a regular file"),
+                        (lambda: file.symlink_to(file.name), "Too many levels of symbolic links")):
+        file.unlink()
+        make()
+        field.compose(tag_spec("own-places", packages=["apr"], flags=["no_reuse", "no_deps"]))
+        words_said = field.error(tag_spec("own-places", packages=["ed"], flags=["no_reuse"]))
+        check(words in words_said and RPM in words_said, words_said)
+        restore()
+    signed = field.topdir / "packages/ed/1.14.2/1.fc26/data/signed"
+    signed.parent.mkdir(exist_ok=True)
+    signed.symlink_to("signed")
+    keys = {"sigkeys": ["7ec1b334", ""], "flags": ["no_reuse", "no_deps"]}
+    field.compose(tag_spec("own-places", packages=["apr"], **keys))
+    words = field.error(tag_spec("own-places", packages=["ed"], **keys))
+    check("data/signed: Too many levels" in words, words)
+    signed.unlink()
+    # as a tree that is copied with its times: the metadata tell of the bytes that are handed out
+    spec = tag_spec("own-places", packages=["ed"], flags=["no_reuse", "no_deps"])
+    field.compose(spec)
+    for byte in 1, 2: # in the lead, where nothing is compared
+        other = bytearray(good)
+        other[90] ^= byte
+        new = file.with_suffix(".new")
+        new.write_bytes(other)
+        os.utime(new, ns=(times.st_atime_ns, times.st_mtime_ns))
+        new.rename(file)
+        number = field.compose(spec)
+        handed = field.service.tree(number) / "x86_64/os/Packages/e" / RPM
+        digest = hashlib.sha256(other).hexdigest()
+        same(hashlib.sha256(handed.read_bytes()).hexdigest(), digest, "the bytes")
+        same(os.getxattr(handed, "user.odcs.sha256").decode(), digest, "the checksum that is told")
+        check(digest in repodata(handed.parents[2], "primary"), "and the one in the metadata")
+    restore()
+
+
+def test_no_records(field):
+    """what is no file below headers/ is replaced, and holds nobody up"""
+    kojikit.Tag(field.hub, "own-no-records", field.builds, {1: ["ed-1.14.2-1.fc26", "apr-1.6.3-1.fc26"]}, id=7044)
+    spec = tag_spec("own-no-records", flags=["no_reuse"])
+    folder = field.service.state / "headers"
+    restart_worker(field.service)
+    forget(field.service, "headers")
+    for snapshot in (field.service.state / "snapshots").iterdir():
+        shutil.rmtree(snapshot)
+    whole = field.names(field.compose(spec))
+    for number, record in enumerate(sorted(folder.iterdir())):
+        record.unlink()
+        if number % 4 == 0:
+            record.mkdir()
+            (record / "x").write_text("x")
+        elif number % 4 == 1:
+            os.mkfifo(record)
+        elif number % 4 == 2:
+            record.symlink_to("/etc/passwd")
+        else:
+            record.symlink_to(record.name)
+    restart_worker(field.service)
+    for snapshot in (field.service.state / "snapshots").iterdir():
+        shutil.rmtree(snapshot)
+    same(field.names(field.compose(spec)), whole, "made again")
+    check(all(stat.S_ISREG(record.lstat().st_mode) for record in folder.iterdir()), "they are files")
+
+
+def test_relations(field):
+    """a requirement beyond what the solver takes"""
+    nvrs = ["apr-1.6.3-1.fc26", needs(field, "n-deep", "(" * 5000 + "a" + " or b)" * 5000), needs(field, "n-deep2", "(" * 2000 + "a" + " if b)" * 2000),
+            needs(field, "n-wide", "(" + " or ".join(f"word{i}" for i in range(9000)) + ")"),
+            needs(field, "n-many", "(" + " or ".join(f"(a{i} and b{i})" for i in range(16)) + ")"),
+            needs(field, "n-good", "(" + " or ".join(f"(a{i} and b{i})" for i in range(8)) + ")")]
+    kojikit.Tag(field.hub, "own-relations", field.builds, {1: nvrs}, id=7045)
+    field.compose(tag_spec("own-relations", packages=["apr", "n-good"], flags=["no_reuse", "no_deps"]))
+    for name in "n-deep", "n-deep2", "n-wide", "n-many":
+        words = field.error(tag_spec("own-relations", packages=[name], flags=["no_reuse", "no_deps"]))
+        check(f"{name}-1-1.noarch.rpm: Requirename: «(" in words, words)
+
+
+def test_epoch(field):
+    """an epoch that the header does not have, said by the hub when the header is known"""
+    tag = kojikit.Tag(field.hub, "own-epoch", field.builds, {1: ["ed-1.14.2-1.fc26"]}, id=7046)
+    spec = tag_spec("own-epoch", flags=["no_reuse"])
+    field.compose(spec)
+    def edit(rpms, found):
+        for rpm in rpms:
+            rpm["epoch"] = 2147483647
+    tag.edit = edit
+    words = field.error(spec)
+    check("Epoch: the header says 0, not 2147483647" in words, words)
+    tag.edit = lambda rpms, found: None
+    field.compose(spec)
+
+
 def test_companions(field):
     """the source package of what is chosen, and a copy with a signature"""
     tag = kojikit.Tag(field.hub, "own-companions", field.builds, {1: ["ed-1.14.2-1.fc26", "apr-1.6.3-1.fc26"]}, id=7041)
@@ -156,6 +258,10 @@ def main():
             test_damage(field)
             test_records(field)
             test_companions(field)
+            test_places(field)
+            test_no_records(field)
+            test_relations(field)
+            test_epoch(field)
         test_remote(hub, topdir, builds)
     end()
 

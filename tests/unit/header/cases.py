@@ -17,6 +17,16 @@ def without(tags, *names):
     return {tag: value for tag, value in tags.items() if tag not in names}
 
 
+def chain(count, by="or"):
+    """a boolean relation of so many parts"""
+    return "(" + f" {by} ".join(f"p{i}" for i in range(count)) + ")"
+
+
+def pairs(count, inner="and", outer="or"):
+    """one that is 2^count clauses when it is multiplied out"""
+    return "(" + f" {outer} ".join(f"(a{i} {inner} b{i})" for i in range(count)) + ")"
+
+
 def requires(name, *rows):
     return relation(basic(name), REQUIRE, *rows)
 
@@ -47,6 +57,9 @@ def same():
               ("/etc/ghost", 0o100644, GHOST), ("/etc/gdir", 0o040755, GHOST), "/usr/bin/a\"<>&'\t\n\rb",
               "/opt/x/bin/\u00e9", b"/opt/bin/\xe9", "/usr/lib/sendmail2", "relative", "bin/relative",
               ("/etc/link", 0o120777, 0), ("/dev/b", 0o060644, GHOST), "/etc/foo", ("/usr/bin/", 0o40755, 0)))
+    put(relation(requires("boolean-limits", (chain(2048), 0, ""), (pairs(12), 0, ""), ("a" * 65000, 0, ""),
+                          ("((a if b else c) unless d)", 0, ""), ("(a >= 1 with a(x) < 2)", 0, ""), ("(open", 0, ""), ("(a)b)", 0, "")),
+                 CONFLICT, (pairs(12, "or", "and"), 0, ""), (pairs(200), 0, "")))
     put(requires("every-flag", *[("n%d" % bit, 1 << bit, "") for bit in range(32)]))
     put(requires("libc-pre", ("libc.so.6(GLIBC_2.4)(64bit)", PRE, ""), ("libc.so.6(GLIBC_2.4)", 0, ""),
                  ("libc.so.6x", 0, ""), ("y", 0, "")))
@@ -224,6 +237,12 @@ def refusals():
         "fewer-flags": (changed({**two, FILEFLAGS: int32(0)}), "Fileflags", "1 values where 2 belong"),
         "fewer-requirements": (changed({**requires("x", ("a", 0, ""), ("b", 0, "")), REQUIRE[1]: int32(0)}), "Requireflags",
                                "1 values where 2"),
+        "boolean-parts": (changed(requires("x", (chain(2049), 0, ""))), "Requirename", "is too large"),
+        "boolean-clauses": (changed(requires("x", (pairs(13), 0, ""))), "Requirename", "is too large"),
+        "boolean-conflict": (changed(relation(basic("x"), CONFLICT, (pairs(13, "or", "and"), 0, ""))), "Conflictname", "is too large"),
+        "boolean-depth": (changed(requires("x", ("(" * 300 + "a" + " if b)" * 300, 0, ""))), "Requirename", "is too large"),
+        "long-relation": (changed(requires("x", ("a" * 65536, 0, ""))), "Requirename", "«aaa"),
+        "long-escaped": (changed(relation(basic("x"), PROVIDE, ("&" * 14000, 0, ""))), "Providename", "«&&&"),
         "fewer-changes": (changed({**changes(basic("x"), (1, "a", "b"), (2, "c", "d")), CHANGELOGTIME: int32(5)}),
                           "Changelogtime", "1 values where 2"),
         "folder": (changed({**two, DIRINDEXES: int32(0, 1)}), "Dirindexes", "no number 1"),

@@ -460,6 +460,7 @@ static void test_large_boolean(void)
 
 		CHECK_INT(index_boolean(cases[i].kind, name, &err), cases[i].want);
 		CHECK_INT(err.blame, cases[i].want ? BLAME_SOURCE : 0);
+		CHECK(!cases[i].want || strstr(err.message, "a-1-1.x86_64") != NULL);
 	}
 }
 
