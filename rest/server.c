@@ -22,7 +22,6 @@
 #define CONNECTION_MEMORY ((size_t)32 * 1024)
 #define ARGUMENTS_ROOM 400 /* members of a query that surely find room in that memory */
 #define STOP_MS 2000
-#define TOO_LARGE "The request body is too large."
 #define TOO_MANY "Too many requests of yours are under way, ask again in a moment."
 #define TOO_MUCH "Too much of yours is under way, ask again in a moment."
 
@@ -164,6 +163,16 @@ static bool framing_clear(const struct exchange *ex, const char *coding)
 	return opinions < 2 && (!coding || !strcasecmp(coding, "chunked"));
 }
 
+static void refuse_size(struct exchange *ex)
+{
+	char words[96];
+
+	(void)snprintf(words, sizeof(words),
+		       "The request body is larger than %zu bytes (limits.body).",
+		       ex->rest->body_limit);
+	exchange_refuse(ex, MHD_HTTP_CONTENT_TOO_LARGE, words);
+}
+
 /* The checks that need no body. Returns true when the answer should not wait for the body: it is
  * far too long, the client asks first (Expect), or may not write at all. */
 static bool exchange_admit(struct exchange *ex)
@@ -190,7 +199,7 @@ static bool exchange_admit(struct exchange *ex)
 	if (!ex->refused && writes(ex) && !exchange_identify(ex))
 		return true;
 	if (bytes > limit) {
-		exchange_refuse(ex, MHD_HTTP_CONTENT_TOO_LARGE, TOO_LARGE);
+		refuse_size(ex);
 		return bytes / REST_DISCARD_FACTOR > limit ||
 		       exchange_header(ex, MHD_HTTP_HEADER_EXPECT);
 	}
@@ -209,7 +218,7 @@ static int exchange_receive(struct exchange *ex, const char *bytes, size_t lengt
 	if (ex->body_bytes > limit) {
 		if (ex->body_bytes / REST_DISCARD_FACTOR > limit)
 			return -ECONNABORTED;
-		exchange_refuse(ex, MHD_HTTP_CONTENT_TOO_LARGE, TOO_LARGE);
+		refuse_size(ex);
 	}
 	if (!ex->refused && exchange_charge(ex, length) < 0)
 		exchange_refuse(ex, MHD_HTTP_TOO_MANY_REQUESTS, TOO_MUCH);

@@ -3,7 +3,9 @@
  *
  * What stands before the first byte 1 is the file; each line behind it is one -o. Beyond not
  * crashing: what is refused names file and line, or the option; what was read is printed as a file
- * that means the same. */
+ * that means the same.
+ *
+ * promises = 25 */
 #include "core/daemon/config.h"
 
 #define FILE_NAME "odcsfs.conf"

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/fuzz/replay.c: main() of a fuzz target in ordinary runs: every file of the folders named by the
- * arguments is given to it once. Not finding a single file is a failure. */
+ * arguments is given to it once. Not finding a single file is a failure.
+ *
+ * promises = 16 */
 #include "core/base/base.h"
 
 #include <dirent.h>

@@ -2,6 +2,8 @@
 """tests/system/auth.py: who may do what, with a proxy that knows its users, on the unix socket and in
 the tree: accounts, forged headers, roles and limits, what is answered before a body is read, reading the
 roles again, and the socket's own life.
+
+promises = 21, 22, 24
 """
 import pathlib, sys
 

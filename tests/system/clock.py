@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 """tests/system/clock.py: the clock jumps forth and back within a minute: nothing is removed early, and what ends,
-ends in time. In builds without sanitizers only: libfaketime and their runtime cannot be loaded together."""
+ends in time. In builds without sanitizers only: libfaketime and their runtime cannot be loaded together.
+
+promises = 14
+"""
 import glob, pathlib, shutil, sys, tempfile, time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""tests/system/crash.py: workers and the service are killed with -9; nothing accepted is lost."""
-import contextlib, gzip, hashlib, os, pathlib, random, signal, sqlite3, struct, sys, tempfile, threading, time
+"""tests/system/crash.py: workers and the service are killed with -9; nothing accepted is lost.
+
+promises = 1, 2, 3, 4, 10, 12, 17
+"""
+import contextlib, gzip, hashlib, os, pathlib, random, re, signal, sqlite3, struct, sys, tempfile, threading, time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import *
@@ -161,13 +164,38 @@ def submit_for_ever(service, accepted, stop, name):
             time.sleep(0.02)
 
 
+def fail(error):
+    raise error
+
+
+def names_in(service, number):
+    """every name below compose/, none of an id"""
+    top = service.mnt / "composes" / str(number) / "compose"
+    return tuple(sorted(re.sub(r"odcs-\d+", "odcs-N", str(pathlib.Path(folder, name).relative_to(top)))
+                        for folder, folders, files in os.walk(top, onerror=fail) for name in folders + files))
+
+
+def look_for_halves(service, stop, seen):
+    """walks what is being made, or was done just now; a walk that a kill broke off is none"""
+    while not stop.is_set():
+        with contextlib.suppress(OSError):
+            done = sorted((int(n) for n in os.listdir(service.mnt / "by-state/done")), reverse=True)[:2]
+            for number in os.listdir(service.mnt / "by-state/generating")[:4] + done:
+                with contextlib.suppress(FileNotFoundError):
+                    names = names_in(service, number)
+                    os.stat(service.mnt / "composes" / str(number) / "compose")
+                    seen.add(names)
+
+
 def test_service_killed():
     """kill -9 at random moments under load: every id that was answered exists and reaches a final state"""
     service = Service(f"repo.allowed={UNIVERSE}").start()
-    accepted = []
+    accepted, seen = [], set()
+    whole = {names_in(service, service.compose(name, repo_spec(BASE, packages=[name]))) for name in ("nginx", "openssl")}
     for round_ in range(ROUNDS):
         stop = threading.Event()
         threads = [threading.Thread(target=submit_for_ever, args=(service, accepted, stop, i)) for i in range(4)]
+        threads.append(threading.Thread(target=look_for_halves, args=(service, stop, seen)))
         for thread in threads:
             thread.start()
         time.sleep(0.1 + random.random() * 0.7)
@@ -183,6 +211,7 @@ def test_service_killed():
         answer = run(ODCSFS, "check", "-c", "/dev/null", "-o", f"odcsfs.state_dir={service.state}")
         same(answer.returncode, 0, f"odcsfs check after a kill: {answer.stdout}{answer.stderr}")
     check(len(accepted) >= ROUNDS, f"{len(accepted)} accepted")
+    check(seen and seen <= whole, f"compose/ that was seen is the whole: {len(seen)} kinds, {[s for s in seen if s not in whole][:1]}")
     for number in accepted:
         record = service.wait_rest(number, 120)
         if not check(record and record["state_name"] in ("done", "failed"), f"compose {number}: {record}"):

@@ -2,6 +2,8 @@
 """tests/system/expiry.py: expiry under fire: readers, renewals that race, unmounting.
 
 ODCSFS_ROUNDS sets the rounds of readers against expiry (scripts/soak: 1,000).
+
+promises = 9, 12
 """
 import errno, os, pathlib, random, signal, sys, threading, time
 

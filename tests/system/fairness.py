@@ -8,6 +8,8 @@ brackets. Meanwhile somebody else reads, writes and looks at the mount: nothing 
 99 of 100 of his requests are answered within BOUND seconds.
 
 ODCSFS_BOUND: seconds (0.5; with a sanitizer 2).
+
+promises = 23, 24
 """
 import collections, http.client, json, multiprocessing, os, pathlib, re, socket, sys
 import tempfile, threading, time

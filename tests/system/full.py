@@ -3,6 +3,8 @@
 is over goes, and after room was made everything goes on without a restart (reliability.md 5).
 
 The state directory is a small tmpfs of its own; a file beside the service's takes up the room.
+
+promises = 2, 3, 5
 """
 import contextlib, errno, os, pathlib, random, shutil, signal, sys, tempfile, threading, time
 

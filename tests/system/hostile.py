@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
 """tests/system/hostile.py: bad requests and bad repositories: a clear error that names field or file, nothing
-outside is read, and the next request works."""
+outside is read, and the next request works.
+
+promises = 7, 17, 18, 21
+"""
 import bz2, errno, gzip, hashlib, json, lzma, os, pathlib, shutil, subprocess, sys, time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))

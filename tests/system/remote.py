@@ -2,6 +2,8 @@
 """tests/system/remote.py: repositories by URL: what is asked of servers, and what becomes of their lies.
 
 Packages themselves are not asked for before somebody reads them: here their records are looked at.
+
+promises = 7, 8, 19
 """
 import concurrent.futures, gzip, hashlib, os, pathlib, shutil, socket, sys, tempfile, time
 import xml.etree.ElementTree as ET

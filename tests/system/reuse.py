@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""tests/system/reuse.py: equal requests share one compose, and nobody loses a file by it."""
+"""tests/system/reuse.py: equal requests share one compose, and nobody loses a file by it.
+
+promises = 2, 4, 9a
+"""
 import contextlib, datetime, errno, gzip, hashlib, os, pathlib, re, shutil, signal, sqlite3, sys, tempfile, threading, time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))

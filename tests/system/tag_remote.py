@@ -1,6 +1,9 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""tests/system/tag_remote.py: composes of Koji tags and builds where topdir is not mounted: files from its server."""
+"""tests/system/tag_remote.py: composes of Koji tags and builds where topdir is not mounted: files from its server.
+
+promises = 7, 8
+"""
 import contextlib, hashlib, os, pathlib, sys, time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -141,7 +144,14 @@ def remote_trouble(field):
     kept = path.stat()
     path.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
     os.utime(path, ns=(kept.st_atime_ns, kept.st_mtime_ns))
-    fails("its signature says", what="delay", seconds=0)
+    fails(f"{hub.topurl}/packages/ed/", path.name, "its signature says", what="delay", seconds=0)
+    path.write_bytes(good)
+    os.utime(path, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+    field.compose(spec)
+    path.write_bytes(good[:90] + bytes([good[90] ^ 1]) + good[91:]) # in the lead, which no signature is of
+    os.utime(path, ns=(kept.st_atime_ns, kept.st_mtime_ns))
+    fails(f"{hub.topurl}/packages/ed/", path.name, "is not the file whose header was read", what="delay", seconds=0)
+    field.compose(spec) # its header is read again
     path.write_bytes(good)
     os.utime(path, ns=(kept.st_atime_ns, kept.st_mtime_ns))
     # it stumbles, and then it does not

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """tests/system/tls.py: TLS and certificates of clients: good, expired, of a foreign authority, for
 something else, none; what links say; and handshakes that never end.
+
+promises = 22
 """
 import pathlib, ssl, sys, urllib.request
 

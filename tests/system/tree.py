@@ -7,6 +7,8 @@
 Each case prints what was done, by whom, the errno expected and the one seen. The kernel asks for
 permission by the mode bits first (default_permissions), so nobody often sees EACCES where root sees the
 contract's errno: both are written down.
+
+promises = 11, 21
 """
 import argparse, errno, json, os, pathlib, re, shutil, stat, subprocess, sys, traceback
 

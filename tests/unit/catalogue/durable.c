@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/unit/catalogue/durable.c: nothing accepted is lost: killed writers, full disks, other
- * programs in the file, files that are older, newer, foreign or hurt. */
+ * programs in the file, files that are older, newer, foreign or hurt.
+ *
+ * promises = 1 */
 #include "tests/unit/catalogue/common.h"
 
 #include <pthread.h>

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/unit/fetch/mirrors.c: lists of mirrors, addresses, and files of whichever mirror is right.
- */
+ *
+ * promises = 8, 19 */
 #include "resolver/fetch/mirrors.h"
 
 #include "resolver/fetch/transport.h"

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/unit/model/spec.c: requests by tables: what is refused with which words, and what the
- * accepted ones come to. The words are those of odcs-api.md 2.6, 2.7 and 3.1. */
+ * accepted ones come to. The words are those of odcs-api.md 2.6, 2.7 and 3.1.
+ *
+ * promises = 15, 24 */
 #include "tests/unit/model/rules.h"
 #include "tests/unit/test.h"
 
@@ -199,6 +201,7 @@ static const struct refused rest_refused[] = {
 	{ TAG(",\"arches\":\"x86_64\""), "arches", "arches should be a list" },
 	{ TAG(",\"flags\":\"no_deps\""), "flags", "flags should be a list" },
 	{ TAG(",\"flags\":[1]"), "flags", "flags should be a list of strings" },
+	{ TAG(",\"arches\":[\"\"]"), "arches", "arches: the name of an arch is empty" },
 	{ TAG(",\"arches\":[\"../x\"]"), "arches",
 	  "The name of an arch has letters, digits and \"_\" only, but got ../x" },
 	{ SOURCE("tag", "f26", ",\"koji_event\":-4"), "source.koji_event",

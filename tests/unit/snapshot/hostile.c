@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/unit/snapshot/hostile.c: repositories that lie, overflow or break off; snapshots that were
- * damaged. */
+ * damaged.
+ *
+ * promises = 17, 18 */
 #include "tests/unit/snapshot/repository.h"
 
 #define METADATA                                                                                   \

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* tests/unit/sources/worker.c: the worker as a process: results, failures, its end, its sandbox. */
+/* tests/unit/sources/worker.c: the worker as a process: results, failures, its end, its sandbox.
+ *
+ * promises = 17 */
 #include "tests/unit/sources/drive.h"
 #include "tests/unit/sources/made.h"
 #include "tests/unit/test.h"

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* tests/unit/tree/file.c: package files: the bytes of the source as the worker saw it, or an error
  * in words (reliability.md 7). Real files, changed behind the service's back in every way we know.
- */
+ *
+ * promises = 7 */
 #include "tests/unit/test.h"
 #include "tests/unit/tree/writer.h"
 

@@ -3,7 +3,8 @@
  * name.
  *
  * With an argument it writes seeds for tests/fuzz/manifest.c into that folder and checks nothing.
- */
+ *
+ * promises = 20 */
 #include "tests/unit/test.h"
 #include "tests/unit/tree/writer.h"
 

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* tests/unit/tree/store.c: taking over what a worker left, or refusing it; and the sweep. */
+/* tests/unit/tree/store.c: taking over what a worker left, or refusing it; and the sweep.
+ *
+ * promises = 20 */
 #include "tests/unit/test.h"
 #include "tests/unit/tree/writer.h"
 
