@@ -17,7 +17,7 @@ static char name[PACKAGES][DIGEST_HEX_SIZE];
 static void name_all(void)
 {
 	for (int i = 0; i < PACKAGES; i++) {
-		char text[16];
+		char text[32];
 
 		(void)snprintf(text, sizeof(text), "package %d", i);
 		sha256_hex(text, strlen(text), name[i]);
