@@ -327,7 +327,10 @@ static void check_arches(struct reader *reader, const char *key, const struct st
 		judge_say(&reader->judge, -EFBIG, key, "%s has %zu members, at most %d are allowed",
 			  key, arches->count, SPEC_MAX_ARCHES);
 	for (size_t i = 0; i < arches->count; i++)
-		if (arches->item[i][strspn(arches->item[i], letters)])
+		if (!*arches->item[i])
+			judge_say(&reader->judge, -EINVAL, key, "%s: the name of an arch is empty",
+				  key);
+		else if (arches->item[i][strspn(arches->item[i], letters)])
 			judge_say(&reader->judge, -EINVAL, key,
 				  "The name of an arch has letters, digits and \"_\" only, but got "
 				  "%s",
