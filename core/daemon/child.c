@@ -21,6 +21,8 @@
 #define CHILD_WORK_FD 5
 #define FIRST_SAFE_FD 16
 
+#define PROBE_MS 2 /* between looks whether a killed one has ended */
+
 struct child {
 	pid_t pid; /* 0: reaped */
 	int fd;
@@ -125,30 +127,43 @@ int child_start(const struct config *config, int state_dirfd, unsigned int numbe
 	if (r == 0)
 		r = spawn_worker(config, theirs, state, child->work_dirfd, &child->pid);
 	if (r < 0) {
-		child_stop(child);
+		child_free(child);
 		return error_errno(err, r, "cannot start a worker");
 	}
 	*ret = child;
 	return 0;
 }
 
-static void reap(struct child *child)
+void child_kill(struct child *child)
 {
-	if (!child->pid)
-		return;
-	while (wait4(child->pid, &child->status, 0, &child->usage) < 0 && errno == EINTR)
-		;
-	child->pid = 0;
+	if (child->pid)
+		(void)kill(child->pid, SIGKILL);
 }
 
-void child_stop(struct child *child)
+/* A process inside a read that the kernel does not let it leave (a disk, a file server) takes no
+ * signal: whoever waited for it without a limit would hang, too. */
+bool child_ended(struct child *child, int64_t limit_ms)
+{
+	while (child->pid) {
+		pid_t pid = wait4(child->pid, &child->status, WNOHANG, &child->usage);
+
+		if (pid < 0 && errno == EINTR)
+			continue;
+		if (pid != 0)
+			child->pid = 0;
+		else if (time_monotonic_ms() >= limit_ms)
+			return false;
+		else
+			(void)poll(NULL, 0, PROBE_MS);
+	}
+	return true;
+}
+
+void child_free(struct child *child)
 {
 	if (!child)
 		return;
-	if (child->pid)
-		(void)kill(child->pid, SIGKILL);
-	reap(child);
-	if (child->work_dirfd >= 0)
+	if (child->work_dirfd >= 0 && !child->pid)
 		(void)child_clean(child, NULL);
 	closep(&child->fd);
 	closep(&child->work_dirfd);
@@ -257,12 +272,10 @@ int64_t child_memory(const struct child *child)
 
 void child_death(struct child *child, struct text *ret, int64_t *ret_peak_bytes)
 {
-	if (child->pid)
-		(void)kill(child->pid,
-			   SIGKILL); /* it closed the pipe: nothing it does matters now */
-	reap(child);
 	*ret_peak_bytes = (int64_t)child->usage.ru_maxrss * 1024;
-	if (WIFSIGNALED(child->status))
+	if (child->pid)
+		(void)text_adds(ret, "hangs in the kernel and cannot be ended");
+	else if (WIFSIGNALED(child->status))
 		(void)text_addf(ret, "was killed by signal %d (%s)", WTERMSIG(child->status),
 				strsignal(WTERMSIG(child->status)));
 	else

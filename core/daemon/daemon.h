@@ -46,8 +46,14 @@ struct child;
 /** child_start() - spawn "odcsfs worker" with its own work directory work/@number */
 int child_start(const struct config *config, int state_dirfd, unsigned int number,
 		struct child **ret, struct error *err);
-/** child_stop() - kill it, reap it, empty its work directory; frees */
-void child_stop(struct child *child);
+/** child_kill() - nothing it does matters now; child_ended() tells whether it is gone */
+void child_kill(struct child *child);
+/** child_ended() - was it reaped, at the latest when time_monotonic_ms() is @limit_ms (0: look once)?
+ * false: it hangs in the kernel, which has to let go of it first */
+bool child_ended(struct child *child, int64_t limit_ms);
+/** child_free() - forget it. The work directory of one that has ended is emptied; of one that hangs
+ * it is left to the next start */
+void child_free(struct child *child);
 int child_fd(const struct child *child); /* for poll */
 bool child_wants_write(const struct child *child);
 int child_work_dirfd(const struct child *child);
@@ -61,8 +67,7 @@ int child_flush(struct child *child);
 int child_receive(struct child *child, struct message *ret, struct error *err);
 /** child_memory() - bytes of private memory now, from /proc; 0 when unknown */
 int64_t child_memory(const struct child *child);
-/** child_death() - words for how it ended ("killed by signal 9 (Killed)"), after it was reaped by
- * this call */
+/** child_death() - words for how it ended ("was killed by signal 9 (Killed)"), or that it has not */
 void child_death(struct child *child, struct text *ret, int64_t *ret_peak_bytes);
 /** child_clean() - empty the work directory */
 int child_clean(struct child *child, struct error *err);

@@ -19,6 +19,8 @@
 #define RESPAWN_MAX_MS 10000
 #define STEADY_MS 2000 /* a worker that lived that long starts anew with RESPAWN_MIN_MS */
 #define READY_MS 30000 /* from a worker's start to its first word */
+#define END_MS 1000    /* from SIGKILL to its end; else it is taken to hang in the kernel */
+#define CORPSES_MS 250 /* between looks at those that hang */
 #define FAILURE_PREFIX "Error while generating compose: "
 
 static void kick(struct scheduler *scheduler)
@@ -101,10 +103,16 @@ static int write_failure(struct scheduler *scheduler, int64_t id, const char *re
 	return r;
 }
 
+/* Until the verdict is written the compose shows it as its progress, which is no file. */
 static void owe(struct scheduler *scheduler, int64_t id, const char *reason)
 {
 	struct owed *owed = calloc(1, sizeof(*owed));
+	struct progress now = { .total = 1, .phase = "failed" };
 
+	(void)snprintf(now.text, sizeof(now.text),
+		       "cannot be written down, tried again each second: %.200s", reason);
+	catalogue_progress_set(scheduler->options->store->catalogue, id, &now);
+	progressed(scheduler, id);
 	if (!owed)
 		return; /* the row is taken up again at the next start */
 	owed->id = id;
@@ -206,16 +214,6 @@ static int send_job(struct slot *slot)
 	return child_send(slot->child, &message);
 }
 
-/* What its latest-… name has led to: the worker makes what follows that. */
-static void find_before(struct scheduler *scheduler, const char *owner, struct job *job)
-{
-	struct error err = { 0 };
-
-	if (job->spec->latest && catalogue_generation(scheduler->options->store->catalogue, owner,
-						      job->spec->latest, &job->before, &err) < 0)
-		log_warning("compose %" PRId64 ": %s", job->id, err.message);
-}
-
 /* Another one of that name was done since the job was given. */
 static int overtaken(struct scheduler *scheduler, struct slot *slot, struct error *err)
 {
@@ -227,7 +225,7 @@ static int overtaken(struct scheduler *scheduler, struct slot *slot, struct erro
 	slot->overtaken++;
 	log_line(slot,
 		 "another compose of its latest name was done meanwhile: made after that one");
-	find_before(scheduler, compose->owner, slot->work);
+	order_after(scheduler, compose->owner, slot->work);
 	return 0;
 }
 
@@ -348,30 +346,47 @@ static int on_message(struct scheduler *scheduler, struct slot *slot, struct mes
 
 /* ---- life and death of a worker --------------------------------------------- */
 
+/* What killed it, and how it ended. */
+static void death_words(const struct config *config, struct slot *slot, bool ended,
+			struct text *ret)
+{
+	int64_t peak = 0;
+
+	if (slot->reason[0] && ended) {
+		(void)text_adds(ret, slot->reason);
+		return;
+	}
+	if (slot->reason[0])
+		(void)text_addf(ret, "%s; ", slot->reason);
+	(void)text_adds(ret, "the worker ");
+	child_death(slot->child, ret, &peak);
+	if (peak > config->worker_memory / 10 * 9)
+		(void)text_addf(ret, ": it had reached its memory limit of %" PRId64 " MiB",
+				config->worker_memory >> 20);
+}
+
 static void bury(struct scheduler *scheduler, struct slot *slot)
 {
 	const struct config *config = scheduler->options->config;
 	_cleanup_(text_done) struct text words = { 0 };
-	int64_t peak = 0, lived = time_monotonic_ms() - slot->started_ms;
+	int64_t lived = time_monotonic_ms() - slot->started_ms;
 	int64_t pid = child_pid(slot->child);
+	bool ended;
 
-	(void)text_adds(&words, "the worker ");
-	child_death(slot->child, &words, &peak);
-	if (slot->reason[0]) {
-		text_clear(&words);
-		(void)text_adds(&words, slot->reason);
-	} else if (peak > config->worker_memory / 10 * 9) {
-		(void)text_addf(&words, ": it had reached its memory limit of %" PRId64 " MiB",
-				config->worker_memory >> 20);
-	}
-	if (!is_cancelled(slot))
+	child_kill(slot->child);
+	ended = child_ended(slot->child, time_monotonic_ms() + END_MS);
+	death_words(config, slot, ended, &words);
+	if (!is_cancelled(slot) || !ended)
 		log_warning("worker %" PRId64 ": %s", pid, words.failed ? "died" : words.data);
 	if (is_cancelled(slot))
 		drop_job(scheduler, slot);
 	else if (atomic_load(&slot->job))
 		fail_job(scheduler, slot, words.failed ? "the worker died" : words.data,
 			 ENDING_LOST);
-	child_stop(slot->child);
+	if (ended)
+		child_free(slot->child);
+	else
+		slot->corpse[slot->place] = slot->child;
 	slot->child = NULL;
 	atomic_fetch_add(&scheduler->deaths, 1);
 	atomic_store(&slot->alive, false);
@@ -386,14 +401,51 @@ static void bury(struct scheduler *scheduler, struct slot *slot)
 	slot->respawn_ms = time_monotonic_ms() + slot->pause_ms;
 }
 
+/* Those that hang may have been let go meanwhile: true while there are some. */
+static bool look_at_corpses(struct slot *slot)
+{
+	bool some = false;
+
+	for (size_t i = 0; i < CORPSES_MAX; i++) {
+		int64_t pid = slot->corpse[i] ? child_pid(slot->corpse[i]) : 0;
+
+		if (pid && child_ended(slot->corpse[i], 0)) {
+			log_info("worker %" PRId64 ": has ended after all", pid);
+			child_free(steal(slot->corpse[i]));
+		}
+		some |= slot->corpse[i] != NULL;
+	}
+	return some;
+}
+
+/* A place whose work directory nobody has; each that hangs has all its memory still, so there are
+ * few. */
+static bool find_place(struct slot *slot, size_t number)
+{
+	for (slot->place = 0; slot->place < CORPSES_MAX; slot->place++)
+		if (!slot->corpse[slot->place])
+			break;
+	if (slot->place == CORPSES_MAX && !slot->resting)
+		log_error("%d workers in place of worker %zu hang in the kernel: no other is "
+			  "started before one of them ends",
+			  CORPSES_MAX, number);
+	slot->resting = slot->place == CORPSES_MAX;
+	return !slot->resting;
+}
+
 static void respawn(struct scheduler *scheduler, size_t number)
 {
 	struct slot *slot = &scheduler->slot[number];
 	struct error err = { 0 };
 
 	slot->started_ms = time_monotonic_ms();
+	if (!find_place(slot, number)) {
+		slot->respawn_ms = slot->started_ms + CORPSES_MS;
+		return;
+	}
 	if (child_start(scheduler->options->config, scheduler->options->store->state_dirfd,
-			(unsigned int)number, &slot->child, &err) < 0) {
+			(unsigned int)(slot->place * scheduler->slots + number), &slot->child,
+			&err) < 0) {
 		log_error("%s", err.message);
 		slot->pause_ms = RESPAWN_MAX_MS;
 		slot->respawn_ms = slot->started_ms + slot->pause_ms;
@@ -463,109 +515,6 @@ static struct slot *idle_slot(struct scheduler *scheduler, const char *source)
 	return any;
 }
 
-static int copy_key(char **ret, const char *value)
-{
-	if (!*value)
-		return 0;
-	*ret = strdup(value);
-	return *ret ? 0 : -ENOMEM;
-}
-
-/* '' in the configuration is a word that has no characters */
-static int add_koji(const struct config *config, struct job_koji *koji)
-{
-	const struct strings *sigkeys = &config->koji_sigkeys;
-	int r = copy_key(&koji->hub, config->koji_hub);
-
-	if (r == 0)
-		r = copy_key(&koji->topdir, config->koji_topdir);
-	if (r == 0)
-		r = copy_key(&koji->topurl, config->koji_topurl);
-	if (r == 0)
-		r = copy_key(&koji->ca, config->koji_ca);
-	if (r == 0)
-		r = copy_key(&koji->proxy, config->koji_proxy);
-	for (size_t i = 0; i < sigkeys->count && r == 0; i++)
-		r = strings_add(&koji->sigkeys,
-				strcmp(sigkeys->item[i], "''") ? sigkeys->item[i] : "");
-	koji->call_seconds = config->koji_timeout;
-	return r;
-}
-
-static int add_repo(const struct config *config, struct job *job)
-{
-	const struct strings *allowed = &config->repo_allowed;
-	struct job_repo *repo = &job->repo;
-	int r = strings_copy(&repo->gpg_keys, &config->repo_gpg_keys);
-
-	if (r == 0)
-		r = strings_copy(&repo->names, &config->repo_names);
-	for (size_t i = 0; i < config->repo_names.count && r == 0; i++) {
-		_cleanup_(freep) char *normal = NULL;
-		const char *word = strchr(config->repo_names.item[i], '=') + 1, *url = word;
-		bool query = url_kind(word, &url) != URL_BASE;
-
-		r = url_normal(url, query, &normal, NULL);
-		if (r == 0)
-			r = strings_add(&repo->allowed, normal);
-	}
-	for (size_t i = 0; i < allowed->count && r == 0; i++)
-		r = strings_add(allowed->item[i][0] == '/' ? &job->allowed : &repo->allowed,
-				allowed->item[i]);
-	if (r == 0)
-		r = copy_key(&repo->ca, config->repo_ca);
-	if (r == 0)
-		r = copy_key(&repo->proxy, config->repo_proxy);
-	repo->gpgcheck = config_gpgcheck(config);
-	repo->any_mirror = !strcmp(config->repo_mirrors, "any");
-	repo->call_seconds = config->repo_timeout;
-	repo->recheck_seconds = config->repo_recheck_seconds;
-	repo->rate = config->repo_rate;
-	repo->connections = config->repo_connections;
-	return r;
-}
-
-/* Other sources may have modules, too: by the tags of modular_koji_tags. */
-static int add_module(const struct config *config, struct job_module *module)
-{
-	int r = strings_copy(&module->base_modules, &config->module_base_modules);
-
-	if (r == 0)
-		r = strings_copy(&module->repos, &config->module_repos);
-	if (r == 0)
-		r = copy_key(&module->mbs, config->module_mbs);
-	module->call_seconds = config->module_timeout;
-	return r;
-}
-
-static int make_job(struct scheduler *scheduler, struct compose *compose, struct job **ret)
-{
-	const struct config *config = scheduler->options->config;
-	_cleanup_(job_freep) struct job *job = calloc(1, sizeof(*job));
-	struct error err = { 0 };
-
-	if (!job)
-		return -ENOMEM;
-	job->id = compose->id;
-	job->uid = compose->uid;
-	job->gid = compose->gid;
-	job->trusted = access_trusted(config, compose->spec);
-	job->known_event = -1;
-	if (add_repo(config, job) < 0)
-		return -ENOMEM;
-	if (compose->spec->source_type != SOURCE_REPO &&
-	    (add_koji(config, &job->koji) < 0 || add_module(config, &job->module) < 0))
-		return -ENOMEM;
-	if (compose->spec->source_type == SOURCE_TAG &&
-	    catalogue_known_event(scheduler->options->store->catalogue, compose->spec,
-				  &job->known_event, &err) < 0)
-		log_warning("compose %" PRId64 ": %s", compose->id, err.message);
-	job->spec = steal(compose->spec);
-	find_before(scheduler, compose->owner, job);
-	*ret = steal(job);
-	return 0;
-}
-
 bool no_longer_wanted(struct scheduler *scheduler, int64_t id)
 {
 	_cleanup_(compose_freep) struct compose *now = NULL;
@@ -592,7 +541,7 @@ static void give(struct scheduler *scheduler, struct slot *slot, struct compose 
 		job_over(scheduler, slot);
 	else if (spec_check_late(compose->spec, &err) < 0)
 		fail_job(scheduler, slot, err.message, ENDING_FAILED);
-	else if (make_job(scheduler, compose, &slot->work) < 0 || send_job(slot) < 0)
+	else if (order_make(scheduler, compose, &slot->work) < 0 || send_job(slot) < 0)
 		fail_job(scheduler, slot, "out of memory", ENDING_LOST);
 }
 
@@ -642,6 +591,8 @@ static int prepare_poll(struct scheduler *scheduler, struct pollfd *polls)
 		} else {
 			wait = slot->respawn_ms > now ? slot->respawn_ms - now : 0;
 		}
+		if (look_at_corpses(slot) && (wait < 0 || wait > CORPSES_MS))
+			wait = CORPSES_MS;
 		if (wait >= 0 && (timeout < 0 || wait < timeout))
 			timeout = wait;
 	}
@@ -733,6 +684,27 @@ void scheduler_figures(struct scheduler *scheduler, struct scheduler_figures *re
 	}
 }
 
+/* Whoever hangs is left behind: the kernel ends it when it can. */
+static void end_workers(struct scheduler *scheduler)
+{
+	int64_t limit_ms = time_monotonic_ms() + END_MS;
+
+	for (size_t i = 0; i < scheduler->slots; i++)
+		if (scheduler->slot[i].child)
+			child_kill(scheduler->slot[i].child);
+	for (size_t i = 0; i < scheduler->slots; i++) {
+		struct slot *slot = &scheduler->slot[i];
+
+		if (slot->child && !child_ended(slot->child, limit_ms))
+			log_warning("worker %" PRId64 ": hangs in the kernel; left behind",
+				    child_pid(slot->child));
+		child_free(steal(slot->child));
+		(void)look_at_corpses(slot);
+		for (size_t k = 0; k < CORPSES_MAX; k++)
+			child_free(slot->corpse[k]);
+	}
+}
+
 void scheduler_free(struct scheduler *scheduler)
 {
 	if (!scheduler)
@@ -742,10 +714,10 @@ void scheduler_free(struct scheduler *scheduler)
 		kick(scheduler);
 		(void)pthread_join(scheduler->thread, NULL);
 	}
+	end_workers(scheduler);
 	for (size_t i = 0; i < scheduler->slots; i++) {
 		struct slot *slot = &scheduler->slot[i];
 
-		child_stop(slot->child);
 		closep(&slot->log_fd);
 		job_free(slot->work);
 		free(slot->source);

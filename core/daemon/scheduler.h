@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* core/daemon/scheduler.h: what scheduler.c and reuse.c share; the thread of the scheduler owns it all
+/* core/daemon/scheduler.h: what scheduler.c, order.c and reuse.c share; the thread of the scheduler owns it all
  * but what is _Atomic. */
 #pragma once
 
@@ -9,6 +9,7 @@
 
 #define OWED_MS 1000	/* between tries to write what could not be written */
 #define REFUSED_MAX 8	/* candidates that were looked at in vain; then the compose is made */
+#define CORPSES_MAX 3	/* killed workers of one slot that the kernel does not let go; then it rests */
 #define OVERTAKEN_MAX 16 /* times that another one of its latest-… name was done first */
 
 /**
@@ -19,6 +20,9 @@ enum phase { PHASE_RESOLVE, PHASE_CHECK, PHASE_MAKE };
 /** struct slot - one worker and its job */
 struct slot {
 	struct child *child; /* NULL: to be started at respawn_ms */
+	struct child *corpse[CORPSES_MAX]; /* each keeps its work directory; NULL: a free place */
+	size_t place;			   /* of the child */
+	bool resting;			   /* there is no free place */
 	bool ready;
 	_Atomic bool alive;	   /* there is a child: for the metrics */
 	_Atomic int64_t job;	   /* id, 0: idle */
@@ -80,6 +84,13 @@ void job_over(struct scheduler *scheduler, struct slot *slot);
 bool no_longer_wanted(struct scheduler *scheduler, int64_t id);
 /** fail_compose() - write it down, or owe it */
 void fail_compose(struct scheduler *scheduler, int64_t id, const char *reason);
+
+/* ---- order.c: what a worker is told ------------------------------------------ */
+
+/** order_make() - a job out of @compose, whose spec it takes; -ENOMEM */
+int order_make(struct scheduler *scheduler, struct compose *compose, struct job **ret);
+/** order_after() - @job follows what its latest-… name leads to now */
+void order_after(struct scheduler *scheduler, const char *owner, struct job *job);
 
 /* ---- reuse.c: another compose that is the same ----------------------------- */
 

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/* core/daemon/order.c: what a worker is told: the compose, and what of the configuration it needs.
+ */
+#include "core/daemon/scheduler.h"
+
+/* What its latest-… name has led to: the worker makes what follows that. */
+void order_after(struct scheduler *scheduler, const char *owner, struct job *job)
+{
+	struct error err = { 0 };
+
+	if (job->spec->latest && catalogue_generation(scheduler->options->store->catalogue, owner,
+						      job->spec->latest, &job->before, &err) < 0)
+		log_warning("compose %" PRId64 ": %s", job->id, err.message);
+}
+
+static int copy_key(char **ret, const char *value)
+{
+	if (!*value)
+		return 0;
+	*ret = strdup(value);
+	return *ret ? 0 : -ENOMEM;
+}
+
+/* '' in the configuration is a word that has no characters */
+static int add_koji(const struct config *config, struct job_koji *koji)
+{
+	const struct strings *sigkeys = &config->koji_sigkeys;
+	int r = copy_key(&koji->hub, config->koji_hub);
+
+	if (r == 0)
+		r = copy_key(&koji->topdir, config->koji_topdir);
+	if (r == 0)
+		r = copy_key(&koji->topurl, config->koji_topurl);
+	if (r == 0)
+		r = copy_key(&koji->ca, config->koji_ca);
+	if (r == 0)
+		r = copy_key(&koji->proxy, config->koji_proxy);
+	for (size_t i = 0; i < sigkeys->count && r == 0; i++)
+		r = strings_add(&koji->sigkeys,
+				strcmp(sigkeys->item[i], "''") ? sigkeys->item[i] : "");
+	koji->call_seconds = config->koji_timeout;
+	return r;
+}
+
+static int add_repo(const struct config *config, struct job *job)
+{
+	const struct strings *allowed = &config->repo_allowed;
+	struct job_repo *repo = &job->repo;
+	int r = strings_copy(&repo->gpg_keys, &config->repo_gpg_keys);
+
+	if (r == 0)
+		r = strings_copy(&repo->names, &config->repo_names);
+	for (size_t i = 0; i < config->repo_names.count && r == 0; i++) {
+		_cleanup_(freep) char *normal = NULL;
+		const char *word = strchr(config->repo_names.item[i], '=') + 1, *url = word;
+		bool query = url_kind(word, &url) != URL_BASE;
+
+		r = url_normal(url, query, &normal, NULL);
+		if (r == 0)
+			r = strings_add(&repo->allowed, normal);
+	}
+	for (size_t i = 0; i < allowed->count && r == 0; i++)
+		r = strings_add(allowed->item[i][0] == '/' ? &job->allowed : &repo->allowed,
+				allowed->item[i]);
+	if (r == 0)
+		r = copy_key(&repo->ca, config->repo_ca);
+	if (r == 0)
+		r = copy_key(&repo->proxy, config->repo_proxy);
+	repo->gpgcheck = config_gpgcheck(config);
+	repo->any_mirror = !strcmp(config->repo_mirrors, "any");
+	repo->call_seconds = config->repo_timeout;
+	repo->recheck_seconds = config->repo_recheck_seconds;
+	repo->rate = config->repo_rate;
+	repo->connections = config->repo_connections;
+	return r;
+}
+
+/* Other sources may have modules, too: by the tags of modular_koji_tags. */
+static int add_module(const struct config *config, struct job_module *module)
+{
+	int r = strings_copy(&module->base_modules, &config->module_base_modules);
+
+	if (r == 0)
+		r = strings_copy(&module->repos, &config->module_repos);
+	if (r == 0)
+		r = copy_key(&module->mbs, config->module_mbs);
+	module->call_seconds = config->module_timeout;
+	return r;
+}
+
+int order_make(struct scheduler *scheduler, struct compose *compose, struct job **ret)
+{
+	const struct config *config = scheduler->options->config;
+	_cleanup_(job_freep) struct job *job = calloc(1, sizeof(*job));
+	struct error err = { 0 };
+
+	if (!job)
+		return -ENOMEM;
+	job->id = compose->id;
+	job->uid = compose->uid;
+	job->gid = compose->gid;
+	job->trusted = access_trusted(config, compose->spec);
+	job->known_event = -1;
+	if (add_repo(config, job) < 0)
+		return -ENOMEM;
+	if (compose->spec->source_type != SOURCE_REPO &&
+	    (add_koji(config, &job->koji) < 0 || add_module(config, &job->module) < 0))
+		return -ENOMEM;
+	if (compose->spec->source_type == SOURCE_TAG &&
+	    catalogue_known_event(scheduler->options->store->catalogue, compose->spec,
+				  &job->known_event, &err) < 0)
+		log_warning("compose %" PRId64 ": %s", compose->id, err.message);
+	job->spec = steal(compose->spec);
+	order_after(scheduler, compose->owner, job);
+	*ret = steal(job);
+	return 0;
+}
