@@ -19,12 +19,15 @@ struct hub {
 	bool no_extra; /* this hub does not know extra=False */
 };
 
+#define CALL_NAME_SIZE 192
+
 /**
  * struct hub_call - a call and who takes its answer
+ * @name: for words: the method, and whom it asks about
  * @restart: told before each try: what came so far does not count
  * @fault: when it fails with -EREMOTEIO; a handler that returns that sets it itself */
 struct hub_call {
-	const char *method;
+	char name[CALL_NAME_SIZE];
 	struct xmlrpc_call request;
 	struct xmlrpc_handler handler;
 	void (*restart)(void *data);
@@ -33,5 +36,7 @@ struct hub_call {
 
 /** hub_call_start() - the request is begun; parameters are added to it */
 void hub_call_start(struct hub_call *call, const char *method);
+/** hub_call_name() - another name: @method, and with @about "METHOD of ABOUT" */
+void hub_call_name(struct hub_call *call, const char *method, const char *about);
 int hub_do(struct hub *hub, struct hub_call *call, struct error *err);
 void hub_call_done(struct hub_call *call);

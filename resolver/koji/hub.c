@@ -9,7 +9,11 @@
 #define CALL_MS (300 * 1000)
 #define PAUSE_MS 500
 #define PAUSE_GROWTH_MAX 32
-#define SMALL_ANSWER (16 << 20) /* bytes of memory for one that is kept as a tree */
+#define EVENT_LIMIT (INT64_C(1) << 53)
+#define EVENT_LEAST 946684800.0		/* 2000: no hub is older */
+#define EVENT_AHEAD (24 * 3600)		/* that a hub's clock may be ahead of ours */
+#define CLOCK_LEAST INT64_C(1798761600) /* 2027: a clock that says less is wrong itself */
+#define SMALL_ANSWER (16 << 20)		/* bytes of memory for one that is kept as a tree */
 
 int hub_new(const struct hub_settings *settings, struct hub **ret, struct error *err)
 {
@@ -42,8 +46,14 @@ void hub_free(struct hub *hub)
 
 void hub_call_start(struct hub_call *call, const char *method)
 {
-	call->method = method;
+	hub_call_name(call, method, NULL);
 	xmlrpc_call_start(&call->request, method);
+}
+
+void hub_call_name(struct hub_call *call, const char *method, const char *about)
+{
+	(void)snprintf(call->name, sizeof(call->name), "%s%s%.128s", method, about ? " of " : "",
+		       about ? about : "");
 }
 
 void hub_call_done(struct hub_call *call)
@@ -89,7 +99,7 @@ static bool rest(struct hub *hub, const char *method, struct transport_tries *tr
 		 const struct error *failure)
 {
 	int64_t pause_ms = transport_pause(tries);
-	char words[ERROR_MESSAGE_SIZE + 128];
+	char words[ERROR_MESSAGE_SIZE + CALL_NAME_SIZE + 64];
 
 	if (pause_ms < 0)
 		return false;
@@ -116,14 +126,14 @@ int hub_do(struct hub *hub, struct hub_call *call, struct error *err)
 		r = call_once(hub, call, tries.limit_ms, &failure);
 		if (r == 0)
 			return 0;
-		if (may_repeat(call, r, &failure) && rest(hub, call->method, &tries, &failure))
+		if (may_repeat(call, r, &failure) && rest(hub, call->name, &tries, &failure))
 			r = 0;
 	}
 	if (err)
 		*err = failure;
 	if (tries.made > 1)
-		return error_prefix(err, "Koji hub, %s (tried %u times)", call->method, tries.made);
-	return error_prefix(err, "Koji hub, %s", call->method);
+		return error_prefix(err, "Koji hub, %s (tried %u times)", call->name, tries.made);
+	return error_prefix(err, "Koji hub, %s", call->name);
 }
 
 /* ---- small answers ---- */
@@ -226,18 +236,42 @@ int hub_tag(struct hub *hub, const char *name, int64_t event, struct hub_tag *re
 
 /* ---- events ---- */
 
+/* An event names what is shown, and its time orders composes: one that cannot be would have to be
+ * outgrown by all that come after it. */
+static int check_event(const struct hub_event *event, const char *call, struct error *err)
+{
+	int64_t now = time_now();
+	int64_t latest = (now < CLOCK_LEAST ? CLOCK_LEAST : now) + EVENT_AHEAD;
+	char why[128];
+
+	(void)snprintf(why, sizeof(why), "is %" PRId64 ", which no event has", event->id);
+	if (event->id <= 0 || event->id >= EVENT_LIMIT)
+		return bad_answer(err, call, "id", why);
+	(void)snprintf(why, sizeof(why), "is %g: no time of an event (until a day from now)",
+		       event->time);
+	if (!(event->time >= EVENT_LEAST && event->time <= (double)latest))
+		return bad_answer(err, call, "ts", why);
+	return 0;
+}
+
 static int read_event(const struct xmlrpc_value *row, const char *call, struct hub_event *ret,
 		      struct error *err)
 {
+	struct hub_event event;
+	int r;
+
 	const struct xmlrpc_value *id = want(row, call, "id", XMLRPC_INT, err);
 	const struct xmlrpc_value *time = xmlrpc_find(row, "ts");
 	bool whole = time && time->type == XMLRPC_INT;
 
 	if (!id || (!whole && !want(row, call, "ts", XMLRPC_DOUBLE, err)))
 		return -EBADMSG;
-	ret->id = id->number;
-	ret->time = whole ? (double)time->number : time->real;
-	return 0;
+	event.id = id->number;
+	event.time = whole ? (double)time->number : time->real;
+	r = check_event(&event, call, err);
+	if (r == 0)
+		*ret = event;
+	return r;
 }
 
 int hub_last_event(struct hub *hub, struct hub_event *ret, struct error *err)
@@ -248,13 +282,15 @@ int hub_last_event(struct hub *hub, struct hub_event *ret, struct error *err)
 
 	hub_call_start(&call, "getLastEvent");
 	r = do_small(hub, &call, &tree, err);
-	return r < 0 ? r : read_event(&tree.value, call.method, ret, err);
+	return r < 0 ? r : read_event(&tree.value, call.name, ret, err);
 }
 
 int hub_event(struct hub *hub, int64_t id, struct hub_event *ret, struct error *err)
 {
 	_cleanup_(hub_call_done) struct hub_call call = { 0 };
 	_cleanup_(xmlrpc_tree_done) struct xmlrpc_tree tree = { 0 };
+	struct hub_event event;
+	char why[64];
 	int r;
 
 	hub_call_start(&call, "getEvent");
@@ -266,25 +302,32 @@ int hub_event(struct hub *hub, int64_t id, struct hub_event *ret, struct error *
 		return r;
 	if (tree.value.type == XMLRPC_NIL)
 		return 0;
-	r = read_event(&tree.value, call.method, ret, err);
-	return r < 0 ? r : 1;
+	r = read_event(&tree.value, call.name, &event, err);
+	if (r < 0)
+		return r;
+	if (event.id != id) {
+		(void)snprintf(why, sizeof(why), "is %" PRId64 ", not %" PRId64, event.id, id);
+		return bad_answer(err, call.name, "id", why);
+	}
+	*ret = event;
+	return 1;
 }
 
 /* ---- has a tag changed? ---- */
 
 /* The array of the tag's own id and those it inherits from, put behind the event. */
-static int add_family(struct xmlrpc_call *request, const struct hub_tag *tag,
+static int add_family(struct xmlrpc_call *request, const struct hub_tag *tag, const char *call,
 		      const struct xmlrpc_value *parents, struct error *err)
 {
 	if (parents->type != XMLRPC_ARRAY)
-		return bad_answer(err, "getFullInheritance", NULL, "is not an array");
+		return bad_answer(err, call, NULL, "is not an array");
 	xmlrpc_open_array(request);
 	xmlrpc_add_int(request, tag->id);
 	for (size_t i = 0; i < parents->count; i++) {
 		const struct xmlrpc_value *id;
-		char where[64];
+		char where[CALL_NAME_SIZE + 32];
 
-		(void)snprintf(where, sizeof(where), "getFullInheritance, row %zu", i + 1);
+		(void)snprintf(where, sizeof(where), "%s, row %zu", call, i + 1);
 		id = want(&parents->item[i], where, "parent_id", XMLRPC_INT, err);
 		if (!id)
 			return -EBADMSG;
@@ -301,18 +344,20 @@ int hub_tag_changed(struct hub *hub, const struct hub_tag *tag, int64_t since, s
 	int r;
 
 	hub_call_start(&parents, "getFullInheritance");
+	hub_call_name(&parents, "getFullInheritance", tag->name);
 	xmlrpc_add_int(&parents.request, tag->id);
 	r = do_small(hub, &parents, &rows, err);
 	if (r < 0)
 		return r;
 	hub_call_start(&changed, "tagChangedSinceEvent");
+	hub_call_name(&changed, "tagChangedSinceEvent", tag->name);
 	xmlrpc_add_int(&changed.request, since);
-	r = add_family(&changed.request, tag, &rows.value, err);
+	r = add_family(&changed.request, tag, parents.name, &rows.value, err);
 	if (r == 0)
 		r = do_small(hub, &changed, &answer, err);
 	if (r < 0)
 		return r;
 	if (answer.value.type != XMLRPC_BOOLEAN)
-		return bad_answer(err, changed.method, NULL, "is not a boolean");
+		return bad_answer(err, changed.name, NULL, "is not a boolean");
 	return answer.value.number != 0;
 }

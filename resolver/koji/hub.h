@@ -8,8 +8,8 @@
  *
  * Errors: those of transport_post() (BLAME_SOURCE); -EREMOTEIO a fault, in the hub's words;
  * -EBADMSG and -EMSGSIZE an answer that makes no sense, with call, row and field; -EINVAL
- * (BLAME_US) an argument that XML cannot carry. Messages begin with "Koji hub, CALL: ". Outputs are
- * untouched on failure. */
+ * (BLAME_US) an argument that XML cannot carry. Messages begin with "Koji hub, CALL: ", or "Koji
+ * hub, CALL of TAG: " where one tag is asked about. Outputs are untouched on failure. */
 #pragma once
 
 #include "resolver/fetch/fetch.h"
@@ -55,7 +55,8 @@ struct hub_event {
 /** hub_tag() - getTag; 1: found, 0: there is no such tag (at that event) */
 int hub_tag(struct hub *hub, const char *name, int64_t event, struct hub_tag *ret,
 	    struct error *err);
-/** hub_last_event() - getLastEvent */
+/** hub_last_event() - getLastEvent. As of hub_event(): an event that no hub can have (its number, its
+ * time: before 2000, or more than a day ahead of our clock) is -EBADMSG */
 int hub_last_event(struct hub *hub, struct hub_event *ret, struct error *err);
 /** hub_event() - getEvent; 1: found, 0: there is no such event */
 int hub_event(struct hub *hub, int64_t id, struct hub_event *ret, struct error *err);

@@ -94,6 +94,7 @@ static int list_once(struct hub *hub, const char *tag, const struct hub_listing_
 	int r;
 
 	hub_call_start(&call, "listTaggedRPMS");
+	hub_call_name(&call, "listTaggedRPMS", tag);
 	add_listing_arguments(&call.request, tag, hub->no_extra, options);
 	r = hub_do(hub, &call, err);
 	*ret_fault = call.fault;
@@ -121,7 +122,7 @@ int hub_list(struct hub *hub, const char *tag, const struct hub_listing_options 
 	if (r == 0) {
 		r = gathering_finish(&reader.gathering, ret, err);
 		if (r < 0)
-			return error_prefix(err, "Koji hub, listTaggedRPMS");
+			return error_prefix(err, "Koji hub, listTaggedRPMS of %.128s", tag);
 		(*ret)->signatures = options->signatures;
 	}
 	return r;
@@ -385,7 +386,7 @@ static int do_batch(struct hub *hub, struct builds_reader *reader, const char *m
 		xmlrpc_close_inner(&call.request);
 	}
 	xmlrpc_close_array(&call.request);
-	call.method = method;
+	hub_call_name(&call, method, NULL);
 	return hub_do(hub, &call, err);
 }
 

@@ -128,6 +128,7 @@ int hub_tagged_modules(struct hub *hub, const char *tag, int64_t event, bool inh
 	_cleanup_(hub_call_done) struct hub_call call = { 0 };
 
 	hub_call_start(&call, "listTagged");
+	hub_call_name(&call, "listTagged", tag);
 	xmlrpc_add_text(&call.request, tag);
 	xmlrpc_open_keywords(&call.request);
 	if (event != HUB_NOW) {
@@ -266,7 +267,7 @@ int hub_module_builds(struct hub *hub, const char *const *nvrs, size_t count,
 			xmlrpc_close_inner(&call.request);
 		}
 		xmlrpc_close_array(&call.request);
-		call.method = "getBuild";
+		hub_call_name(&call, "getBuild", NULL);
 		r = hub_do(hub, &call, err);
 		if (r < 0)
 			return r;

@@ -32,6 +32,8 @@ static int end(struct rows *rows, struct error *err)
 		if (!(rows->seen >> i & 1) && !rows->field[i].optional)
 			return bad(rows, rows->field[i].name, "is missing", err);
 	r = rows->row(rows->data, rows->cell, err);
+	if (r == -EBADMSG)
+		return error_prefix(err, "%s, row %" PRIu64, rows->what, rows->number + 1);
 	rows->number++;
 	return r;
 }

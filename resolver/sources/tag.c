@@ -84,10 +84,23 @@ static int modules_changed(struct tagging *tagging, int64_t since, struct error 
 static int use_known(struct tagging *tagging, const struct hub_tag *tag, struct error *err)
 {
 	int64_t known = tagging->load->context->job->known_event;
+	bool pinned = tagging->event.id != 0;
 	int r;
 
-	if (known < 0 || (tagging->event.id && known >= tagging->event.id))
+	if (known < 0 || (pinned && known >= tagging->event.id))
 		return 0;
+	if (!pinned) {
+		r = hub_last_event(tagging->site.hub, &tagging->event, err);
+		if (r < 0)
+			return r;
+		if (known > tagging->event.id) { /* the hub was restored from a backup */
+			load_say(tagging->load,
+				 "the hub's last event is %" PRId64 ", before event %" PRId64
+				 " of an earlier compose, which is not shown again",
+				 tagging->event.id, known);
+			return 0;
+		}
+	}
 	r = hub_tag_changed(tagging->site.hub, tag, known, err);
 	if (r != 0)
 		return r < 0 ? r : 0;
@@ -119,7 +132,7 @@ static int resolve_tag(struct tagging *tagging, struct error *err)
 			return 0;
 		}
 	}
-	if (r == 0 && !pinned)
+	if (r == 0 && !tagging->event.id)
 		r = hub_last_event(tagging->site.hub, &tagging->event, err);
 	tagging->asked = tagging->event.id;
 	return r;

@@ -70,14 +70,67 @@ static void test_events(void)
 	replay_order(&scene.replay, "{'do': 'misbehave', 'what': 'replace', 'old': 'parent_id', "
 				    "'new': 'parent'}");
 	CHECK_INT(hub_tag_changed(hub, &tag, 536, &err), -EBADMSG);
-	CHECK_STR(err.message, "Koji hub, getFullInheritance, row 1: parent_id is missing");
+	CHECK_STR(err.message,
+		  "Koji hub, getFullInheritance of f26-build, row 1: parent_id is missing");
 	replay_order(&scene.replay,
 		     "{'do': 'misbehave', 'what': 'body', 'method': "
 		     "'tagChangedSinceEvent', 'body': '<methodResponse><params><param>"
 		     "<value>yes</value></param></params></methodResponse>'}");
 	CHECK_INT(hub_tag_changed(hub, &tag, 536, &err), -EBADMSG);
-	CHECK_STR(err.message, "Koji hub, tagChangedSinceEvent: the answer is not a boolean");
+	CHECK_STR(err.message,
+		  "Koji hub, tagChangedSinceEvent of f26-build: the answer is not a boolean");
 	hub_tag_done(&tag);
+}
+
+/* Events that no hub can have, and another one than was asked for. */
+static void test_odd_events(void)
+{
+	static const struct {
+		const char *id, *time, *words; /* NULL: it is fine */
+	} cases[] = {
+		{ "<int>700</int>", "<double>946684800.5</double>", NULL },
+		{ "<i8>9007199254740991</i8>", "<int>1795415750</int>", NULL },
+		{ "<int>0</int>", "<int>1795415750</int>", "id is 0, which no event has" },
+		{ "<int>-1</int>", "<int>1795415750</int>", "id is -1, which no event has" },
+		{ "<i8>9007199254740992</i8>", "<int>1795415750</int>",
+		  "id is 9007199254740992, which no event has" },
+		{ "<int>700</int>", "<int>0</int>", "ts is 0: no time of an event" },
+		{ "<int>700</int>", "<double>946684799.0</double>", "ts is 9.46685e+08: " },
+		{ "<int>700</int>", "<double>-1e300</double>", "ts is -1e+300: " },
+		{ "<int>700</int>", "<double>1e300</double>", "ts is 1e+300: " },
+		{ "<int>700</int>", "<double>1e18</double>", "ts is 1e+18: " },
+		{ "<int>700</int>", "<i8>9223372036854775807</i8>", "ts is 9.22337e+18: " },
+		{ "<int>700</int>", "<int>2147483647</int>", "ts is 2.14748e+09: " },
+	};
+	_cleanup_(hub_freep) struct hub *hub = plain_hub();
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++)
+		for (int pinned = 0; pinned < 2; pinned++) {
+			const char *call = pinned ? "getEvent" : "getLastEvent";
+			struct hub_event event = { .id = 7 };
+			struct error err = { 0 };
+			char order[512];
+			int r;
+
+			(void)snprintf(
+				order, sizeof(order),
+				"{'do': 'misbehave', 'what': 'body', 'method': '%s', 'body': "
+				"'<methodResponse><params><param><value><struct><member><name>"
+				"id</name><value>%s</value></member><member><name>ts</name>"
+				"<value>%s</value></member></struct></value></param></params>"
+				"</methodResponse>'}",
+				call, cases[i].id, cases[i].time);
+			replay_order(&scene.replay, order);
+			r = pinned ? hub_event(hub, 354, &event, &err)
+				   : hub_last_event(hub, &event, &err);
+			CHECK_INT(r, cases[i].words || pinned ? -EBADMSG : 0);
+			CHECK((event.id == 7) == (r < 0));
+			if (r == 0)
+				continue;
+			CHECK_WORDS(err.message, call);
+			CHECK_WORDS(err.message, cases[i].words ? cases[i].words : ", not 354");
+			CHECK_INT(err.blame, BLAME_SOURCE);
+		}
 }
 
 /* ---- listings ---- */
@@ -177,8 +230,8 @@ static void test_list_of_arches(void)
 	CHECK(listing && !listing->rpm_count && !listing->build_count);
 	koji_listing_free(steal(listing));
 	CHECK_INT(hub_list(hub, "nosuch-tag", &options, &listing, &err), -EREMOTEIO);
-	CHECK_STR(err.message,
-		  "Koji hub, listTaggedRPMS: No such tagInfo: 'nosuch-tag' (fault 1000)");
+	CHECK_STR(err.message, "Koji hub, listTaggedRPMS of nosuch-tag: No such tagInfo: "
+			       "'nosuch-tag' (fault 1000)");
 	CHECK_INT(err.blame, BLAME_SOURCE);
 	CHECK_INT(scene.notices, 0);
 }
@@ -510,6 +563,7 @@ int main(int argc, char **argv)
 	scene_start(argv[1]);
 	test_tags();
 	test_events();
+	test_odd_events();
 	test_list();
 	test_list_of_arches();
 	test_no_extra();

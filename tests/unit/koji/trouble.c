@@ -21,7 +21,7 @@ static void test_fields(void)
 		{ "version", "<nil/>", "RPMs, row 1: version is nil, not a text", 0 },
 		{ "release", "<boolean>1</boolean>", "RPMs, row 1: release is a boolean, not", 0 },
 		{ "epoch", "<string>1</string>", "RPMs, row 1: epoch is a text, not a whole", 0 },
-		{ "epoch", "<int>-1</int>", "epoch is -1", 0 },
+		{ "epoch", "<int>-1</int>", "RPMs, row 1: epoch is -1", 0 },
 		{ "epoch", "<i8>2147483648</i8>", "epoch is 2147483648", 0 },
 		{ "arch", "<struct></struct>", "RPMs, row 1: arch is a struct, not a text", 0 },
 		{ "size", "<double>1.5</double>", "RPMs, row 1: size is a number with a fr", 0 },
@@ -54,7 +54,7 @@ static void test_fields(void)
 			       cases[i].field, cases[i].field, cases[i].value);
 		replay_order(&scene.replay, order);
 		CHECK_INT(hub_list(hub, "f26-candidate", &options, &listing, &err), -EBADMSG);
-		CHECK(strncmp(err.message, "Koji hub, listTaggedRPMS: ", 26) == 0);
+		CHECK(strncmp(err.message, "Koji hub, listTaggedRPMS of f26-candidate: ", 43) == 0);
 		CHECK_WORDS(err.message, cases[i].words);
 		CHECK_STR(err.field, cases[i].field);
 		CHECK_INT(err.blame, BLAME_SOURCE);

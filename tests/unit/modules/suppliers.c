@@ -340,7 +340,7 @@ static void test_no_such_tag(void)
 	struct error err = { 0 };
 
 	CHECK_INT(resolve(koji, "web:1", "", plain, &set, &err), -EREMOTEIO);
-	CHECK_WORDS(err.message, "Koji hub, listTagged: No such tagInfo: 'no-tag'");
+	CHECK_WORDS(err.message, "Koji hub, listTagged of no-tag: No such tagInfo: 'no-tag'");
 }
 
 static void test_recorded(void)
