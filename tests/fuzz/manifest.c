@@ -75,14 +75,18 @@ static void one(const void *bytes, size_t size)
 	     *arches[] = { arch };
 	struct spec spec = { .arches = { .item = arches, .count = 1 }, .compose_type = type };
 	struct compose compose = { .id = 1, .spec = &spec, .state = STATE_DONE, .koji_event = -1 };
+	struct tree_hold *nothing = NULL;
 	/* no folder: what is looked up there is just not found */
-	struct tree_store store = { -1,
-				    -1,
-				    -1,
-				    -1,
-				    .public_url = url,
-				    .local_url = url,
-				    .lock = PTHREAD_MUTEX_INITIALIZER };
+	struct tree_store store = {
+		-1,
+		-1,
+		-1,
+		-1,
+		.public_url = url,
+		.local_url = url,
+		.lock = PTHREAD_MUTEX_INITIALIZER,
+		.cache = { .lock = PTHREAD_MUTEX_INITIALIZER, .bucket = &nothing, .buckets = 1 }
+	};
 	struct manifest *manifest;
 	struct tree *tree;
 
