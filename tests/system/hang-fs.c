@@ -28,7 +28,7 @@ static int get_attributes(const char *path, struct stat *ret, struct fuse_file_i
 static int list(const char *path, void *buffer, fuse_fill_dir_t fill, off_t offset,
 		struct fuse_file_info *file, enum fuse_readdir_flags flags)
 {
-	(void)fill(buffer, strcmp(path, "/") ? FILE_NAME : FOLDER + 1, NULL, 0, 0);
+	(void)fill(buffer, strcmp(path, "/") ? FILE_NAME : &FOLDER[1], NULL, 0, 0);
 	return 0;
 }
 
