@@ -327,10 +327,7 @@ static void check_arches(struct reader *reader, const char *key, const struct st
 		judge_say(&reader->judge, -EFBIG, key, "%s has %zu members, at most %d are allowed",
 			  key, arches->count, SPEC_MAX_ARCHES);
 	for (size_t i = 0; i < arches->count; i++)
-		if (!*arches->item[i])
-			judge_say(&reader->judge, -EINVAL, key, "%s: the name of an arch is empty",
-				  key);
-		else if (arches->item[i][strspn(arches->item[i], letters)])
+		if (arches->item[i][strspn(arches->item[i], letters)])
 			judge_say(&reader->judge, -EINVAL, key,
 				  "The name of an arch has letters, digits and \"_\" only, but got "
 				  "%s",
@@ -343,6 +340,8 @@ static void read_arches(struct reader *reader)
 
 	(void)read_words(reader, reader->body, "arches", &spec->arches, false);
 	check_arches(reader, "arches", &spec->arches);
+	if (!spec->arches.count && json_array_size(json_object_get(reader->body, "arches")))
+		judge_say(&reader->judge, -EINVAL, "arches", "arches: no arch is named");
 	if (!spec->arches.count && strings_copy(&spec->arches, reader->rules->default_arches) < 0)
 		judge_oom(&reader->judge);
 	(void)read_words(reader, reader->body, "multilib_arches", &spec->multilib_arches, false);
