@@ -16,11 +16,12 @@
 #define HEADER_MAX_SIGNATURE (64u << 20) /* data of the signature */
 #define HEADER_MAX_SIGNATURE_TAGS 32u
 /* ours */
-#define HEADER_MAX_COUNT (4u << 20)	 /* values of one tag: files, requirements … */
-#define HEADER_MAX_WORD 4096u		 /* bytes of a name, version, release, arch, source RPM */
-#define HEADER_MAX_ELEMENT (256u << 20)	 /* what resolver/snapshot takes */
-#define HEADER_MAX_RELATION (64u * 1024) /* bytes of its entry; and of a boolean one's members … \
-					  */
+#define HEADER_MAX_COUNT (4u << 20)	/* values of one tag: files, requirements … */
+#define HEADER_MAX_WORD 4096u		/* bytes of a name, version, release, arch, source RPM */
+#define HEADER_MAX_ELEMENT (256u << 20) /* what resolver/snapshot takes */
+#define HEADER_MAX_RELATION                                                                        \
+	(64u * 1024) /* bytes of its entry; and of a boolean one's members …                     \
+		      */
 #define HEADER_MAX_PARTS 2048u
 #define HEADER_MAX_CLAUSES 4096u /* … multiplied out: what resolver/solve takes */
 #define HEADER_GROWTH 16u	 /* nor is it longer than 1 MiB and that many times the header */
@@ -76,6 +77,7 @@ enum header_element { HEADER_PRIMARY, HEADER_FILELISTS, HEADER_OTHER, HEADER_ELE
  * @only, @never: of a source package its ExclusiveArch and ExcludeArch, joined by blanks; else ""
  * @start, @end: where the header lies in the file
  * @md5:       as above; "" when there is none
+ * @front:     SHA-256 of the file up to @end, when it was read by range; else ""
  * @sha256:    of the whole file; "" until header_store_digest() was told
  * @element:   <package …>…</package> and a newline: well-formed UTF-8 whatever the header held
  *
@@ -86,7 +88,7 @@ struct header {
 	uint64_t size, start, end;
 	int64_t time;
 	char md5[HEADER_MD5_HEX_SIZE];
-	char sha256[DIGEST_HEX_SIZE];
+	char front[DIGEST_HEX_SIZE], sha256[DIGEST_HEX_SIZE];
 	struct text element[HEADER_ELEMENTS];
 };
 void header_done(struct header *header);

@@ -152,6 +152,24 @@ int input_front(struct input *input, struct error *err)
 	return r < 0 ? r : take_header_intro(input, err);
 }
 
+/* Who reads by range gets the whole file another time, and wants to know that it is this one. */
+static int sum_up(struct input *input, const void *rest, size_t length)
+{
+	_cleanup_(digest_freep) struct digest *digest = NULL;
+	char hex[DIGEST_MAX_HEX_SIZE];
+
+	if (!input->reader->first)
+		return 0;
+	digest = digest_new("sha256");
+	if (!digest)
+		return -ENOMEM;
+	digest_add(digest, input->front.data, (size_t)(input->end - length));
+	digest_add(digest, rest, length);
+	digest_hex(digest, hex);
+	memcpy(input->sha256, hex, sizeof(input->sha256));
+	return 0;
+}
+
 int input_header(struct input *input, unsigned char **ret, size_t *ret_length, struct error *err)
 {
 	const struct header_reader *reader = input->reader;
@@ -173,6 +191,8 @@ int input_header(struct input *input, unsigned char **ret, size_t *ret_length, s
 	input->bytes_read += (size_t)n;
 	if (have + (size_t)n < length)
 		return cut_short(input, "header", err);
+	if (sum_up(input, bytes, length) < 0)
+		return error_oom(err);
 	text_done(&input->front);
 	input->blob.index = bytes + 8;
 	input->blob.data = input->blob.index + (size_t)input->blob.count * ENTRY_BYTES;

@@ -52,6 +52,7 @@ struct input {
 	struct blob blob;	/* its size; its bytes are input_header()'s */
 	uint64_t archive_bytes; /* of the payload unpacked, says the signature; 0 not given */
 	char md5[HEADER_MD5_HEX_SIZE];
+	char sha256[DIGEST_HEX_SIZE]; /* input_header()'s: as header.front */
 };
 /** input_front() - lead, signature and the header's intro; sets all of the above */
 int input_front(struct input *input, struct error *err);

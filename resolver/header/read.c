@@ -38,6 +38,7 @@ int header_make(struct input *input, struct header *ret, struct error *err)
 	if (r < 0)
 		return r;
 	memcpy(header.md5, input->md5, sizeof(header.md5));
+	memcpy(header.front, input->sha256, sizeof(header.front));
 	header.size = reader->size != HEADER_SIZE_UNKNOWN ? reader->size
 		      : file->size != HEADER_SIZE_UNKNOWN ? file->size
 							  : 0;

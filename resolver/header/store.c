@@ -15,7 +15,7 @@
 #include <unistd.h>
 #include <zstd.h>
 
-#define RECORD_MAGIC UINT64_C(0x32307264682d736f) /* "os-hdr02" on a little-endian machine */
+#define RECORD_MAGIC UINT64_C(0x33307264682d736f) /* "os-hdr03" on a little-endian machine */
 #define RECORD_LEVEL 1
 #define RECORD_MAX_BYTES (UINT64_C(4) * HEADER_MAX_ELEMENT)
 #define FRONT_BYTES 1024  /* mostly holds everything before the frames */
@@ -29,6 +29,7 @@ struct record {
 	uint8_t sum[DIGEST_SIZE]; /* of this with zeros here, and the strings */
 	uint8_t key[DIGEST_SIZE];
 	uint8_t sha256[DIGEST_SIZE]; /* zeros: not known */
+	uint8_t front[DIGEST_SIZE];  /* zeros: not known */
 	uint8_t md5[MD5_BYTES];	     /* zeros: not known */
 	uint64_t size, start, end;
 	int64_t time;
@@ -246,6 +247,7 @@ static int fill(const struct record *record, const char *words, struct header *r
 	ret->time = record->time;
 	print_digest(record->md5, MD5_BYTES, ret->md5);
 	print_digest(record->sha256, DIGEST_SIZE, ret->sha256);
+	print_digest(record->front, DIGEST_SIZE, ret->front);
 	return 1;
 }
 
@@ -383,6 +385,8 @@ int record_put(int headers_dirfd, const char *key, const struct header *header,
 
 	if (!hex_is_digest(key) || hex_parse(key, record.key, sizeof(record.key)) < 0 ||
 	    (header->md5[0] && hex_parse(header->md5, record.md5, sizeof(record.md5)) < 0) ||
+	    (header->front[0] &&
+	     hex_parse(header->front, record.front, sizeof(record.front)) < 0) ||
 	    (header->sha256[0] &&
 	     hex_parse(header->sha256, record.sha256, sizeof(record.sha256)) < 0))
 		return error_set(err, -EINVAL, BLAME_US, "key", "headers/%s: no digest", key);

@@ -27,7 +27,8 @@ void header_unpacker_free(struct header_unpacker *unpacker);
 int header_store_read(int headers_dirfd, const char *key, unsigned int elements,
 		      struct header_unpacker *unpacker, struct header *ret, struct error *err);
 
-/** header_store_check() - is it sound? It is neither marked nor removed. 0, -ENOENT or -EBADMSG (no words)
+/** header_store_check() - is it sound? It is neither marked nor removed. 0, -ENOENT or -EBADMSG (no
+ * words)
  * @unpacker: NULL: its elements are not looked at */
 int header_store_check(int headers_dirfd, const char *key, struct header_unpacker *unpacker,
 		       struct error *err);

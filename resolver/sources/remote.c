@@ -283,28 +283,52 @@ struct fetching {
 	uint64_t bytes;
 };
 
-/* SIGMD5 of what was fetched: over header and payload */
-static int check_md5(int fd, const struct header *header, struct error *err)
+/* From byte @offset to @end, or to the end of the file */
+static int digest_of(int fd, struct digest *digest, uint64_t offset, uint64_t end,
+		     char ret[DIGEST_MAX_HEX_SIZE], struct error *err)
 {
-	_cleanup_(digest_freep) struct digest *digest = digest_new("md5");
 	_cleanup_(freep) char *buffer = malloc(HASH_BYTES);
-	char hex[DIGEST_MAX_HEX_SIZE];
-	uint64_t offset = header->start;
-	ssize_t n;
+	ssize_t n = 1;
 
-	if (!header->md5[0] || !digest) /* there are systems without MD5 */
-		return 0;
 	if (!buffer)
 		return error_oom(err);
-	while ((n = io_pread(fd, buffer, HASH_BYTES, (off_t)offset)) > 0) {
+	while (n > 0 && offset < end) {
+		uint64_t most = end - offset < HASH_BYTES ? end - offset : HASH_BYTES;
+
+		n = io_pread(fd, buffer, (size_t)most, (off_t)offset);
+		if (n < 0)
+			return error_errno(err, (int)n, "cannot read what was fetched");
 		digest_add(digest, buffer, (size_t)n);
 		offset += (uint64_t)n;
 	}
-	if (n < 0)
-		return error_errno(err, (int)n, "cannot read what was fetched");
-	digest_hex(digest, hex);
-	if (!strcmp(hex, header->md5))
+	digest_hex(digest, ret);
+	return 0;
+}
+
+/* Is what was fetched the file whose header was read, lead and signature included; and has it the
+ * digest of its signature (SIGMD5: over header and payload)? */
+static int check_fetched(int fd, const struct header *header, struct error *err)
+{
+	_cleanup_(digest_freep) struct digest *sha256 = digest_new("sha256");
+	_cleanup_(digest_freep) struct digest *md5 = digest_new("md5");
+	char hex[DIGEST_MAX_HEX_SIZE];
+	int r;
+
+	if (!sha256)
+		return error_oom(err);
+	if (header->front[0]) {
+		r = digest_of(fd, sha256, 0, header->end, hex, err);
+		if (r < 0)
+			return r;
+		if (strcmp(hex, header->front) != 0)
+			return error_set(err, -EBADMSG, BLAME_SOURCE, NULL,
+					 "what was fetched is not the file whose header was read");
+	}
+	if (!header->md5[0] || !md5) /* there are systems without MD5 */
 		return 0;
+	r = digest_of(fd, md5, header->start, UINT64_MAX, hex, err);
+	if (r < 0 || !strcmp(hex, header->md5))
+		return r;
 	return error_set(err, -EBADMSG, BLAME_SOURCE, NULL,
 			 "what was fetched has digest %s, its signature says %s", hex, header->md5);
 }
@@ -328,7 +352,7 @@ static int download(const struct fetching *fetching, const char *path, const str
 				       err);
 	while (again(&attempts, r, err));
 	give_transport(remote, transport);
-	return r < 0 ? r : check_md5(fd, header, err);
+	return r;
 }
 
 static bool has_file(int dirfd, const struct header *header)
@@ -379,6 +403,7 @@ static int fetch_one(void *data, unsigned int thread, size_t index, struct error
 	_cleanup_(header_done) struct header header = { 0 };
 	_cleanup_(closep) int fd = -1;
 	char name[32], *sha256 = fetching->sha256[index];
+	bool other = false;
 	const int headers = fetching->load->context->headers_dirfd;
 	int r = header_store_get(headers, candidate->key, 0, &header, err);
 
@@ -397,7 +422,13 @@ static int fetch_one(void *data, unsigned int thread, size_t index, struct error
 	if (fd < 0)
 		return error_errno(err, -errno, "cannot keep what is fetched");
 	r = download(fetching, candidate->path, &header, fd, sha256, err);
-	if (r == -ENOENT) /* it was there once: look for another copy the next time */
+	if (r == 0) {
+		r = check_fetched(fd, &header, err);
+		other = r == -EBADMSG;
+		if (r < 0)
+			(void)error_prefix(err, "%s/%s", fetching->tagged->base, candidate->path);
+	}
+	if (r == -ENOENT || other) /* the next time look again, or for another copy */
 		(void)unlinkat(headers, candidate->key, 0);
 	return r < 0 ? r : keep(fetching, name, sha256, candidate->key, &header, err);
 }
