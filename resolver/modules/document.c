@@ -30,8 +30,12 @@ static void loud(const GLogFunc *before)
 /* @reason may be none: libmodulemd 2.14 forgets it now and then. */
 static int refused(struct error *err, const GError *reason)
 {
-	return error_set(err, -EBADMSG, BLAME_SOURCE, NULL, "libmodulemd: %s",
-			 reason ? reason->message : "refused without a reason");
+	int r = error_set(err, -EBADMSG, BLAME_SOURCE, NULL, "libmodulemd: %s",
+			  reason ? reason->message : "refused without a reason");
+
+	if (err)
+		module_clean(err->message);
+	return r;
 }
 
 static const GError *reason_of(const GPtrArray *failures, const GError *error)
@@ -101,6 +105,20 @@ static int copy_strv(struct strings *list, char **from, struct error *err)
 	return 0;
 }
 
+/* What is said of others is looked for and comes into words, too. */
+static int check_requirement(const struct module_requirement *need, struct error *err)
+{
+	bool sound = module_is_part(need->name);
+
+	for (size_t i = 0; i < need->streams.count; i++)
+		sound = sound && module_is_part(need->streams.item[i]);
+	if (sound)
+		return 0;
+	return error_set(err, -EBADMSG, BLAME_SOURCE, NULL,
+			 "a module that it needs has characters in its name or stream that none "
+			 "may have");
+}
+
 static int add_requirements(struct module *module, ModulemdDependencies *dependencies,
 			    unsigned int set, struct error *err)
 {
@@ -122,6 +140,8 @@ static int add_requirements(struct module *module, ModulemdDependencies *depende
 		r = copy_text(&one->name, names[i], err);
 		if (r == 0)
 			r = copy_strv(&one->streams, streams, err);
+		if (r == 0)
+			r = check_requirement(one, err);
 	}
 	return r;
 }
@@ -204,6 +224,23 @@ static int read_document(struct module *module, ModulemdModuleIndex *index,
 	return r == 0 ? write_yaml(index, &document->yaml, err) : r;
 }
 
+/* As words of a request have them: a full name is kept, written down and asked for again. */
+static int check_names(const struct module *module, struct error *err)
+{
+	const char *bad = !module->name[0] || !module_is_part(module->name)	  ? "name"
+			  : !module->stream[0] || !module_is_part(module->stream) ? "stream"
+			  : !module_is_part(module->context)			  ? "context"
+										  : NULL;
+
+	if (bad)
+		return error_set(err, -EBADMSG, BLAME_SOURCE, NULL,
+				 "its %s has characters that none may have", bad);
+	if (strlen(module->nsvc) > SPEC_MAX_STRING)
+		return error_set(err, -EBADMSG, BLAME_SOURCE, NULL,
+				 "its full name is longer than %d bytes", SPEC_MAX_STRING);
+	return 0;
+}
+
 static int read_names(struct module *module, ModulemdModuleStream *stream, struct error *err)
 {
 	const char *context = modulemd_module_stream_get_context(stream);
@@ -214,15 +251,21 @@ static int read_names(struct module *module, ModulemdModuleStream *stream, struc
 		r = copy_text(&module->stream, modulemd_module_stream_get_stream_name(stream), err);
 	if (r == 0)
 		r = copy_text(&module->context, context ? context : "", err);
-	return r == 0 ? module_name(module, err) : r;
+	if (r == 0)
+		r = module_name(module, err);
+	return r == 0 ? check_names(module, err) : r;
 }
 
 /* ---- what it must say ---- */
 
 static int differs(struct error *err, const char *what, const char *got, const char *want)
 {
-	return error_set(err, -EBADMSG, BLAME_SOURCE, NULL, "the document's %s is %s, not %s", what,
-			 got, want);
+	int r = error_set(err, -EBADMSG, BLAME_SOURCE, NULL, "the document's %s is %s, not %s",
+			  what, got, want);
+
+	if (err)
+		module_clean(err->message);
+	return r;
 }
 
 static int check_expected(ModulemdModuleStream *stream, const struct module_word *expected,

@@ -136,6 +136,9 @@ static int read_module(const struct koji_module *build, struct module **ret, str
 	_cleanup_(module_freep) struct module *module = NULL;
 	int r;
 
+	if (!module_is_part(build->nvr) || (build->context && !module_is_part(build->context)))
+		return error_set(err, -EBADMSG, BLAME_SOURCE, NULL,
+				 "Koji: a build has characters in its name that none may have");
 	if (!build->modulemd)
 		return error_set(err, -EBADMSG, BLAME_SOURCE, NULL,
 				 "Koji: build %s says nothing of a module", build->nvr);
@@ -181,9 +184,11 @@ static int add_modules(struct koji *koji, const char *const *nvrs, size_t count,
 	for (size_t i = 0; i < count && r == 0; i++) {
 		_cleanup_(module_freep) struct module *module = NULL;
 
-		if (!build[i].nvr || build[i].state != KOJI_STATE_COMPLETE)
+		if (build[i].state != KOJI_STATE_COMPLETE)
 			continue;
-		r = read_module(&build[i], &module, err);
+		r = build[i].nvr ? read_module(&build[i], &module, err)
+				 : error_set(err, -EBADMSG, BLAME_SOURCE, NULL,
+					     "Koji: the answer about build %s has no nvr", nvrs[i]);
 		if (r == 0 && is_meant(module, word))
 			r = module_list_merge(list, steal(module), err);
 	}

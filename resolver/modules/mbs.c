@@ -128,8 +128,12 @@ static int ask(struct mbs *mbs, const char *url, struct text *answer, struct err
 
 static int senseless(struct error *err, const char *why, const char *what)
 {
-	return error_set(err, -EBADMSG, BLAME_SOURCE, NULL, "MBS: the answer makes no sense: %s%s",
-			 why, what ? what : "");
+	int r = error_set(err, -EBADMSG, BLAME_SOURCE, NULL, "MBS: the answer makes no sense: %s%s",
+			  why, what ? what : "");
+
+	if (err)
+		module_clean(err->message);
+	return r;
 }
 
 /* struct build - one item; @number: room for a version that came as a number */
@@ -160,6 +164,10 @@ static int read_build(const json_t *item, const struct module_query *query, stru
 	ret->koji_tag = json_string_value(json_object_get(item, "koji_tag"));
 	if (!ret->word.name || !ret->word.stream || !ret->word.version || !ret->modulemd)
 		return senseless(err, "a build without name, stream, version or modulemd", NULL);
+	if (!module_is_part(ret->word.name) || !module_is_part(ret->word.stream) ||
+	    !module_is_part(ret->word.context))
+		return senseless(err, "a build with characters in its name that none may have: ",
+				 ret->word.name);
 	if (module_version(ret->word.version, &number) < 0)
 		return senseless(err, "a version that is no number: ", ret->word.version);
 	if (json_is_integer(state) && json_integer_value(state) != STATE_READY &&

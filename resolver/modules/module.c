@@ -207,6 +207,7 @@ void module_say(const struct module_log *log, const char *format, ...)
 	va_start(list, format);
 	(void)vsnprintf(words, sizeof(words), format, list);
 	va_end(list);
+	module_clean(words);
 	log->write(log->data, words);
 }
 

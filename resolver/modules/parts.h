@@ -40,6 +40,14 @@ struct scanned {
 int document_scan(const struct piece *piece, struct scanned *ret, struct error *err);
 void scanned_done(struct scanned *scanned);
 
+/* ---- words.c ---- */
+
+/** module_is_part() - could a word of a request name it: no blanks, no control characters, no sign
+ * that means something elsewhere */
+bool module_is_part(const char *text);
+/** module_clean() - control characters become blanks: for words out of foreign texts */
+void module_clean(char *words);
+
 /* ---- document.c ---- */
 
 /**

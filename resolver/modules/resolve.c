@@ -11,6 +11,7 @@
 #include <search.h>
 
 #define WORDS_MAX 512
+#define LOG_LINES_MAX 20 /* about what one module does without */
 
 /**
  * struct stream - a name and stream that was chosen
@@ -492,22 +493,36 @@ static bool is_left_out(const struct resolver *resolver, const struct module *mo
 /**
  * struct lack - what a module needs and nobody has
  * @first: the first words of it, for the failure
- * @words: all, a line each, for the log when it can do without */
+ * @words: the first of all, for the log when it can do without; @count: of all */
 struct lack {
+	size_t count;
 	struct error first;
-	struct text words;
+	struct strings words;
 };
 
 static void lack_done(struct lack *lack)
 {
-	text_done(&lack->words);
+	strings_done(&lack->words);
 }
 
 static void note_lack(struct lack *lack, const struct error *why, bool decides)
 {
 	if (decides && !lack->first.message[0])
 		lack->first = *why;
-	(void)text_addf(&lack->words, "%s%s", lack->words.length ? "\n" : "", why->message);
+	if (lack->count++ < LOG_LINES_MAX)
+		(void)strings_add(&lack->words, why->message);
+}
+
+static void say_lack(const struct resolver *resolver, const struct module *module,
+		     const struct lack *lack)
+{
+	const struct module_log *log = &resolver->question->log;
+
+	for (size_t i = 0; i < lack->words.count; i++)
+		module_say(log, "%s", lack->words.item[i]);
+	if (lack->count > LOG_LINES_MAX)
+		module_say(log, "%s does without %zu more", module->nsvc,
+			   lack->count - LOG_LINES_MAX);
 }
 
 /* The requirements of one set, from number @at on; 1: all are there, 0: not all. */
@@ -549,8 +564,7 @@ static int expand(struct resolver *resolver, const struct module *module, struct
 		whole = whole || r;
 	}
 	if (whole) {
-		if (lack.words.length)
-			module_say(&resolver->question->log, "%s", lack.words.data);
+		say_lack(resolver, module, &lack);
 		return 0;
 	}
 	if (err)

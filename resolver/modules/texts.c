@@ -123,13 +123,21 @@ static int put_entry(struct entries *entries, struct entry *entry, struct error 
 	return 0;
 }
 
+static bool is_part(const char *text)
+{
+	return *text && module_is_part(text);
+}
+
 /* Why nobody can ask for it, or NULL. */
 static const char *useless(struct entry *entry, const char *fault)
 {
 	const struct scanned *about = &entry->about;
+	bool stream = about->kind == DOCUMENT_STREAM && about->stream;
 
 	if (about->kind == DOCUMENT_OTHER)
 		return fault ? fault : "it is of a kind that is not known here";
+	if ((about->name && !is_part(about->name)) || (stream && !is_part(about->stream)))
+		return fault ? fault : "its name or stream has characters that none may have";
 	if (about->kind != DOCUMENT_STREAM)
 		return fault || about->name ? fault : "it does not say which module it is about";
 	if (!about->name || !about->stream)
@@ -139,6 +147,19 @@ static const char *useless(struct entry *entry, const char *fault)
 	if (module_version(about->version, &entry->version) < 0)
 		return fault ? fault : "its version is not a whole number";
 	return NULL;
+}
+
+/* What else a document's full name is made of; what is wrong is not kept. */
+static int check_rest(struct scanned *about, struct error *err)
+{
+	bool context = about->context && !module_is_part(about->context);
+
+	if (!context && (!about->arch || module_is_part(about->arch)))
+		return 0;
+	freep(context ? &about->context : &about->arch);
+	*(context ? &about->context : &about->arch) = NULL;
+	return error_set(err, -EBADMSG, BLAME_SOURCE, NULL,
+			 "its %s has characters that none may have", context ? "context" : "arch");
 }
 
 static int look_at(struct texts *texts, struct entry *entry, struct error *err)
@@ -154,7 +175,9 @@ static int look_at(struct texts *texts, struct entry *entry, struct error *err)
 		leave_out(texts, entry, why);
 		return 0;
 	}
+	r = r < 0 ? r : check_rest(&entry->about, &fault);
 	if (r < 0) {
+		module_clean(fault.message);
 		entry->fault = strdup(fault.message);
 		if (!entry->fault)
 			return error_oom(err);

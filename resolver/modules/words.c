@@ -117,14 +117,36 @@ static int read_dashes(struct module_wish *wish, struct error *err)
 	return wish->reading_count ? 0 : refuse(err, text);
 }
 
+/* Is it a control character beyond ASCII, U+0080 to U+009F? */
+static bool is_late_control(const char *at)
+{
+	return (unsigned char)at[0] == 0xc2 && (unsigned char)at[1] < 0xa0;
+}
+
 /* Characters that would mean something to a hub's glob, to a URL or to YAML have no place in names.
  */
 static bool is_plain(const char *word)
 {
 	for (; *word; word++)
-		if ((unsigned char)*word <= ' ' || *word == 127 || strchr("*?[]\\\"'%&=#/", *word))
+		if ((unsigned char)*word <= ' ' || *word == 127 || is_late_control(word) ||
+		    strchr("*?[]\\\"'%&=#/", *word))
 			return false;
 	return true;
+}
+
+bool module_is_part(const char *text)
+{
+	return is_plain(text) && !strchr(text, ':');
+}
+
+void module_clean(char *words)
+{
+	for (; *words; words++) {
+		if ((unsigned char)*words < ' ' || *words == 127)
+			*words = ' ';
+		else if (is_late_control(words))
+			words[0] = words[1] = ' ';
+	}
 }
 
 static bool is_there(const struct module_wishes *wishes, const char *word, size_t length)

@@ -358,6 +358,66 @@ static void test_two_places(void)
 	CHECK_INT(module_set_find(set, "lib:2:5:cccc")->supplier, 1);
 }
 
+/* What no word of a request could name is a bad document: nobody gets it, and it says nothing in
+ * the log but that. */
+static void test_bad_names(void)
+{
+	static const struct {
+		const char *stream, *context, *needs, *words, *message;
+	} cases[] = {
+		{ "1 good:1", "c", "good", "bad:1", "Failed to find module bad:1 in test" },
+		{ "a\\nb", "c", "good", "user:1", "Failed to find module bad in test" },
+		{ "1:5:x", "c", "good", "bad:1:5:x", "Failed to find module bad:1:5:x in test" },
+		{ "../../x", "c", "good", "user:1", "Failed to find module bad in test" },
+		{ "\\x9b31m", "c", "good", "user:1", "Failed to find module bad in test" },
+		{ "", "c", "good", "user:1", "Failed to find module bad in test" },
+		{ "1", "c\\nforged", "good", "bad:1",
+		  "test: modules: document 1 at line 1, bad:1:1: its context has characters" },
+		{ "1", "c c", "good", "user:1",
+		  "test: modules: document 1 at line 1, bad:1:1: its context has characters" },
+		{ "1", "c", "x\\ny", "bad:1",
+		  "test: modules: document 1 at line 1, bad:1:1: a module that it needs has" },
+	};
+	static const char doc[] = "---\ndocument: modulemd\nversion: 2\ndata:\n  name: %s\n"
+				  "  stream: \"%s\"\n  version: 1\n  context: \"%s\"\n"
+				  "  summary: s\n  description: d\n  license:\n    module: [MIT]\n"
+				  "  dependencies:\n  - requires:\n      \"%s\": []\n";
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_(module_supplier_freep) struct module_supplier *own = NULL;
+		_cleanup_(module_wishes_done) struct module_wishes wishes = { 0 };
+		_cleanup_(module_wishes_done) struct module_wishes good = { 0 };
+		_cleanup_(module_set_freep) struct module_set *set = NULL;
+		struct modules_question question = plain;
+		char bytes[2000];
+		struct module_text text = { "test", bytes, 0 };
+		struct error err = { 0 };
+		int length;
+
+		length = snprintf(bytes, sizeof(bytes), doc, "bad", cases[i].stream,
+				  cases[i].context, cases[i].needs);
+		length += snprintf(bytes + length, sizeof(bytes) - (size_t)length, doc, "user", "1",
+				   "u", "bad");
+		length += snprintf(bytes + length, sizeof(bytes) - (size_t)length, doc, "good", "1",
+				   "g", "good");
+		text.length = (size_t)length;
+		text_clear(&log_text);
+		CHECK_INT(modules_from_texts(&text, 1, test_log, &own, &err), 0);
+		if (strcmp(cases[i].stream, "1") != 0)
+			CHECK_WORDS(log_text.data, "test: modules: document 1 at line 1 is left "
+						   "out: its name or stream has characters");
+		CHECK_INT(parse(cases[i].words, &wishes, &err), 0);
+		question.wishes = &wishes;
+		CHECK(modules_resolve(&question, &own, 1, &set, &err) < 0);
+		CHECK_WORDS(err.message, cases[i].message);
+		CHECK_INT(strcspn(err.message, "\n\x9b"), strlen(err.message));
+		CHECK_INT(parse("good:1", &good, &err), 0);
+		question.wishes = &good;
+		CHECK_INT(modules_resolve(&question, &own, 1, &set, &err), 0);
+		CHECK_STR(set ? set->source : NULL, "good:1:1:g");
+	}
+}
+
 static void test_nowhere(void)
 {
 	_cleanup_(module_wishes_done) struct module_wishes wishes = { 0 };
@@ -435,6 +495,7 @@ int main(int argc, char **argv)
 	test_base_limits();
 	test_base_modules();
 	test_two_places();
+	test_bad_names();
 	test_nowhere();
 	test_yaml();
 	module_supplier_free(small);

@@ -57,6 +57,7 @@ TAGGED = { # of a tag: builds in the hub's order
                 ("web", "2", 4, "aaaa", "mod-base"), ("web", "2", 4, "bbbb", "mod-base")],
     "mod-other": [("web", "2", 99, "aaaa", "mod-other"), ("web", "3", 1, "aaaa", "mod-other"),
                   ("empty", "1", 1, "aaaa", "mod-other"), ("liar", "1", 1, "aaaa", "mod-other"),
+                  ("forged", "1", 1, "aaaa", "mod-other"), ("nameless", "1", 1, "aaaa", "mod-other"),
                   ("gone", "1", 1, "aaaa", "mod-other")],
 }
 NEEDS = {("web", "2"): [("my-lib", '"a-b"')]}
@@ -69,12 +70,15 @@ def koji_build(name, stream, version, context, _tag):
               "content_koji_tag": f"module-{nvr}"}
     if name == "liar":
         module["modulemd_str"] = document(name, stream, version + 1, context)
+    if name == "forged":
+        module["stream"] += "\nx"
     extra = {} if name == "empty" else {"typeinfo": {"module": module}}
     return {"id": 1, "nvr": nvr, "name": name, "version": stream.replace("-", "_"), "release": f"{version}.{context}",
             "state": 2 if name == "gone" else 1, "extra": extra}
 
 
 KOJI = {row["nvr"]: row for row in itertools.starmap(koji_build, itertools.chain(*TAGGED.values()))}
+del KOJI["nameless-1-1.aaaa"]["nvr"]
 
 
 class Wrong:
@@ -93,6 +97,7 @@ class Wrong:
     unequal = 200, "application/json", json.dumps({"items": [build("web", "1", 1, "a", modulemd=document("web", "2", 1, "a"))]})
     alias = 200, "application/json", json.dumps({"items": [build("web", "1", 1, "a", modulemd="a: &b 1\nc: *b\n")]})
     number = 200, "application/json", json.dumps({"items": [build("web", "1", "soon", "a", modulemd=document("web", "1", 1, "a"))]})
+    forged = 200, "application/json", json.dumps({"items": [build("web", "1", 1, "a\n2026 forged")]})
     deep = 200, "application/json", '{"items": ' + "[" * 100000
     once = 503, "text/plain", "later"
 

@@ -211,6 +211,8 @@ static void test_mbs_wrong(void)
 		  "MBS: the document of web:1:1:a: the document's stream is 2, not 1" },
 		{ "alias", -EBADMSG, "an alias" },
 		{ "number", -EBADMSG, "a version that is no number: soon" },
+		{ "forged", -EBADMSG,
+		  "a build with characters in its name that none may have: web" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
@@ -291,6 +293,11 @@ static void test_koji(void)
 		{ "empty:1", -EBADMSG, "Koji: build empty-1-1.aaaa says nothing of a module" },
 		{ "liar:1", -EBADMSG,
 		  "Koji: the document of build liar-1-1.aaaa: the document's version is 2, not 1" },
+		{ "forged:1", -EBADMSG,
+		  "Koji: the document of build forged-1-1.aaaa: the document's stream is 1, not 1 "
+		  "x" },
+		{ "nameless:1", -EBADMSG,
+		  "Koji: the answer about build nameless-1-1.aaaa has no nvr" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
