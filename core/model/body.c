@@ -138,6 +138,22 @@ static bool string_allowed(struct judge *judge, const char *string)
 	return true;
 }
 
+/* A record's source, of many modules, can be asked for again. */
+static bool is_too_long(const char *key, const char *text)
+{
+	if (strcmp(key, "source") != 0)
+		return strlen(text) > SPEC_MAX_STRING;
+	while (*text) {
+		size_t length = strcspn(text, " ");
+
+		if (length > SPEC_MAX_STRING)
+			return true;
+		text += length;
+		text += strspn(text, " ");
+	}
+	return false;
+}
+
 static void judge_list(struct judge *judge, const json_t *list, const char *path, bool packages);
 static void judge_object(struct judge *judge, const json_t *object, const char *path);
 
@@ -163,7 +179,7 @@ static void judge_value(struct judge *judge, const char *key, const json_t *valu
 		judge_list(judge, value, path, !element && !strcmp(key, "packages"));
 		break;
 	case JSON_STRING:
-		if (json_string_length(value) > SPEC_MAX_STRING)
+		if (is_too_long(key, json_string_value(value)))
 			judge_say(judge, -EFBIG, path, "A string is longer than %d bytes",
 				  SPEC_MAX_STRING);
 		else if (!package && !string_allowed(judge, json_string_value(value)))

@@ -26,7 +26,7 @@ static json_t *typed(const char *type)
 
 /* ASCII that judges refuse, as a class of characters; what is beyond ASCII they judge themselves.
  */
-static json_t *text_schema(void)
+static json_t *text_schema(int most)
 {
 	char pattern[256] = "^[^";
 	size_t length = strlen(pattern);
@@ -47,8 +47,8 @@ static json_t *text_schema(void)
 					   (unsigned int)code);
 	}
 	(void)snprintf(pattern + length, sizeof(pattern) - length, "]*$");
-	return json_pack("{s:s, s:i, s:s}", "type", "string", "maxLength", SPEC_MAX_STRING,
-			 "pattern", pattern);
+	return json_pack("{s:s, s:i, s:s}", "type", "string", "maxLength", most, "pattern",
+			 pattern);
 }
 
 static json_t *bits_schema(const struct named_bit *words)
@@ -120,7 +120,7 @@ static json_t *list_schema(const struct member *member, const struct spec_rules 
 					    1, "maxLength", SPEC_MAX_STRING, "pattern",
 					    "^[^/\\x00-\\x1f\\x7f]*[^ /\\x00-\\x1f\\x7f][^/"
 					    "\\x00-\\x1f\\x7f]*$")
-				: text_schema();
+				: text_schema(SPEC_MAX_STRING);
 
 	if (packages && rules->maximum_packages && rules->maximum_packages < most)
 		most = rules->maximum_packages;
@@ -136,7 +136,8 @@ static json_t *member_schema(const struct member *member, const struct spec_rule
 	case MEMBER_STRING:
 		schema = !strcmp(member->name, "target_dir") ? target_dir_schema(rules)
 			 : !strcmp(member->name, "latest")   ? latest_schema()
-							     : text_schema();
+			 : !strcmp(member->name, "source")   ? text_schema(SPEC_MAX_BYTES)
+							     : text_schema(SPEC_MAX_STRING);
 		break;
 	case MEMBER_TYPE:
 		schema = type_name_schema();

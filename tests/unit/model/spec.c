@@ -545,6 +545,12 @@ static void test_sizes(void)
 	CHECK_INT(parse(&site, &text, &err), -EFBIG);
 	CHECK_STR(err.message, "A string is longer than 4096 bytes");
 	text_clear(&text);
+	(void)text_adds(&text, "{\"source\":{\"type\":\"module\",\"source\":\"");
+	for (int i = 0; i < 9000; i++)
+		(void)text_addf(&text, "module%d:%0*d:1:c ", i, i ? 60 : SPEC_MAX_STRING - 12, 1);
+	(void)text_adds(&text, "\"}}");
+	CHECK_INT(parse(&site, &text, &err), 0);
+	text_clear(&text);
 	(void)text_addf(&text, "{\"source\":{}}%*s", SPEC_MAX_BYTES, "");
 	CHECK_INT(parse(&site, &text, &err), -EFBIG);
 	text_done(&text);
