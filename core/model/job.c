@@ -233,13 +233,26 @@ static int add_files(json_t *json, const struct outcome *outcome)
 	return r | json_object_set_new(json, "packages", words_to_json(&outcome->packages));
 }
 
+/* Words for people, which may hold what is foreign: never the end of a worker. */
+static int set_words(json_t *json, const char *key, const char *words)
+{
+	size_t length = utf8_cut(words, PIPE_TEXT_MAX);
+	_cleanup_(text_done) struct text cut = { 0 };
+
+	if (!words[length])
+		return set_text(json, key, words);
+	(void)text_add(&cut, words, length);
+	(void)text_adds(&cut, "...");
+	return cut.failed ? -1 : set_text(json, key, cut.data);
+}
+
 static int add_progress(json_t *json, const struct message *message)
 {
 	int r = json_object_set_new(json, "done", json_integer(message->done));
 
 	r |= json_object_set_new(json, "total", json_integer(message->total));
 	r |= set_text(json, "phase", message->phase ? message->phase : "");
-	return r | set_text(json, "text", message->text ? message->text : "");
+	return r | set_words(json, "text", message->text ? message->text : "");
 }
 
 static int add_resolution(json_t *json, const struct resolution *resolution)
@@ -264,7 +277,7 @@ static int add_members(json_t *json, const struct message *message)
 	case PIPE_PROGRESS:
 		return add_progress(json, message);
 	case PIPE_LOG:
-		return set_text(json, "text", text);
+		return set_words(json, "text", text);
 	case PIPE_RESOLVED:
 		return add_resolution(json, &message->resolution);
 	case PIPE_CHECKED:

@@ -58,7 +58,7 @@ const char *flag_name(int bit);
 #define SPEC_MAX_BYTES (1024 * 1024)	/* a longer text: EFBIG / 413 */
 #define SPEC_MAX_PACKAGES 50000		/* names in one request */
 #define SPEC_MAX_WORDS 10000		/* members of any other list */
-#define SPEC_MAX_STRING 4096		/* bytes of any one string */
+#define SPEC_MAX_STRING 4096		/* bytes of any one string, of `source` any one word */
 #define SPEC_MAX_ARCHES 64		/* arches of one request: each is a tree of its own */
 #define SPEC_MAX_LATEST 64		/* bytes of the name of successive composes */
 #define SPEC_MAX_DEPTH 16		/* nesting of the JSON text */
@@ -393,6 +393,7 @@ bool url_below_any(const char *url, const struct strings *prefixes);
  * is over. What a "result" made is named before it, in as many "files" as it takes.
  * The worker puts new files into its own work directory; the server checks and publishes. */
 #define PIPE_LINE_MAX (4 * 1024 * 1024)
+#define PIPE_TEXT_MAX 4096   /* bytes of a line for the log, of progress: the rest is cut off */
 #define PIPE_FILES_MAX 16384 /* names in one "files" */
 
 /**

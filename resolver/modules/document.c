@@ -195,6 +195,22 @@ static int write_yaml(ModulemdModuleIndex *index, char **ret, struct error *err)
 	return copy_text(ret, yaml, err);
 }
 
+static int check_artifacts(const struct strings *artifacts, struct error *err)
+{
+	for (size_t i = 0; i < artifacts->count; i++) {
+		const char *at = artifacts->item[i];
+
+		if (strlen(at) > MODULES_MAX_NEVRA)
+			return error_set(err, -EBADMSG, BLAME_SOURCE, NULL,
+					 "an artifact of more than %u bytes", MODULES_MAX_NEVRA);
+		for (; *at; at++)
+			if ((unsigned char)*at <= ' ' || *at == 127)
+				return error_set(err, -EBADMSG, BLAME_SOURCE, NULL,
+						 "an artifact with a blank or control character");
+	}
+	return 0;
+}
+
 static int read_document(struct module *module, ModulemdModuleIndex *index,
 			 ModulemdModuleStreamV2 *stream, const struct module_reading *how,
 			 struct error *err)
@@ -215,6 +231,8 @@ static int read_document(struct module *module, ModulemdModuleIndex *index,
 		      modulemd_module_stream_get_arch(MODULEMD_MODULE_STREAM(stream)), err);
 	if (r == 0)
 		r = copy_strv(&document->artifacts, artifacts, err);
+	if (r == 0)
+		r = check_artifacts(&document->artifacts, err);
 	if (r == 0)
 		r = copy_strv(&document->demodularized, given_up, err);
 	if (r == 0)

@@ -20,6 +20,8 @@
 #define MODULES_MAX_DOCUMENTS 100000u	/* of one repository */
 #define MODULES_MAX_DEPTH 64u		/* lists and mappings inside each other, in a document */
 #define MODULES_MAX_CHOSEN 10000u	/* modules of one compose */
+#define MODULES_MAX_NEVRA 1024u		/* bytes of an artifact */
+#define MODULES_MAX_SOURCE 1000000u	/* bytes of module_set.source: it can be asked for again */
 #define MODULES_MAX_READINGS 16u	/* of a word in dash form */
 
 /**
@@ -266,7 +268,7 @@ struct module_set {
  *
  * -ENOENT, BLAME_REQUEST: no such module; BLAME_SOURCE: one that another needs, named in the words.
  * -EINVAL, BLAME_REQUEST: "A conflicts with B"; a word with several readings, which are listed.
- * -E2BIG: more than MODULES_MAX_CHOSEN. And what suppliers return. */
+ * -E2BIG: more than MODULES_MAX_CHOSEN, a longer source than MODULES_MAX_SOURCE. And what suppliers return. */
 int modules_resolve(const struct modules_question *question,
 		    struct module_supplier *const *suppliers, size_t supplier_count,
 		    struct module_set **ret, struct error *err);

@@ -605,6 +605,12 @@ static int make_source(struct module_set *set, struct error *err)
 		if (strcmp(set->module[i]->why, "scratch") != 0)
 			(void)text_addf(&text, "%s%s", text.length ? " " : "",
 					set->module[i]->nsvc);
+	if (text.length > MODULES_MAX_SOURCE) {
+		text_done(&text);
+		return error_set(err, -E2BIG, BLAME_SOURCE, NULL,
+				 "the names of the %zu modules have more than %u bytes", set->count,
+				 MODULES_MAX_SOURCE);
+	}
 	set->source = text_steal(&text);
 	return set->source ? 0 : error_oom(err);
 }

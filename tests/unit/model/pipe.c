@@ -238,6 +238,11 @@ static void test_print(void)
 	if (message.text) {
 		memset(message.text, 'x', PIPE_LINE_MAX);
 		message.text[PIPE_LINE_MAX] = '\0';
+		CHECK_INT(message_print(&message, &text), 0); /* a line of the log is cut */
+		CHECK(text.length > PIPE_TEXT_MAX && text.length < PIPE_TEXT_MAX + 100);
+		CHECK_WORDS(text.data, "xxx...\"}\n");
+		text_clear(&text);
+		message.type = PIPE_FAILED;
 		CHECK_INT(message_print(&message, &text), -EMSGSIZE);
 		CHECK_INT(text.length, 0);
 		message.text[PIPE_LINE_MAX - 100] = '\0';

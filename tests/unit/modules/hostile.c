@@ -199,6 +199,27 @@ static void test_bombs(void)
 	check_time("bombs", start, 1000);
 }
 
+/* 600 streams with long names, whose full names nobody could ask for again. */
+static void test_long_source(void)
+{
+	_cleanup_(text_done) struct text text = { 0 };
+	_cleanup_(module_supplier_freep) struct module_supplier *supplier = NULL;
+	struct module_set *set = NULL;
+	struct error err = { 0 };
+
+	begin(&text, "all", "1", 1, 1);
+	(void)text_adds(&text, "  dependencies:\n  - requires:\n      m: []\n");
+	for (int i = 0; i < 600; i++) {
+		char stream[2000];
+
+		(void)snprintf(stream, sizeof(stream), "%01800d", i);
+		begin(&text, "m", stream, 1, 1);
+	}
+	supplier = supplier_of(&text, 0, &err);
+	CHECK_INT(resolve(supplier, "all:1", &set, &err), -E2BIG);
+	CHECK_STR(err.message, "the names of the 601 modules have more than 1000000 bytes");
+}
+
 static void repeat(struct text *text, const char *piece, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
@@ -226,9 +247,15 @@ static void test_giants(void)
 	(void)text_adds(&text, "\n---\ndocument: modulemd\nversion: 2\ndata:\n  name: ");
 	repeat(&text, "n", 5000);
 	(void)text_adds(&text, "\n  stream: s\n");
+	begin(&text, "artifact", "1", 1, 1);
+	(void)text_adds(&text, "  artifacts:\n    rpms:\n    - ");
+	repeat(&text, "0123456789abcdef", 5 << 10);
+	(void)text_adds(&text, "-0:1-1.x86_64\n");
 	supplier = supplier_of(&text, 0, &err);
 	CHECK_INT(log_lines, 2);
 	CHECK_INT(resolve(supplier, "value:1", &set, &err), 0);
+	CHECK_INT(resolve(supplier, "artifact:1", &none, &err), -EBADMSG);
+	CHECK_WORDS(err.message, "an artifact of more than 1024 bytes");
 	CHECK_INT(resolve(supplier, "whole:1", &none, &err), -ENOENT);
 	CHECK_WORDS(last_log, "a name of more than 4096 bytes");
 	check_time("giants", start, 5000);
@@ -261,6 +288,7 @@ int main(void)
 	test_ruled_out();
 	test_bombs();
 	test_giants();
+	test_long_source();
 	test_many();
 	CHECK_INT(getrusage(RUSAGE_SELF, &usage), 0);
 	printf("memory: %ld MiB\n", usage.ru_maxrss >> 10);
