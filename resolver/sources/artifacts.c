@@ -76,6 +76,8 @@ static int want(struct artifacts *artifacts, const char *nevra, size_t module)
 static int want_document(const struct modular *modular, const struct module_document *document,
 			 size_t module, size_t arch, struct artifacts *ret)
 {
+	size_t said = 0;
+
 	for (size_t i = 0; i < document->artifacts.count; i++) {
 		const char *nevra = document->artifacts.item[i], *dot = strrchr(nevra, '.');
 		int given_up;
@@ -85,10 +87,13 @@ static int want_document(const struct modular *modular, const struct module_docu
 		given_up = is_given_up(document, nevra);
 		if (given_up < 0 || (!given_up && want(ret, nevra, module) < 0))
 			return -ENOMEM;
-		if (given_up)
+		if (given_up && said++ < MODULAR_NAMES_SHOWN)
 			load_say(modular->load, "%s: %s was demodularized",
 				 modular->set->module[module]->nsvc, nevra);
 	}
+	if (said > MODULAR_NAMES_SHOWN)
+		load_say(modular->load, "%s: so were %zu more", modular->set->module[module]->nsvc,
+			 said - MODULAR_NAMES_SHOWN);
 	return 0;
 }
 
@@ -184,7 +189,7 @@ static void tell_absent(const struct modular *modular, const char *arch,
 			const struct artifacts *artifacts)
 {
 	struct load *load = modular->load;
-	size_t *told = calloc(modular->set->count + 1, sizeof(*told)), debug = 0;
+	size_t *told = calloc(modular->set->count + 1, sizeof(*told)), debug = 0, logged = 0;
 
 	for (size_t i = 0; told && i < artifacts->count; i++) {
 		const struct artifact *artifact = &artifacts->item[i];
@@ -192,14 +197,18 @@ static void tell_absent(const struct modular *modular, const char *arch,
 
 		if (artifact->index != NOWHERE)
 			continue;
-		(void)text_addf(&load->log, "%s: %s: %s is not in its repository\n", arch,
-				module->nsvc, artifact->nevra);
+		if (logged++ < MODULAR_NAMES_LOGGED)
+			(void)text_addf(&load->log, "%s: %s: %s is not in its repository\n", arch,
+					module->nsvc, artifact->nevra);
 		if (is_debug(artifact->nevra))
 			debug++;
 		else if (told[artifact->module]++ < MODULAR_NAMES_SHOWN)
 			load_say(load, "%s: %s: %s is not in its repository", arch, module->nsvc,
 				 artifact->nevra);
 	}
+	if (logged > MODULAR_NAMES_LOGGED)
+		(void)text_addf(&load->log, "%s: nor are %zu more\n", arch,
+				logged - MODULAR_NAMES_LOGGED);
 	for (size_t i = 0; told && i < modular->set->count; i++)
 		if (told[i] > MODULAR_NAMES_SHOWN)
 			load_say(load, "%s: %s: nor are %zu more", arch,

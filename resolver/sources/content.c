@@ -45,19 +45,25 @@ static bool is_source(const struct candidate *candidate)
 	return !strcmp(arch, "src") || !strcmp(arch, "nosrc");
 }
 
+static int add_nevra(struct text *ret, const struct candidate *candidate)
+{
+	const struct koji_rpm *rpm = candidate->rpm;
+	const struct koji_listing *listing = candidate->listing;
+
+	return text_addf(ret, "%s-%" PRId32 ":%s-%s.%s", koji_text(listing, rpm->name),
+			 rpm->epoch > 0 ? rpm->epoch : 0, koji_text(listing, rpm->version),
+			 koji_text(listing, rpm->release), koji_text(listing, rpm->arch));
+}
+
 /* 1: it is; or -ENOMEM */
 static int is_content(const struct module *module, const struct candidate *candidate,
 		      const char *arch)
 {
-	const struct koji_rpm *rpm = candidate->rpm;
-	const struct koji_listing *listing = candidate->listing;
-	const char *name = koji_text(listing, rpm->name);
+	const char *name = koji_text(candidate->listing, candidate->rpm->name);
 	_cleanup_(text_done) struct text nevra = { 0 };
 	bool listed = false, found = false;
 
-	if (text_addf(&nevra, "%s-%" PRId32 ":%s-%s.%s", name, rpm->epoch > 0 ? rpm->epoch : 0,
-		      koji_text(listing, rpm->version), koji_text(listing, rpm->release),
-		      koji_text(listing, rpm->arch)) < 0)
+	if (add_nevra(&nevra, candidate) < 0)
 		return -ENOMEM;
 	for (size_t i = 0; i < module->document_count; i++) {
 		const struct module_document *document = &module->document[i];
@@ -96,6 +102,82 @@ static int drop_filtered(const struct modular *modular, const struct module *mod
 	return 0;
 }
 
+/* ---- what is not there ------------------------------------------------- */
+
+/* Is it to be in the compose, of some arch? 1, 0, or -ENOMEM. Debug and source packages are for
+ * those who built them. */
+static int is_listed(const struct modular *modular, const struct module_document *document,
+		     const char *nevra)
+{
+	const struct strings *arches = &modular->load->set->arches;
+	_cleanup_(freep) char *buffer = malloc(strlen(nevra) + 1);
+	struct nevra parts;
+
+	if (!buffer)
+		return -ENOMEM;
+	if (nevra_parse(nevra, buffer, &parts) < 0 || package_is_debug(parts.name) ||
+	    strings_has_sorted(&document->filtered, parts.name) ||
+	    strings_has_sorted(&document->demodularized, parts.name))
+		return 0;
+	for (size_t arch = 0; arch < arches->count; arch++)
+		if (modular_document(document, arches->item[arch]) &&
+		    modular_is_for(modular, parts.arch, arch))
+			return 1;
+	return 0;
+}
+
+/* What a document lists and its tag has not is named, as where repositories have it. */
+static int tell_absent(const struct modular *modular, const struct module *module,
+		       const struct strings *there, size_t *ret_listed, size_t *ret_absent)
+{
+	struct load *load = modular->load;
+
+	for (size_t i = 0; i < module->document_count; i++)
+		for (size_t k = 0; k < module->document[i].artifacts.count; k++) {
+			const char *nevra = module->document[i].artifacts.item[k];
+			int listed = is_listed(modular, &module->document[i], nevra);
+
+			if (listed < 0)
+				return -ENOMEM;
+			*ret_listed += (size_t)listed;
+			if (!listed || strings_has_sorted(there, nevra))
+				continue;
+			if (*ret_absent < MODULAR_NAMES_LOGGED)
+				(void)text_addf(&load->log, "%s: %s is not in tag %s\n",
+						module->nsvc, nevra, module->koji_tag);
+			if ((*ret_absent)++ < MODULAR_NAMES_SHOWN)
+				load_say(load, "%s: %s is not in tag %s", module->nsvc, nevra,
+					 module->koji_tag);
+		}
+	return 0;
+}
+
+static int check_content(const struct modular *modular, const struct module *module, size_t before,
+			 struct error *err)
+{
+	const struct tagged *tagged = modular->tagged;
+	_cleanup_(strings_done) struct strings there = { 0 };
+	size_t listed = 0, absent = 0;
+
+	for (size_t i = before; i < tagged->count; i++) {
+		_cleanup_(text_done) struct text nevra = { 0 };
+
+		if (add_nevra(&nevra, &tagged->item[i]) < 0 || strings_add(&there, nevra.data) < 0)
+			return error_oom(err);
+	}
+	strings_sort(&there);
+	if (tell_absent(modular, module, &there, &listed, &absent) < 0)
+		return error_oom(err);
+	if (absent > MODULAR_NAMES_SHOWN)
+		load_say(modular->load, "%s: nor are %zu more", module->nsvc,
+			 absent - MODULAR_NAMES_SHOWN);
+	if (listed == 0 || absent < listed)
+		return 0;
+	return error_set(err, -ENOENT, BLAME_SOURCE, NULL,
+			 "None of the %zu packages of module %s is in its tag %s", listed,
+			 module->nsvc, module->koji_tag);
+}
+
 /* ---- what is in the tags ----------------------------------------------- */
 
 static int list_module(struct modular *modular, size_t number, struct error *err)
@@ -125,7 +207,9 @@ static int list_module(struct modular *modular, size_t number, struct error *err
 	modular->owner[tagged->listing_count] = number;
 	before = tagged->count;
 	r = tagged_add(tagged, listing, &modular->site->arches, NULL, err);
-	return r < 0 ? r : drop_filtered(modular, module, before, err);
+	if (r == 0)
+		r = drop_filtered(modular, module, before, err);
+	return r < 0 ? r : check_content(modular, module, before, err);
 }
 
 /* Is it wanted for an arch? 1, 0, or -ENOMEM. Debug and source packages follow what is. */

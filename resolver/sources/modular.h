@@ -11,7 +11,8 @@
 #include "resolver/sources/tagged.h"
 
 #define MODULAR_NOBODY SIZE_MAX
-#define MODULAR_NAMES_SHOWN 8 /* of packages that are not there, for each module */
+#define MODULAR_NAMES_SHOWN 8	  /* of packages that are not there, for each module */
+#define MODULAR_NAMES_LOGGED 1000 /* of those, in depsolve.log, for each module or repository */
 
 /** modular_log() - into the compose's log */
 struct module_log modular_log(struct load *load);

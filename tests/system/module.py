@@ -433,6 +433,7 @@ def test_koji(service, hub, builds):
     modules.add("mod", "lib", "5", 4, "l1", stream("lib", "5", 4, "l1"), "module-lib-5")
     newer = service.compose("koji-newer", body)
     same(service.record(newer)["source"], "lib:5:4:l1 web:9:20:w1", "a newer build of what it needs")
+    check_absent(service, modules, body)
     modules.add("mod", "more", "9", 2, "m1", stream("more", "9", 2, "m1"), "module-more-9") # a stream called as another's
     kojikit.Tag(hub, "module-more-9", builds, {300: ["more-1.0-1.module"]}, id=7008)
     check_beside_tag(service, hub, builds)
@@ -443,6 +444,18 @@ def test_koji(service, hub, builds):
     body["source"]["source"] = "empty:1"
     number = service.compose("koji-tag", body, want="failed")
     check("module empty:1:1:e1: " in service.record(number)["state_reason"], f"no tag: {service.record(number)['state_reason']}")
+
+
+def check_absent(service, modules, body):
+    """what documents list and content_koji_tag has not is named; a module of which nothing is there fails"""
+    for name, rows in (("part", [nevra("lib", "1.0"), nevra("lib", "7.0")]), ("void", [nevra("lib", "7.0")])):
+        modules.add(name, name, "1", 1, "a1", stream(name, "1", 1, "a1", rows), "module-lib-5")
+        asked = {**body, "source": {**body["source"], "source": f"{name}:1", "modular_koji_tags": [name]}}
+        number = service.compose(f"koji-{name}", asked, want="done" if name == "part" else "failed")
+        log = (service.mnt / f"requests/koji-{name}/log").read_text()
+        check(f"{name}:1:1:a1: lib-0:7.0-1.module.x86_64 is not in tag module-lib-5" in log, f"{name} is named: {log}")
+    same(service.record(number)["state_reason"],
+         ERROR + "None of the 1 packages of module void:1:1:a1 is in its tag module-lib-5", "nothing is there")
 
 
 def check_beside_tag(service, hub, builds):
