@@ -112,6 +112,10 @@ static int check_requirement(const struct module_requirement *need, struct error
 
 	for (size_t i = 0; i < need->streams.count; i++)
 		sound = sound && module_is_part(need->streams.item[i]);
+	if (need->streams.count > MODULES_MAX_STREAMS)
+		return error_set(err, -EBADMSG, BLAME_SOURCE, NULL,
+				 "more than %u streams of one module that it needs",
+				 MODULES_MAX_STREAMS);
 	if (sound)
 		return 0;
 	return error_set(err, -EBADMSG, BLAME_SOURCE, NULL,

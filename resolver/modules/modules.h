@@ -19,6 +19,9 @@
 #define MODULES_MAX_DOCUMENT (8u << 20) /* bytes of one document */
 #define MODULES_MAX_DOCUMENTS 100000u	/* of one repository */
 #define MODULES_MAX_DEPTH 64u		/* lists and mappings inside each other, in a document */
+#define MODULES_MAX_KEYS 10000u		/* in one mapping of a document: libmodulemd's are lists */
+#define MODULES_MAX_NODES 100000u	/* keys, values and members of lists of one document */
+#define MODULES_MAX_STREAMS 10000u	/* of a module that another needs */
 #define MODULES_MAX_CHOSEN 10000u	/* modules of one compose */
 #define MODULES_MAX_NEVRA 1024u		/* bytes of an artifact */
 #define MODULES_MAX_SOURCE 1000000u	/* bytes of module_set.source: it can be asked for again */

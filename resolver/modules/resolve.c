@@ -403,11 +403,25 @@ static int look_up(struct resolver *resolver, const struct module *module, const
 	return 0;
 }
 
+/* @streams are sorted, so what is ruled out stands together; those after it are asked for. */
 static bool is_ruled_out(const struct strings *streams, const char *stream)
 {
-	for (size_t i = 0; i < streams->count; i++)
-		if (streams->item[i][0] == '-' && strcmp(streams->item[i] + 1, stream) == 0)
+	size_t low = 0, high = streams->count;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		const char *item = streams->item[middle];
+		int order = item[0] - '-';
+
+		if (order == 0)
+			order = strcmp(item + 1, stream);
+		if (order == 0)
 			return true;
+		if (order < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
 	return false;
 }
 

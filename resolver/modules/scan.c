@@ -87,10 +87,12 @@ bool piece_next(struct piece *piece, const char *end)
  * struct scan - where in a document we are
  * @mapping: what is open at depth N is a mapping; @key: its next scalar is a key
  * @last: the last key at depth N; "" when it is long
+ * @keys: so many of what is open at depth N; @nodes: of the document
  * @list: depth of a list of nothing but scalars that is open, or 0 */
 struct scan {
 	unsigned int depth, documents, list;
 	bool mapping[MODULES_MAX_DEPTH + 1], key[MODULES_MAX_DEPTH + 1];
+	uint32_t keys[MODULES_MAX_DEPTH + 1], nodes;
 	char last[KEYS_DEPTH + 1][KEY_SIZE];
 	struct scanned *found;
 };
@@ -223,6 +225,13 @@ static int take_value(struct scan *scan, const yaml_event_t *event, struct error
 	return 0;
 }
 
+static int count_key(struct scan *scan, const yaml_event_t *event, struct error *err)
+{
+	if (++scan->keys[scan->depth] > MODULES_MAX_KEYS)
+		return bad(err, &event->start_mark, "more than 10000 keys of one mapping");
+	return 0;
+}
+
 static int on_scalar(struct scan *scan, const yaml_event_t *event, struct error *err)
 {
 	if (scan->depth == 0 || !scan->mapping[scan->depth])
@@ -236,7 +245,7 @@ static int on_scalar(struct scan *scan, const yaml_event_t *event, struct error 
 	scan->key[scan->depth] = false;
 	if (scan->depth <= KEYS_DEPTH)
 		put_key(scan->last[scan->depth], event);
-	return 0;
+	return count_key(scan, event, err);
 }
 
 static int on_open(struct scan *scan, const yaml_event_t *event, struct error *err)
@@ -261,6 +270,7 @@ static int on_open(struct scan *scan, const yaml_event_t *event, struct error *e
 	scan->depth++;
 	scan->mapping[scan->depth] = mapping;
 	scan->key[scan->depth] = mapping;
+	scan->keys[scan->depth] = 0;
 	if (scan->depth <= KEYS_DEPTH)
 		scan->last[scan->depth][0] = '\0';
 	return 0;
@@ -268,6 +278,8 @@ static int on_open(struct scan *scan, const yaml_event_t *event, struct error *e
 
 static int on_event(struct scan *scan, const yaml_event_t *event, struct error *err)
 {
+	if (++scan->nodes > MODULES_MAX_NODES)
+		return bad(err, &event->start_mark, "more than 100000 keys and values");
 	switch (event->type) {
 	case YAML_DOCUMENT_START_EVENT:
 		if (scan->documents++ > 0)

@@ -220,6 +220,38 @@ static void test_long_source(void)
 	CHECK_STR(err.message, "the names of the 601 modules have more than 1000000 bytes");
 }
 
+/* Mappings and lists for which libmodulemd, or we, would take the square of their length. */
+static void test_wide(void)
+{
+	_cleanup_(text_done) struct text text = { 0 };
+	_cleanup_(module_supplier_freep) struct module_supplier *supplier = NULL;
+	struct module_set *set = NULL;
+	struct error err = { 0 };
+	int64_t start = time_monotonic_ms();
+
+	begin(&text, "keys", "1", 1, 1);
+	(void)text_adds(&text, "  xmd:\n");
+	for (int i = 0; i < 300000; i++)
+		(void)text_addf(&text, "    k%d: v\n", i);
+	begin(&text, "many", "1", 1, 1);
+	(void)text_adds(&text, "  xmd:\n");
+	for (int i = 0; i < 100000; i++)
+		(void)text_addf(&text, "%s      k%d: v\n", i % 5000 ? "" : "    m:\n", i);
+	begin(&text, "streams", "1", 1, 1);
+	(void)text_adds(&text, "  dependencies:\n  - requires:\n      good: [s");
+	for (int i = 0; i < 20000; i++)
+		(void)text_addf(&text, ", \"%d\"", i);
+	(void)text_adds(&text, "]\n");
+	supplier = supplier_of(&text, 0, &err);
+	CHECK_INT(resolve(supplier, "keys:1", &set, &err), -EBADMSG);
+	CHECK_WORDS(err.message, "more than 10000 keys of one mapping");
+	CHECK_INT(resolve(supplier, "many:1", &set, &err), -EBADMSG);
+	CHECK_WORDS(err.message, "more than 100000 keys and values");
+	CHECK_INT(resolve(supplier, "streams:1", &set, &err), -EBADMSG);
+	CHECK_WORDS(err.message, "more than 10000 streams of one module that it needs");
+	check_time("wide ones", start, 5000);
+}
+
 static void repeat(struct text *text, const char *piece, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
@@ -289,6 +321,7 @@ int main(void)
 	test_bombs();
 	test_giants();
 	test_long_source();
+	test_wide();
 	test_many();
 	CHECK_INT(getrusage(RUSAGE_SELF, &usage), 0);
 	printf("memory: %ld MiB\n", usage.ru_maxrss >> 10);
