@@ -10,6 +10,8 @@
  *   {"type":"check","id":7,"manifest":"HEX"}
  *   {"type":"go","id":7}
  *   {"type":"stop","id":7}
+ *   {"type":"fetch","id":7,"base":"URL","path":"Packages/f/foo.rpm","sha256":"HEX","size":9000,"repo":{…}}
+ *   {"type":"fetched","id":7,"code":0,"text":""}
  *   {"type":"ready"}
  *   {"type":"progress","id":7,"done":3,"total":7,"phase":"depsolve","text":"…"}
  *   {"type":"log","id":7,"text":"…"}
@@ -27,6 +29,7 @@ static const char *const type_names[] = {
 	[PIPE_STOP] = "stop",	    [PIPE_READY] = "ready",	  [PIPE_PROGRESS] = "progress",
 	[PIPE_LOG] = "log",	    [PIPE_RESOLVED] = "resolved", [PIPE_CHECKED] = "checked",
 	[PIPE_FILES] = "files",	    [PIPE_RESULT] = "result",	  [PIPE_FAILED] = "failed",
+	[PIPE_FETCH] = "fetch",	    [PIPE_FETCHED] = "fetched",
 };
 
 static const char *const blame_names[] = {
@@ -36,27 +39,48 @@ static const char *const blame_names[] = {
 	[BLAME_US] = "us",
 };
 
+static void job_repo_done(struct job_repo *repo)
+{
+	strings_done(&repo->allowed);
+	strings_done(&repo->names);
+	strings_done(&repo->gpg_keys);
+	free(repo->ca);
+	free(repo->proxy);
+}
+
+static void job_koji_done(struct job_koji *koji)
+{
+	free(koji->hub);
+	free(koji->topdir);
+	free(koji->topurl);
+	free(koji->ca);
+	free(koji->proxy);
+	strings_done(&koji->sigkeys);
+}
+
 void job_free(struct job *job)
 {
 	if (!job)
 		return;
 	strings_done(&job->allowed);
-	strings_done(&job->repo.allowed);
-	strings_done(&job->repo.names);
-	strings_done(&job->repo.gpg_keys);
-	free(job->repo.ca);
-	free(job->repo.proxy);
-	free(job->koji.hub);
-	free(job->koji.topdir);
-	free(job->koji.topurl);
-	free(job->koji.ca);
-	free(job->koji.proxy);
-	strings_done(&job->koji.sigkeys);
+	job_repo_done(&job->repo);
+	job_koji_done(&job->koji);
 	strings_done(&job->module.repos);
 	strings_done(&job->module.base_modules);
 	free(job->module.mbs);
 	spec_free(job->spec);
 	free(job);
+}
+
+void fetch_job_free(struct fetch_job *fetch)
+{
+	if (!fetch)
+		return;
+	job_repo_done(&fetch->repo);
+	job_koji_done(&fetch->koji);
+	free(fetch->base);
+	free(fetch->path);
+	free(fetch);
 }
 
 void outcome_free(struct outcome *outcome)
@@ -128,6 +152,7 @@ int outcome_join(struct outcome *outcome, struct outcome *part)
 void message_done(struct message *message)
 {
 	job_free(message->job);
+	fetch_job_free(message->fetch);
 	outcome_free(message->outcome);
 	free(message->phase);
 	free(message->text);
@@ -209,6 +234,23 @@ static int add_job(json_t *json, const struct job *job)
 	return r;
 }
 
+static int add_fetch(json_t *json, const struct fetch_job *fetch)
+{
+	int r = set_text(json, "base", fetch->base);
+
+	r |= set_text(json, "path", fetch->path);
+	r |= set_text(json, "sha256", fetch->sha256);
+	r |= json_object_set_new(json, "size", json_integer(fetch->size));
+	return r | (fetch->koji.hub ? add_koji(json, &fetch->koji) : add_repo(json, &fetch->repo));
+}
+
+static int add_fetched(json_t *json, const struct message *message)
+{
+	int r = json_object_set_new(json, "code", json_integer(-message->code));
+
+	return r | set_text(json, "text", message->text ? message->text : "");
+}
+
 static int add_outcome(json_t *json, const struct outcome *outcome)
 {
 	int r = set_text(json, "manifest", outcome->manifest);
@@ -274,6 +316,10 @@ static int add_members(json_t *json, const struct message *message)
 		return add_job(json, message->job);
 	case PIPE_CHECK:
 		return set_text(json, "manifest", message->manifest);
+	case PIPE_FETCH:
+		return add_fetch(json, message->fetch);
+	case PIPE_FETCHED:
+		return add_fetched(json, message);
 	case PIPE_PROGRESS:
 		return add_progress(json, message);
 	case PIPE_LOG:
@@ -306,6 +352,7 @@ static json_t *message_to_json(const struct message *message)
 
 	if (message->type != PIPE_READY) {
 		int64_t id = message->type == PIPE_COMPOSE ? message->job->id
+			     : message->type == PIPE_FETCH ? message->fetch->id
 			     : message->outcome		   ? message->outcome->id
 							   : message->id;
 
@@ -490,6 +537,34 @@ static int get_job(const json_t *json, struct message *message, struct error *er
 	return spec_from_json(json_object_get(json, "spec"), &job->spec, err);
 }
 
+static int get_fetch(const json_t *json, struct message *message, struct error *err)
+{
+	struct fetch_job *fetch = calloc(1, sizeof(*fetch));
+	int r;
+
+	message->fetch = fetch;
+	if (!fetch)
+		return error_oom(err);
+	fetch->id = message->id;
+	if ((r = get_text(json, "base", true, &fetch->base, err)) < 0 ||
+	    (r = get_text(json, "path", true, &fetch->path, err)) < 0 ||
+	    (r = get_digest(json, "sha256", fetch->sha256, err)) < 0 ||
+	    (r = get_number(json, "size", 0, INT64_MAX, &fetch->size, err)) < 0)
+		return r;
+	if (json_object_get(json, "koji"))
+		return get_koji(json_object_get(json, "koji"), &fetch->koji, err);
+	return get_repo(json_object_get(json, "repo"), &fetch->repo, err);
+}
+
+static int get_fetched(const json_t *json, struct message *message, struct error *err)
+{
+	int64_t code = 0;
+	int r = get_number(json, "code", 0, 4095, &code, err);
+
+	message->code = -(int)code;
+	return r < 0 ? r : get_text(json, "text", true, &message->text, err);
+}
+
 /* Names of files: nothing but digests */
 static int get_digests(const json_t *json, const char *key, struct strings *ret, struct error *err)
 {
@@ -612,6 +687,10 @@ static int get_message(const json_t *json, struct message *message, struct error
 		return get_job(json, message, err);
 	case PIPE_CHECK:
 		return get_digest(json, "manifest", message->manifest, err);
+	case PIPE_FETCH:
+		return get_fetch(json, message, err);
+	case PIPE_FETCHED:
+		return get_fetched(json, message, err);
 	case PIPE_PROGRESS:
 		return get_progress(json, message, err);
 	case PIPE_LOG:

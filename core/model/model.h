@@ -391,6 +391,7 @@ bool url_below_any(const char *url, const struct strings *prefixes);
  * "go", "stop". worker → server: "ready", "progress", "log", "resolved", "checked", "files", "result",
  * "failed"; after "resolved" and "checked" it says nothing before it is answered, and after "stop" the job
  * is over. What a "result" made is named before it, in as many "files" as it takes.
+ * A worker that only fetches packages gets "fetch" (struct fetch_job) and answers each with "fetched".
  * The worker puts new files into its own work directory; the server checks and publishes. */
 #define PIPE_LINE_MAX (4 * 1024 * 1024)
 #define PIPE_TEXT_MAX 4096   /* bytes of a line for the log, of progress: the rest is cut off */
@@ -493,10 +494,25 @@ struct outcome {
 	int64_t bytes_written;	/* by this compose, snapshots included */
 };
 
+/**
+ * struct fetch_job - a package that a worker is to fetch as packages/SHA256 in its work directory
+ * @id: for the answer
+ * @base: a word of a request with a URL or, where @koji has a topurl, that
+ * @path: below it
+ * @size: bytes that it has */
+struct fetch_job {
+	int64_t id;
+	char *base, *path;
+	char sha256[DIGEST_HEX_SIZE];
+	int64_t size;
+	struct job_repo repo; /* one of these two is set */
+	struct job_koji koji;
+};
+
 enum pipe_type {
-	PIPE_COMPOSE, PIPE_CHECK, PIPE_GO, PIPE_STOP,
+	PIPE_COMPOSE, PIPE_CHECK, PIPE_GO, PIPE_STOP, PIPE_FETCH,
 	PIPE_READY, PIPE_PROGRESS, PIPE_LOG, PIPE_RESOLVED, PIPE_CHECKED, PIPE_FILES, PIPE_RESULT,
-	PIPE_FAILED,
+	PIPE_FAILED, PIPE_FETCHED,
 };
 
 /** struct message - any line of the pipe; only the members of its type are set */
@@ -506,7 +522,10 @@ struct message {
 	struct job *job;	 /* PIPE_COMPOSE */
 	struct outcome *outcome; /* PIPE_FILES, PIPE_RESULT */
 	int64_t done, total;	 /* PIPE_PROGRESS */
-	char *phase, *text;	 /* PIPE_PROGRESS; text also: PIPE_LOG, PIPE_FAILED, PIPE_CHECKED */
+	char *phase, *text;	 /* PIPE_PROGRESS; text also: PIPE_LOG, PIPE_FAILED, PIPE_CHECKED,
+				  * PIPE_FETCHED */
+	struct fetch_job *fetch; /* PIPE_FETCH */
+	int code;		 /* PIPE_FETCHED: 0: it is there, else -errno and @text */
 	struct resolution resolution; /* PIPE_RESOLVED */
 	char manifest[DIGEST_HEX_SIZE]; /* PIPE_CHECK */
 	bool sound;		 /* PIPE_CHECKED; else @text says why not */
@@ -516,6 +535,8 @@ struct message {
 
 void job_free(struct job *job);
 DEFINE_FREEP(struct job, job_free)
+void fetch_job_free(struct fetch_job *fetch);
+DEFINE_FREEP(struct fetch_job, fetch_job_free)
 void outcome_free(struct outcome *outcome);
 DEFINE_FREEP(struct outcome, outcome_free)
 /**

@@ -15,6 +15,7 @@
 #include "resolver/worker/worker.h"
 
 #include "resolver/sources/source.h"
+#include "resolver/worker/fetch.h"
 #include "resolver/worker/sandbox.h"
 
 #include <fcntl.h>
@@ -28,8 +29,10 @@ struct worker {
 	int state_dirfd, work_dirfd, pipe_fd, snapshots_dirfd, headers_dirfd, packages_dirfd,
 		origins_dirfd;
 	int64_t memory_limit, pools_limit;
-	int64_t cpu_limit; /* seconds of processor time for one job; 0: none */
-	bool network;	   /* may connections be made? */
+	int64_t cpu_limit;   /* seconds of processor time for one job; 0: none */
+	bool network;	     /* may connections be made? */
+	bool fetches;	     /* packages, and does nothing else: fetch.c */
+	struct strings read; /* files that it may read then */
 	struct pools *pools;
 	struct text in; /* what came from the server; the first @done bytes are used up */
 	size_t done;
@@ -482,6 +485,12 @@ static int read_option(struct worker *worker, const char *argument, struct error
 		worker->network = true;
 		return 0;
 	}
+	if (strcmp(argument, "--fetch") == 0) {
+		worker->fetches = true;
+		return 0;
+	}
+	if (strncmp(argument, "--read=", 7) == 0)
+		return strings_add(&worker->read, argument + 7) < 0 ? error_oom(err) : 0;
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
 		size_t length = strlen(options[i].name);
 		int64_t value;
@@ -521,8 +530,11 @@ static int start(struct worker *worker, struct error *err)
 	writable[1] = worker->headers_dirfd;
 	writable[2] = worker->work_dirfd;
 	writable[3] = worker->origins_dirfd;
-	r = sandbox_enter(writable, ARRAY_SIZE(writable), (uint64_t)worker->memory_limit,
-			  worker->network, err);
+	r = sandbox_enter(&(const struct sandbox){ .writable = writable,
+						   .writable_count = ARRAY_SIZE(writable),
+						   .memory_bytes = (uint64_t)worker->memory_limit,
+						   .network = worker->network },
+			  err);
 	if (r < 0)
 		return r;
 	if (worker->pools_limit < 0)
@@ -530,8 +542,21 @@ static int start(struct worker *worker, struct error *err)
 	return pools_new(worker->snapshots_dirfd, (size_t)worker->pools_limit, &worker->pools, err);
 }
 
+static int serve_fetches(const struct worker *worker, struct error *err)
+{
+	const struct fetch_worker fetches = { .pipe_fd = worker->pipe_fd,
+					      .work_dirfd = worker->work_dirfd,
+					      .read = &worker->read,
+					      .memory_limit = (uint64_t)worker->memory_limit,
+					      .cpu_limit = worker->cpu_limit,
+					      .network = worker->network };
+
+	return fetch_serve(&fetches, err);
+}
+
 static void worker_done(struct worker *worker)
 {
+	strings_done(&worker->read);
 	pools_free(worker->pools);
 	text_done(&worker->in);
 	closep(&worker->snapshots_dirfd);
@@ -565,8 +590,8 @@ int worker_main(int argc, char **argv)
 		log_error("%s: %s", err.field, err.message);
 		return 2;
 	}
-	r = start(&worker, &err);
-	if (r == 0)
+	r = worker.fetches ? serve_fetches(&worker, &err) : start(&worker, &err);
+	if (r == 0 && !worker.fetches)
 		r = serve(&worker, &err);
 	if (r < 0)
 		log_error("worker: %s", err.message);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* resolver/worker/sandbox.c: limits, paths and system calls of a worker.
  *
- * What it may read stays as it is: a local source lies wherever its user says, and the transport
- * opens it with that user's rights. */
+ * What one that makes composes may read stays as it is: a local source lies wherever its user says,
+ * and the transport opens it with that user's rights. */
 #include "resolver/worker/sandbox.h"
 
 #include <fcntl.h>
@@ -15,6 +15,7 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -89,7 +90,28 @@ struct landlock_path {
 	int32_t fd;
 } __attribute__((packed));
 
-static int restrict_paths(const int *writable, size_t count, struct error *err)
+#define READS (LANDLOCK_ACCESS_FS_READ_FILE | LANDLOCK_ACCESS_FS_READ_DIR)
+
+static int allow(int ruleset, int fd, uint64_t accesses, struct error *err)
+{
+	struct landlock_path path = { .allowed = accesses, .fd = fd };
+
+	if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &path, 0) < 0)
+		return error_errno(err, -errno, "cannot add a Landlock rule");
+	return 0;
+}
+
+static int allow_reading(int ruleset, const char *name, struct error *err)
+{
+	_cleanup_(closep) int fd = open(name, O_PATH | O_CLOEXEC);
+	struct stat st;
+
+	if (fd < 0 || fstat(fd, &st) < 0)
+		return 0; /* not there */
+	return allow(ruleset, fd, S_ISDIR(st.st_mode) ? READS : LANDLOCK_ACCESS_FS_READ_FILE, err);
+}
+
+static int restrict_paths(const struct sandbox *sandbox, struct error *err)
 {
 	uint64_t writes = LANDLOCK_ACCESS_FS_WRITE_FILE | LANDLOCK_ACCESS_FS_REMOVE_DIR |
 			  LANDLOCK_ACCESS_FS_REMOVE_FILE | LANDLOCK_ACCESS_FS_MAKE_DIR |
@@ -100,6 +122,7 @@ static int restrict_paths(const int *writable, size_t count, struct error *err)
 	long version =
 		syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 	_cleanup_(closep) int ruleset = -1;
+	int r = 0;
 
 	if (version < 1)
 		return 0; /* not in this kernel, or switched off */
@@ -107,18 +130,19 @@ static int restrict_paths(const int *writable, size_t count, struct error *err)
 		writes |= ACCESS_REFER;
 	if (version >= 3)
 		writes |= ACCESS_TRUNCATE;
+	if (sandbox->readable)
+		writes |= READS;
 	handled |= writes;
 	/* the first member is all that every version knows */
 	ruleset = (int)syscall(SYS_landlock_create_ruleset, &handled, sizeof(handled), 0);
 	if (ruleset < 0)
 		return error_errno(err, -errno, "cannot make a Landlock ruleset");
-	for (size_t i = 0; i < count; i++) {
-		struct landlock_path path = { .allowed = writes, .fd = writable[i] };
-
-		if (syscall(SYS_landlock_add_rule, ruleset, LANDLOCK_RULE_PATH_BENEATH, &path, 0) <
-		    0)
-			return error_errno(err, -errno, "cannot add a Landlock rule");
-	}
+	for (size_t i = 0; i < sandbox->writable_count && r == 0; i++)
+		r = allow(ruleset, sandbox->writable[i], writes, err);
+	for (size_t i = 0; sandbox->readable && i < sandbox->readable->count && r == 0; i++)
+		r = allow_reading(ruleset, sandbox->readable->item[i], err);
+	if (r < 0)
+		return r;
 	if (syscall(SYS_landlock_restrict_self, ruleset, 0) < 0)
 		return error_errno(err, -errno, "cannot enter Landlock");
 	return 0;
@@ -256,8 +280,7 @@ static void give_way(void)
 		(void)setpriority(PRIO_PROCESS, 0, NICE);
 }
 
-int sandbox_enter(const int *writable, size_t count, uint64_t memory_bytes, bool network,
-		  struct error *err)
+int sandbox_enter(const struct sandbox *sandbox, struct error *err)
 {
 	_cleanup_(closep) int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	int r;
@@ -270,10 +293,10 @@ int sandbox_enter(const int *writable, size_t count, uint64_t memory_bytes, bool
 	(void)signal(SIGXFSZ, SIG_IGN); /* the write fails instead */
 	(void)signal(SIGXCPU, SIG_DFL);
 	give_way();
-	r = limit_all(memory_bytes, err);
+	r = limit_all(sandbox->memory_bytes, err);
 	if (r == 0)
-		r = restrict_paths(writable, count, err);
+		r = restrict_paths(sandbox, err);
 	if (r == 0 && !SANITIZED)
-		r = restrict_calls(network, err);
+		r = restrict_calls(sandbox->network, err);
 	return r;
 }

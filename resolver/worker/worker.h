@@ -17,6 +17,8 @@
  *        --cpu-limit=SECONDS   of processor time for one job, all threads together; a job that
  * takes more dies of SIGXCPU, at most a second later (default: 0, no limit)
  *        --network           connections to other machines may be made (default: none)
+ *        --fetch             packages are fetched, and nothing else is done (fetch.h)
+ *        --read=PATH         with --fetch: a file that may be read, as often as it takes
  *
  * Says "ready", then answers each job with one "result" or "failed". Returns the exit code: 0 when
  * the server closed the pipe, 1 when it spoke no sense or the worker cannot go on, 2 for wrong

@@ -35,6 +35,14 @@ static const char *const good[] = {
 	"{\"type\":\"checked\",\"id\":7,\"sound\":false,\"text\":\"gone\"}",
 	"{\"type\":\"go\",\"id\":7}",
 	"{\"type\":\"stop\",\"id\":7}",
+	"{\"type\":\"fetched\",\"id\":7,\"code\":0,\"text\":\"\"}",
+	"{\"type\":\"fetched\",\"id\":7,\"code\":28,\"text\":\"full\"}",
+	"{\"type\":\"fetch\",\"id\":7,\"base\":\"mirrorlist:http://h/l\",\"path\":\"p/a.rpm\",\"sha256\":\"" HEX
+	"\",\"size\":9000,\"repo\":{\"allowed\":[\"http://h\"],\"names\":[],\"gpg_keys\":[],\"gpgcheck\":0,"
+	"\"any_mirror\":false,\"call_seconds\":120,\"recheck_seconds\":60,\"rate\":0,\"connections\":3}}",
+	"{\"type\":\"fetch\",\"id\":7,\"base\":\"http://h/kojifiles\",\"path\":\"p/a.rpm\",\"sha256\":\"" HEX
+	"\",\"size\":9000,\"koji\":{\"hub\":\"http://h/kojihub\",\"topurl\":\"http://u:p@h/kojifiles\","
+	"\"sigkeys\":[],\"call_seconds\":300}}",
 	"{\"type\":\"compose\",\"id\":8,\"uid\":1,\"gid\":1,\"trusted\":true,\"allowed\":[],"
 	"\"known_event\":536,\"repo\":{\"allowed\":[\"http://h/r\"],\"names\":[\"a=http://h/r\"],"
 	"\"gpg_keys\":[\"/etc/key\"],\"gpgcheck\":1,\"any_mirror\":true,\"ca\":\"/etc/ca\","
@@ -172,6 +180,10 @@ static const char *const bad[] = {
 	"{\"type\":\"resolved\",\"id\":1,\"koji_event\":-1,\"inputs\":\"" HEX "\"}",
 	"{\"type\":\"resolved\",\"id\":1,\"koji_event\":null,\"inputs\":\"" HEX "\"}",
 	"{\"type\":\"check\",\"id\":1,\"manifest\":\"../../etc/passwd\"}",
+	"{\"type\":\"fetched\",\"id\":1,\"code\":-5,\"text\":\"\"}",
+	"{\"type\":\"fetched\",\"id\":1,\"code\":5}",
+	"{\"type\":\"fetch\",\"id\":1,\"base\":\"http://h\",\"path\":\"a\",\"sha256\":\"" HEX "\",\"size\":1}",
+	"{\"type\":\"fetch\",\"id\":1,\"base\":\"http://h\",\"path\":\"a\",\"sha256\":\"x\",\"size\":1,\"repo\":{}}",
 	"{\"type\":\"checked\",\"id\":1,\"sound\":1,\"text\":\"\"}",
 	"{\"type\":\"checked\",\"id\":1,\"sound\":true}",
 	"{\"type\":\"log\",\"id\":0,\"text\":\"\"}",

@@ -59,7 +59,11 @@ static void enter(bool network)
 	struct error err = { 0 };
 
 	MUST(dirfd >= 0);
-	MUST(sandbox_enter(&dirfd, 1, UINT64_C(1) << 30, network, &err) == 0);
+	MUST(sandbox_enter(&(const struct sandbox){ .writable = &dirfd,
+						    .writable_count = 1,
+						    .memory_bytes = UINT64_C(1) << 30,
+						    .network = network },
+			   &err) == 0);
 }
 
 /* What a worker never may */

@@ -431,7 +431,11 @@ static int try_escapes(const char *inside)
 	int dirfd = open(inside, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int good;
 
-	if (dirfd < 0 || sandbox_enter(&dirfd, 1, UINT64_C(1) << 30, false, &err) < 0) {
+	const struct sandbox sandbox = { .writable = &dirfd,
+					 .writable_count = 1,
+					 .memory_bytes = UINT64_C(1) << 30 };
+
+	if (dirfd < 0 || sandbox_enter(&sandbox, &err) < 0) {
 		fprintf(stderr, "%s\n", err.message);
 		return 1;
 	}

@@ -1,0 +1,306 @@
+/* SPDX-License-Identifier: MIT */
+/* resolver/worker/fetch.c: packages of servers, one after another.
+ *
+ *   "fetch" ─► mirrors of its base (known for a while) ─► packages/.part ─► size, SHA-256,
+ * signature ─► packages/SHA256, "fetched"
+ *
+ * Bytes of servers come into this process and nowhere else: the service hashes again what it takes.
+ * What is not allowed to be asked for (docs/security.md) is judged here as it is for metadata. */
+#include "resolver/worker/fetch.h"
+
+#include "core/model/model.h"
+#include "resolver/fetch/mirrors.h"
+#include "resolver/header/keys.h"
+#include "resolver/koji/hub.h"
+#include "resolver/worker/sandbox.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#define PART ".part"
+#define CALL_SECONDS 120 /* where the job does not say */
+#define CONNECT_SECONDS 30
+#define SITES_KEPT 8
+#define SITE_MS (300 * 1000) /* so long a list of mirrors is believed */
+#define KOJI_TRIES 4
+#define KOJI_PAUSE_MS 250
+#define KOJI_PAUSE_MAX_MS 16000
+#define KOJI_RATE 4096 /* bytes a second that have to come */
+
+/* For name resolution, TLS and librpm; what is not there is left out. */
+static const char *const system_files[] = {
+	"/etc/resolv.conf",
+	"/etc/hosts",
+	"/etc/host.conf",
+	"/etc/nsswitch.conf",
+	"/etc/gai.conf",
+	"/etc/services",
+	"/etc/protocols",
+	"/etc/localtime",
+	"/etc/ssl",
+	"/etc/pki",
+	"/etc/ca-certificates",
+	"/etc/crypto-policies",
+	"/etc/rpm",
+	"/usr",
+	"/lib",
+	"/lib64",
+	"/run/systemd/resolve",
+	"/dev/urandom",
+	"/dev/null",
+	"/proc/self",
+};
+
+/** struct site - mirrors of one base; owns what they were found by */
+struct site {
+	struct fetch_job *job; /* the first that was fetched from there; NULL: free */
+	struct transport_places places;
+	struct mirrors_network network;
+	struct mirrors *mirrors;
+	int64_t found_ms, used_ms;
+};
+
+struct fetching {
+	const struct fetch_worker *worker;
+	struct site site[SITES_KEPT];
+	struct header_keys *keys;
+};
+
+static void site_done(struct site *site)
+{
+	mirrors_free(site->mirrors);
+	fetch_job_free(site->job);
+	*site = (struct site){ 0 };
+}
+
+static void fetching_done(struct fetching *fetching)
+{
+	for (size_t i = 0; i < SITES_KEPT; i++)
+		site_done(&fetching->site[i]);
+	header_keys_free(fetching->keys);
+}
+
+/* ---- repositories ------------------------------------------------------ */
+
+static int connect_repo(void *data, struct transport **ret, struct error *err)
+{
+	const struct site *site = data;
+	const struct job_repo *repo = &site->job->repo;
+	struct transport_network network = {
+		.ca = repo->ca,
+		.proxy = repo->proxy,
+		.connect_ms = repo->call_seconds && repo->call_seconds < CONNECT_SECONDS
+				      ? repo->call_seconds * 1000
+				      : CONNECT_SECONDS * 1000,
+		.rate_max = repo->rate,
+		.places = &site->places,
+	};
+
+	return transport_http(&network, ret, err);
+}
+
+/* Where the base of @job lies; takes it when it is a new one. */
+static int site_of(struct fetching *fetching, struct fetch_job **job, struct site **ret,
+		   struct error *err)
+{
+	int64_t now = time_monotonic_ms(), seconds = (*job)->repo.call_seconds;
+	struct site *site = &fetching->site[0];
+	int r;
+
+	for (size_t i = 0; i < SITES_KEPT; i++) {
+		struct site *one = &fetching->site[i];
+
+		if (one->job && now - one->found_ms > SITE_MS)
+			site_done(one);
+		if (one->job && !strcmp(one->job->base, (*job)->base)) {
+			one->used_ms = now;
+			*ret = one;
+			return 0;
+		}
+		if (one->used_ms < site->used_ms)
+			site = one;
+	}
+	site_done(site);
+	site->job = steal(*job);
+	site->places = (struct transport_places){ .allowed = &site->job->repo.allowed,
+						  .any = site->job->repo.any_mirror };
+	site->network =
+		(struct mirrors_network){ .connect = connect_repo,
+					  .data = site,
+					  .places = &site->places,
+					  .call_ms = (seconds ? seconds : CALL_SECONDS) * 1000 };
+	r = mirrors_find(&site->network, site->job->base, &site->mirrors, err);
+	if (r < 0) {
+		*job = steal(site->job);
+		site_done(site);
+		return r;
+	}
+	site->found_ms = site->used_ms = now;
+	*ret = site;
+	return 0;
+}
+
+static int check_signature(struct fetching *fetching, const struct job_repo *repo, int fd,
+			   struct error *err)
+{
+	int r = 0;
+
+	if (!(repo->gpgcheck & GPGCHECK_PACKAGES))
+		return 0;
+	if (!fetching->keys)
+		r = header_keys_read(&repo->gpg_keys, &fetching->keys, err);
+	return r < 0 ? r : header_keys_package(fetching->keys, fd, err);
+}
+
+static int fetch_repo(struct fetching *fetching, struct fetch_job **job, int fd, struct error *err)
+{
+	_cleanup_(freep) char *path = strdup((*job)->path), *sha256 = strdup((*job)->sha256);
+	const struct mirrors_file file = {
+		.path = path, .size = (*job)->size, .checksum_type = "sha256", .checksum = sha256
+	};
+	struct site *site = NULL;
+	int r;
+
+	if (!path || !sha256)
+		return error_oom(err);
+	r = site_of(fetching, job, &site, err);
+	if (r == 0)
+		r = mirrors_fetch(site->mirrors, &file, fd, err);
+	return r < 0 ? r : check_signature(fetching, &site->job->repo, fd, err);
+}
+
+/* ---- Koji's files ------------------------------------------------------ */
+
+static int fetch_koji(const struct fetch_job *job, int fd, struct error *err)
+{
+	const struct transport_network network = { .ca = job->koji.ca, .proxy = job->koji.proxy };
+	const int64_t seconds = job->koji.call_seconds ? job->koji.call_seconds : CALL_SECONDS;
+	struct transport_tries tries = { .pause_ms = KOJI_PAUSE_MS,
+					 .pause_max_ms = KOJI_PAUSE_MAX_MS,
+					 .most = KOJI_TRIES };
+	_cleanup_(transport_freep) struct transport *transport = NULL;
+	_cleanup_(text_done) struct text url = { 0 };
+	struct transport_options options = { .rate = KOJI_RATE };
+	char hex[DIGEST_HEX_SIZE];
+	int64_t pause_ms;
+	int r = transport_http(&network, &transport, err);
+
+	if (r == 0 && koji_url(job->koji.topurl, job->path, &url) < 0)
+		r = error_oom(err);
+	if (r < 0)
+		return r;
+	tries.limit_ms = options.deadline_ms =
+		time_monotonic_ms() + seconds * 1000 + job->size / KOJI_RATE * 1000;
+	for (;;) {
+		r = transport_download(transport, url.data, fd, job->size, &options, hex, err);
+		tries.made++;
+		if (r == 0 || !transport_may_pass(r, err) ||
+		    (pause_ms = transport_pause(&tries)) < 0 || !transport_rest(&tries, pause_ms))
+			break;
+		*err = (struct error){ 0 };
+	}
+	if (r == 0 && strcmp(hex, job->sha256) != 0)
+		r = error_set(err, -EBADMSG, BLAME_SOURCE, NULL,
+			      "%s: its sha256 is %s, not %s; it has changed since the compose was "
+			      "made",
+			      job->path, hex, job->sha256);
+	return r;
+}
+
+/* ---- one package ------------------------------------------------------- */
+
+/* Closed when it is told of: the service takes nothing that somebody could still write to. */
+static int fetch_one(struct fetching *fetching, struct fetch_job **job, struct error *err)
+{
+	/* the service empties the work directory between two */
+	_cleanup_(closep) int dirfd = directory_open(fetching->worker->work_dirfd, "packages");
+	_cleanup_(closep) int fd = -1;
+	char sha256[DIGEST_HEX_SIZE];
+	int r;
+
+	if (dirfd >= 0)
+		fd = openat(dirfd, PART, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	memcpy(sha256, (*job)->sha256, sizeof(sha256));
+	if (fd < 0)
+		return error_errno(err, -errno, "cannot keep what is fetched");
+	if (!fetching->worker->network)
+		return error_set(err, -EIO, BLAME_US, NULL,
+				 "no network is configured (repo.allowed, koji.hub)");
+	r = (*job)->koji.hub ? fetch_koji(*job, fd, err) : fetch_repo(fetching, job, fd, err);
+	if (r == 0 && renameat(dirfd, PART, dirfd, sha256) < 0)
+		r = error_errno(err, -errno, "cannot keep what was fetched");
+	return r;
+}
+
+static int answer(const struct fetching *fetching, int64_t id, int code, struct error *failure,
+		  struct error *err)
+{
+	struct message message = {
+		.type = PIPE_FETCHED, .id = id, .code = code, .text = failure->message
+	};
+	_cleanup_(text_done) struct text line = { 0 };
+	int r = message_print(&message, &line);
+
+	if (r == 0)
+		r = io_write(fetching->worker->pipe_fd, line.data, line.length);
+	return r < 0 ? error_errno(err, r, "cannot talk to the server") : 0;
+}
+
+static int serve_line(struct fetching *fetching, const char *line, size_t length, struct error *err)
+{
+	struct message message = { 0 };
+	struct error failure = { 0 };
+	int64_t id;
+	int r = message_parse(line, length, &message, err);
+
+	if (r == 0 && message.type != PIPE_FETCH)
+		r = error_set(err, -EBADMSG, BLAME_US, NULL,
+			      "the server sent what is not for a worker that fetches");
+	if (r == 0 && fetching->worker->cpu_limit)
+		r = sandbox_limit_cpu(fetching->worker->cpu_limit, err);
+	if (r == 0) {
+		id = message.fetch->id;
+		r = fetch_one(fetching, &message.fetch, &failure);
+		r = answer(fetching, id, r, &failure, err);
+	}
+	message_done(&message);
+	return r;
+}
+
+static int enter(const struct fetch_worker *worker, struct error *err)
+{
+	struct strings readable = { 0 };
+	int r = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(system_files) && r == 0; i++)
+		r = strings_add(&readable, system_files[i]);
+	if (r == 0)
+		r = strings_copy(&readable, worker->read);
+	r = r < 0 ? error_oom(err)
+		  : sandbox_enter(&(const struct sandbox){ .writable = &worker->work_dirfd,
+							   .writable_count = 1,
+							   .readable = &readable,
+							   .memory_bytes = worker->memory_limit,
+							   .network = worker->network },
+				  err);
+	strings_done(&readable);
+	return r;
+}
+
+int fetch_serve(const struct fetch_worker *worker, struct error *err)
+{
+	static const char ready[] = "{\"type\":\"ready\"}\n";
+	_cleanup_(fetching_done) struct fetching fetching = { .worker = worker };
+	_cleanup_(fclosep) FILE *pipe = fdopen(worker->pipe_fd, "r");
+	_cleanup_(freep) char *line = NULL;
+	size_t room = 0;
+	ssize_t length;
+	int r = pipe ? enter(worker, err) : error_errno(err, -errno, "the pipe");
+
+	if (r < 0)
+		return r;
+	r = io_write(worker->pipe_fd, ready, sizeof(ready) - 1);
+	while (r == 0 && (length = getline(&line, &room, pipe)) > 0)
+		r = serve_line(&fetching, line, (size_t)length - (line[length - 1] == '\n'), err);
+	return r;
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* resolver/worker/fetch.h: a worker that fetches packages and does nothing else. */
+#pragma once
+
+#include "core/base/base.h"
+
+/**
+ * struct fetch_worker - what it was started with
+ * @read: files beside those of the system that it may read: keys, certificates
+ * @cpu_limit: seconds of processor time for one package; 0: none */
+struct fetch_worker {
+	int pipe_fd, work_dirfd;
+	const struct strings *read;
+	uint64_t memory_limit;
+	int64_t cpu_limit;
+	bool network;
+};
+
+/** fetch_serve() - answer each "fetch" with "fetched" until the server closes the pipe
+ *
+ * Enters a sandbox of its own first: writes below @work_dirfd, reads what name resolution and TLS
+ * need. */
+int fetch_serve(const struct fetch_worker *worker, struct error *err);
