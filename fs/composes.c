@@ -214,6 +214,8 @@ static void entry_fill(struct fs *fs, const struct inode *node, const struct tre
 	if (found->package && !found->cached)
 		ret->attr.st_blocks = 0;
 	ret->entry_timeout = ret->attr_timeout = stays ? TIMEOUT_FOREVER : 0;
+	if (found->remote && stays)
+		ret->attr_timeout = REMOTE_SECONDS;
 	if (found->index == TREE_ROOT) {
 		int64_t read = shown_time_read(fs, node->id);
 

@@ -162,7 +162,8 @@ static struct bytes *kept(struct export_files *files, uint64_t ino)
 	return NULL;
 }
 
-/* Keep @bytes, unless another thread was first. */
+/* Keep @bytes, unless another thread was first. Not packages of servers: one that is open takes up
+ * room that another one may need. */
 static void keep(struct export_files *files, uint64_t ino, struct bytes *bytes)
 {
 	struct timespec ctime = changed(bytes), now;
@@ -170,7 +171,7 @@ static void keep(struct export_files *files, uint64_t ino, struct bytes *bytes)
 	struct bytes *unused = NULL;
 
 	(void)clock_gettime(CLOCK_REALTIME, &now); /* the one that files are stamped with */
-	if (!bytes->file.etag[0] || ctime.tv_nsec < 0 ||
+	if (!bytes->file.etag[0] || bytes->file.hold || ctime.tv_nsec < 0 ||
 	    (ctime.tv_sec + SETTLED_SECONDS >= now.tv_sec && bytes->file.fd >= 0))
 		return;
 	file = calloc(1, sizeof(*file));
@@ -226,7 +227,7 @@ static void tell(struct fs *fs, const struct inode *node, const struct bytes *by
 }
 
 void export_read(struct fs *fs, fuse_req_t req, const struct inode *node, size_t size,
-		 uint64_t offset)
+		 uint64_t offset, unsigned int times)
 {
 	struct export_files *files = &fs->export_files;
 	uint64_t ino = COMPOSE_INO(node->id, node->part);
@@ -239,6 +240,10 @@ void export_read(struct fs *fs, fuse_req_t req, const struct inode *node, size_t
 			figure_add(&files->opened);
 			keep(files, ino, bytes);
 		}
+		if (r == -EAGAIN)
+			r = fetched_hold(&fs->mount[FS_EXPORT], req, node, size, offset, times);
+		if (r == HELD)
+			return;
 	}
 	figure_failure(fs, FIGURE_READ, r);
 	if (r < 0) {

@@ -47,7 +47,7 @@ void bytes_free(struct bytes *bytes)
 
 /* Words for an open that failed: at the file and in the compose's log, once, however often it is
  * tried. */
-static void failed(struct fs *fs, const struct inode *node, const struct error *err)
+void file_failed(struct fs *fs, const struct inode *node, const struct error *err)
 {
 	_cleanup_(closep) int fd = -1;
 	struct error ignored = { 0 };
@@ -80,8 +80,8 @@ int bytes_open(struct fs *fs, const struct inode *node, bool opened, struct byte
 	r = tree_file_open(tree, node->part, &bytes->file, &err);
 	if (r < 0) {
 		free(bytes);
-		if (r != -ENOENT && r != -EISDIR && r != -EMFILE && r != -ENFILE)
-			failed(fs, node, &err);
+		if (r != -ENOENT && r != -EISDIR && r != -EMFILE && r != -ENFILE && r != -EAGAIN)
+			file_failed(fs, node, &err);
 		return r;
 	}
 	if (found.package)
@@ -211,12 +211,12 @@ static int bytes_count(struct fs *fs, const struct inode *node, bool final, int3
 {
 	uint64_t ino = COMPOSE_INO(node->id, node->part);
 	struct opening opening = { 0 };
-	struct bytes *bytes;
+	struct bytes *bytes = NULL;
 	int r = bytes_open(fs, node, true, &bytes);
 
-	if (r < 0)
+	if (r < 0 && r != -EAGAIN) /* what is not here is brought when it is read */
 		return r;
-	if (final && !bytes->live && bytes->file.fd >= 0 && !bytes->file.head_length &&
+	if (bytes && final && !bytes->live && bytes->file.fd >= 0 && !bytes->file.head_length &&
 	    !is_known(fs, ino))
 		opening.offered = passthrough_open(fs, bytes->file.fd);
 	r = backing_set(fs, ino, bytes, &opening, NULL);
@@ -329,7 +329,7 @@ void bytes_reply(struct fs *fs, fuse_req_t req, const struct bytes *bytes, size_
 }
 
 void compose_read(struct fs *fs, fuse_req_t req, const struct inode *node, size_t size,
-		  uint64_t offset)
+		  uint64_t offset, unsigned int times)
 {
 	uint64_t ino = COMPOSE_INO(node->id, node->part);
 	struct bytes *bytes = backing_get(fs, ino);
@@ -341,6 +341,10 @@ void compose_read(struct fs *fs, fuse_req_t req, const struct inode *node, size_
 		r = bytes_open(fs, node, true, &fresh);
 		if (!r)
 			r = backing_set(fs, ino, fresh, NULL, &bytes);
+		if (r == -EAGAIN)
+			r = fetched_hold(&fs->mount[FS_TREE], req, node, size, offset, times);
+		if (r == HELD)
+			return;
 	}
 	figure_failure(fs, FIGURE_READ, r);
 	if (r < 0)

@@ -37,6 +37,7 @@
 #define BLOCK_SIZE 131072	 /* st_blksize: cp then keeps its buffer */
 #define MAX_READ (512u << 10)	 /* of one request: more does not fit a pipe with its header */
 #define EXPORT_FILES_MAX 1024	 /* that the export keeps open */
+#define REMOTE_SECONDS 1.0 /* a package of a server takes up blocks, or none any more */
 #define EXPORT_LOOK_SECONDS 10.0 /* how often the kernel asks for compose/ in the export */
 
 struct caller {
@@ -205,6 +206,7 @@ int temporary_text(struct fs *fs, int64_t request, const char *name, struct text
 
 /* ---- shown.c: composes as the kernel sees them ------------------------- */
 
+struct mount;
 struct shown; /* private */
 struct backing;
 
@@ -247,7 +249,7 @@ struct bytes {
 	bool live;		 /* grows: not cut at the size it had */
 	unsigned int references; /* under the lock of the table that it is in */
 };
-/** bytes_open() - judged anew; @opened: also of a removed compose with an open descriptor */
+/** bytes_open() - judged anew; -EAGAIN: a package that is not here (fetched_hold()). @opened: also of a removed compose with an open descriptor */
 int bytes_open(struct fs *fs, const struct inode *node, bool opened, struct bytes **ret);
 void bytes_free(struct bytes *bytes);
 void bytes_reply(struct fs *fs, fuse_req_t req, const struct bytes *bytes, size_t size,
@@ -256,15 +258,46 @@ void bytes_reply(struct fs *fs, fuse_req_t req, const struct bytes *bytes, size_
 /** compose_open() - @ret_backing_id: > 0: answer by passthrough_reply_open() */
 int compose_open(struct fs *fs, const struct inode *node, struct fuse_file_info *fi,
 		 int32_t *ret_backing_id);
+/** compose_read() - replies, now or later; @times: how often its package was brought for it already */
 void compose_read(struct fs *fs, fuse_req_t req, const struct inode *node, size_t size,
-		  uint64_t offset);
+		  uint64_t offset, unsigned int times);
 void compose_release(struct fs *fs, const struct inode *node);
 int compose_opendir(struct fs *fs, const struct inode *node, struct fuse_file_info *fi);
+/** file_failed() - words for a file that cannot be read: its user.odcs.error, and the compose's log */
+void file_failed(struct fs *fs, const struct inode *node, const struct error *err);
 /** file_error_set() - @words NULL: it reads well now. true: these words are new */
 bool file_error_set(struct fs *fs, uint64_t ino, const char *words);
 int file_error_get(struct fs *fs, uint64_t ino, struct text *ret);   /* -ENODATA */
 void backing_outdate(struct fs *fs, int64_t compose);
 void backing_clear(struct fs *fs);
+
+/* ---- fetched.c: reads of packages that are not here yet ------------------- */
+
+struct held_read;
+
+#define LATE_KEPT 64
+struct late_read {
+	uint64_t ino;
+	pid_t pid;
+	int64_t until_ms;
+};
+
+struct fetched {
+	pthread_mutex_t lock; /* the bringer's may be taken under it (tree_forget()) */
+	struct held_read *reads;
+	bool closed[FS_PLACES]; /* nobody waits any more: the mount ends */
+	struct late_read late[LATE_KEPT];
+	size_t next_late;
+};
+
+void fetched_init(struct fetched *fetched);
+void fetched_done(struct fetched *fetched);
+void fetched_open(struct mount *mount);
+/** fetched_close() - answer those who wait with EINTR, and nobody waits from now on */
+void fetched_close(struct mount *mount);
+/** fetched_hold() - have it brought, then the same read again with @times one more; HELD, or a negative errno */
+int fetched_hold(struct mount *mount, fuse_req_t req, const struct inode *node, size_t size,
+		 uint64_t offset, unsigned int times);
 
 /* ---- export.c: files of the second mount, which are never opened --------- */
 
@@ -284,7 +317,7 @@ void export_files_clear(struct fs *fs);
 void export_files_done(struct export_files *files);
 size_t export_files_count(struct fs *fs);
 void export_read(struct fs *fs, fuse_req_t req, const struct inode *node, size_t size,
-		 uint64_t offset);
+		 uint64_t offset, unsigned int times);
 /** export_forget() - the kernel knows the inode no more, so nobody has it open */
 void export_forget(struct fs *fs, uint64_t ino);
 /** export_limit() - compose/ is asked for again soon: that is how reads from the kernel's memory,
@@ -611,6 +644,7 @@ struct fs {
 	struct drafts drafts;
 	struct shown_table shown;
 	struct export_files export_files;
+	struct fetched fetched;
 	struct news news;
 };
 

@@ -391,7 +391,7 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 
 	if (inode_parse(ino, &node)) {
 		if (node.kind == INODE_COMPOSE) {
-			compose_read(fs_of(req), req, &node, size, (uint64_t)offset);
+			compose_read(fs_of(req), req, &node, size, (uint64_t)offset, 0);
 			return;
 		}
 		r = is_control(&node) ? control_read(fs_of(req), req, &node, fi, size,
@@ -578,7 +578,7 @@ static void op_export_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t of
 	struct inode node;
 
 	if (node_of(req, ino, &node) && node.kind == INODE_COMPOSE)
-		export_read(fs_of(req), req, &node, size, (uint64_t)offset);
+		export_read(fs_of(req), req, &node, size, (uint64_t)offset, 0);
 	else
 		fuse_reply_err(req, ESTALE);
 }

@@ -52,6 +52,7 @@ int fs_new(const struct fs_options *options, struct fs **ret, struct error *err)
 	(void)sigaction(LOOP_SIGNAL, &(const struct sigaction){ .sa_handler = nothing },
 			&fs->old_action);
 	export_files_init(&fs->export_files);
+	fetched_init(&fs->fetched);
 	handles_init(&fs->handles);
 	drafts_init(&fs->drafts);
 	news_init(&fs->news);
@@ -82,6 +83,7 @@ void fs_free(struct fs *fs)
 	drafts_done(&fs->drafts);
 	shown_done(&fs->shown);
 	export_files_done(&fs->export_files);
+	fetched_done(&fs->fetched);
 	news_done(&fs->news);
 	closep(&fs->wake_fd);
 	(void)sigaction(LOOP_SIGNAL, &fs->old_action, NULL);
@@ -243,6 +245,7 @@ int fs_mount(struct fs *fs, enum fs_place place, struct error *err)
 		return r;
 	fs->stop_wanted = false;
 	mount->mounted = true;
+	fetched_open(mount);
 	if (place == FS_TREE)
 		news_open(fs);
 	return 0;
@@ -354,6 +357,7 @@ static void session_close(struct mount *mount)
 
 	if (mount->place == FS_TREE)
 		news_close(fs);
+	fetched_close(mount);
 	pthread_mutex_lock(&fs->lock);
 	session = mount->session;
 	mount->session = NULL;
@@ -426,6 +430,7 @@ static void stop(struct mount *mount)
 	pthread_mutex_unlock(&fs->lock);
 	if (mount->place == FS_TREE)
 		news_close(fs);
+	fetched_close(mount);
 	fuse_session_exit(session);
 	session_leave(mount);
 	loop_wake(mount);

@@ -78,6 +78,8 @@ struct exchange {
 	char *argument_text;
 	struct waiter *waiter; /* rest/wait.c */
 	bool waited;
+	struct bring *bring;	/* rest/bring.c; NULL: nothing was waited for */
+	struct tree_hold *hold; /* of the package that is being sent */
 	/* rest/work.c: while @work is set, an answer is kept here and not queued */
 	exchange_handler *work;
 	struct exchange *work_next;
@@ -121,6 +123,7 @@ struct rest {
 	_Atomic uint64_t generation; /* grows with each change that rest_changed() tells */
 	struct clients *clients;
 	struct waits *waits;
+	struct brings *brings;
 	struct works *works;
 	struct lingers *lingers;
 	struct tls *tls;	 /* NULL: none */

@@ -36,6 +36,7 @@ void exchange_free(struct exchange *ex)
 	if (ex->charged)
 		atomic_fetch_sub(&ex->link->client->bytes, ex->charged);
 	exchange_uncount(ex);
+	tree_hold_release(ex->hold);
 	text_done(&ex->body);
 	account_done(&ex->account);
 	free(ex->arguments);

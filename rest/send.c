@@ -4,6 +4,7 @@
  * RFC 9110 sections 13 and 14, with single ranges: to several ranges the whole file is the answer.
  * Files that still grow (logs) have neither ETag nor Last-Modified, but ranges: that is how the
  * stock client follows them. */
+#include "rest/bring.h"
 #include "rest/listing.h"
 #include "rest/words.h"
 
@@ -135,6 +136,12 @@ static struct MHD_Response *small_response(const struct tree_file *file, const s
 	return response;
 }
 
+/* Of HEAD nothing is read. */
+static ssize_t nothing_read(void *data, uint64_t position, char *to, size_t room)
+{
+	return MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
 /* Takes what it uses out of @file. */
 static struct MHD_Response *bytes_response(struct tree_file *file, const struct range *range,
 					   bool head)
@@ -153,7 +160,10 @@ static struct MHD_Response *bytes_response(struct tree_file *file, const struct 
 			file->fd = -1;
 		return response;
 	}
-	if (file->fd < 0 && file->head)
+	if (file->fd < 0 && !file->head) /* not here yet */
+		return MHD_create_response_from_callback(range->length, BLOCK, nothing_read, NULL,
+							 NULL);
+	if (file->fd < 0)
 		return MHD_create_response_from_buffer(range->length, file->head + range->start,
 						       MHD_RESPMEM_MUST_COPY);
 	sending = calloc(1, sizeof(*sending));
@@ -216,6 +226,10 @@ static int bytes_answer(struct exchange *ex, const struct tree_node *node, struc
 	struct MHD_Response *response;
 
 	memcpy(etag, file->etag, sizeof(etag));
+	if (file->hold) { /* as long as bytes go out */
+		tree_hold_release(ex->hold);
+		ex->hold = steal(file->hold);
+	}
 	response = bytes_response(file, range, ex->head);
 	add_headers(response, node, file, etag);
 	response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type(node));
@@ -235,7 +249,7 @@ int file_send(struct exchange *ex, const struct tree *tree, const struct tree_no
 	unsigned int status;
 	int r = tree_file_open(tree, node->index, &file, &err);
 
-	if (r < 0) {
+	if (r < 0 && r != -EAGAIN) {
 		if (r == -ENOENT) /* the name is there, its bytes are not */
 			err.code = -EIO;
 		if (!err.code)
@@ -248,5 +262,7 @@ int file_send(struct exchange *ex, const struct tree *tree, const struct tree_no
 	range = range_read(ex, node, &file);
 	if (range.beyond)
 		return empty_answer(ex, MHD_HTTP_RANGE_NOT_SATISFIABLE, node, &file);
+	if (r == -EAGAIN && !ex->head)
+		return bring_park(ex, tree, node->index);
 	return bytes_answer(ex, node, &file, &range);
 }

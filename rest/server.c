@@ -5,6 +5,7 @@
  * Threads are libmicrohttpd's: a pool per listening address, each thread with its own epoll set and
  * its own connections. What waits for the disk is done elsewhere (rest/work.c), what waits for a
  * worker is parked (rest/wait.c): these threads only answer. */
+#include "rest/bring.h"
 #include "rest/client.h"
 #include "rest/linger.h"
 #include "rest/listen.h"
@@ -30,6 +31,7 @@
 static void exchange_over(struct rest *rest, struct exchange *ex)
 {
 	wait_forget(ex);
+	bring_done(ex);
 	exchange_free(ex);
 	atomic_fetch_sub(&rest->running, 1);
 }
@@ -337,7 +339,8 @@ static int caches_start(struct rest *rest, struct error *err)
 	    cache_new(4096, 6 * mib, &rest->items) < 0 ||
 	    cache_new(512, 8 * mib, &rest->pages) < 0 || cache_new(64, mib, &rest->trees) < 0 ||
 	    clients_new(&rest->clients) < 0 || waits_new(&rest->waits) < 0 ||
-	    lingers_new(&rest->lingers) < 0 || works_new(&rest->works) < 0)
+	    brings_new(&rest->brings) < 0 || lingers_new(&rest->lingers) < 0 ||
+	    works_new(&rest->works) < 0)
 		return error_oom(err);
 	return 0;
 }
@@ -451,6 +454,7 @@ void rest_tick(struct rest *rest)
 
 	atomic_store(&rest->tick_ms, now_ms);
 	wait_tick(rest, now_ms);
+	bring_tick(rest);
 	clients_tick(rest, now_ms);
 	lingers_tick(rest->lingers, now_ms);
 }
@@ -471,6 +475,8 @@ void rest_end(struct rest *rest)
 		rest->quiesced[i] = MHD_quiesce_daemon(rest->daemons[i]);
 	if (rest->waits)
 		wait_end_all(rest);
+	if (rest->brings)
+		bring_end_all(rest);
 	if (rest->works)
 		works_end(rest->works);
 }
@@ -497,6 +503,7 @@ void rest_stop(struct rest *rest)
 	openapi_free(rest->openapi);
 	clients_free(rest->clients);
 	waits_free(rest->waits);
+	brings_free(rest->brings);
 	lingers_free(rest->lingers);
 	works_free(rest->works);
 	tls_free(rest->tls);

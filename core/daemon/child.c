@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* core/daemon/child.c: one worker process: spawn, talk, watch its memory, bury.
  *
- * The scheduler's thread is the only one that uses a struct child. Nothing here knows what a
- * compose is. */
+ * The thread that started a child is the only one that uses it. Nothing here knows what a compose
+ * is. */
 #include "core/daemon/daemon.h"
 
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdarg.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -44,32 +45,63 @@ static int move_up(int *fd)
 	return 0;
 }
 
-static int spawn_worker(const struct config *config, int pipe_fd, int state_fd, int work_fd,
-			pid_t *ret_pid)
+static int add_argument(struct strings *list, const char *format, ...) _printf_(2, 3);
+static int add_argument(struct strings *list, const char *format, ...)
 {
-	char memory[64], pools[64], cpu[64];
-	char *argv[] = { (char[]){ "odcsfs" },
-			 (char[]){ "worker" },
-			 (char[]){ "--pipe-fd=3" },
-			 (char[]){ "--state-dir-fd=4" },
-			 (char[]){ "--work-dir-fd=5" },
-			 memory,
-			 pools,
-			 cpu,
-			 config_network(config) ? (char[]){ "--network" } : NULL,
-			 NULL };
+	char argument[4096];
+	va_list values;
+	int n;
+
+	va_start(values, format);
+	n = vsnprintf(argument, sizeof(argument), format, values);
+	va_end(values);
+	return n < 0 || (size_t)n >= sizeof(argument) ? -ENAMETOOLONG : strings_add(list, argument);
+}
+
+/* One that fetches may read these beside files of the system. */
+static int add_readable(const struct config *config, struct strings *list)
+{
+	int r = *config->repo_ca ? add_argument(list, "--read=%s", config->repo_ca) : 0;
+
+	if (r == 0 && *config->koji_ca)
+		r = add_argument(list, "--read=%s", config->koji_ca);
+	for (size_t i = 0; i < config->repo_gpg_keys.count && r == 0; i++)
+		r = add_argument(list, "--read=%s", config->repo_gpg_keys.item[i]);
+	return r;
+}
+
+static int make_arguments(const struct config *config, enum child_kind kind, struct strings *list)
+{
+	/* the scheduler ends a worker beyond its limit, and says so; what grows too fast for it to
+	 * see runs into twice as much */
+	int64_t memory =
+		config->worker_memory > INT64_MAX / 2 ? INT64_MAX : 2 * config->worker_memory;
+	int r = 0;
+
+	r |= add_argument(list, "odcsfs");
+	r |= add_argument(list, "worker");
+	r |= add_argument(list, "--pipe-fd=%d", CHILD_PIPE_FD);
+	r |= add_argument(list, "--state-dir-fd=%d", CHILD_STATE_FD);
+	r |= add_argument(list, "--work-dir-fd=%d", CHILD_WORK_FD);
+	r |= add_argument(list, "--memory-limit=%" PRId64, memory);
+	r |= add_argument(list, "--pools-limit=%" PRId64, config->worker_pools);
+	r |= add_argument(list, "--cpu-limit=%" PRId64, config->worker_cpu_seconds);
+	if (config_network(config))
+		r |= add_argument(list, "--network");
+	if (kind == CHILD_FETCHES)
+		r |= add_argument(list, "--fetch");
+	if (r == 0 && kind == CHILD_FETCHES)
+		r = add_readable(config, list);
+	return r < 0 ? -ENOMEM : 0;
+}
+
+static int spawn_worker(char *const *argv, int pipe_fd, int state_fd, int work_fd, pid_t *ret_pid)
+{
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	sigset_t none, defaults;
 	int r;
 
-	/* the scheduler ends a worker beyond its limit, and says so; what grows too fast for it to
-	 * see runs into twice as much */
-	(void)snprintf(memory, sizeof(memory), "--memory-limit=%" PRId64,
-		       config->worker_memory > INT64_MAX / 2 ? INT64_MAX
-							     : 2 * config->worker_memory);
-	(void)snprintf(cpu, sizeof(cpu), "--cpu-limit=%" PRId64, config->worker_cpu_seconds);
-	(void)snprintf(pools, sizeof(pools), "--pools-limit=%" PRId64, config->worker_pools);
 	(void)sigemptyset(&none);
 	(void)sigfillset(&defaults);
 	r = posix_spawn_file_actions_init(&actions);
@@ -97,8 +129,27 @@ static int spawn_worker(const struct config *config, int pipe_fd, int state_fd, 
 	return -r;
 }
 
-int child_start(const struct config *config, int state_dirfd, unsigned int number,
-		struct child **ret, struct error *err)
+static int start_worker(const struct config *config, enum child_kind kind, int pipe_fd,
+			int state_fd, int work_fd, pid_t *ret_pid)
+{
+	struct strings arguments = { 0 };
+	_cleanup_(freep) char **argv = NULL;
+	int r = make_arguments(config, kind, &arguments);
+
+	if (r == 0)
+		argv = calloc(arguments.count + 1, sizeof(*argv));
+	if (r == 0 && !argv)
+		r = -ENOMEM;
+	for (size_t i = 0; r == 0 && i < arguments.count; i++)
+		argv[i] = arguments.item[i];
+	if (r == 0)
+		r = spawn_worker(argv, pipe_fd, state_fd, work_fd, ret_pid);
+	strings_done(&arguments);
+	return r;
+}
+
+int child_start(const struct config *config, enum child_kind kind, int state_dirfd,
+		unsigned int number, struct child **ret, struct error *err)
 {
 	struct child *child = calloc(1, sizeof(*child));
 	_cleanup_(closep) int theirs = -1, state = -1;
@@ -108,14 +159,17 @@ int child_start(const struct config *config, int state_dirfd, unsigned int numbe
 	if (!child)
 		return error_oom(err);
 	child->fd = child->work_dirfd = -1;
-	(void)snprintf(name, sizeof(name), "work/%u", number);
+	(void)snprintf(name, sizeof(name), kind == CHILD_FETCHES ? "work/fetch-%u" : "work/%u",
+		       number);
 	child->work_dirfd = directory_open(state_dirfd, name);
 	r = child->work_dirfd < 0 ? child->work_dirfd : move_up(&child->work_dirfd);
 	if (r == 0 && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
 		r = -errno;
 	child->fd = pair[0];
 	theirs = pair[1];
-	state = fcntl(state_dirfd, F_DUPFD_CLOEXEC, FIRST_SAFE_FD);
+	/* one that fetches has no business there */
+	state = fcntl(kind == CHILD_FETCHES ? child->work_dirfd : state_dirfd, F_DUPFD_CLOEXEC,
+		      FIRST_SAFE_FD);
 	if (r == 0 && state < 0)
 		r = -errno;
 	if (r == 0)
@@ -125,7 +179,7 @@ int child_start(const struct config *config, int state_dirfd, unsigned int numbe
 	if (r == 0)
 		r = child_clean(child, err);
 	if (r == 0)
-		r = spawn_worker(config, theirs, state, child->work_dirfd, &child->pid);
+		r = start_worker(config, kind, theirs, state, child->work_dirfd, &child->pid);
 	if (r < 0) {
 		child_free(child);
 		return error_errno(err, r, "cannot start a worker");

@@ -6,6 +6,7 @@
 
 #define CONFIG_DEFAULT_FILE "/etc/odcsfs/odcsfs.conf"
 #define CONFIG_MAX_WORKERS 64
+#define CONFIG_MAX_FETCHERS 32
 
 /** struct config - every key of odcsfs(8), with its default when nobody set it. Owned strings */
 struct config {
@@ -47,8 +48,9 @@ struct config {
 	char *module_mbs;	     /* "": none; else workers may use the network */
 	struct strings module_base_modules;
 	int64_t module_timeout; /* seconds of one question */
-	/* [cache] bytes */
-	int64_t cache_size;
+	/* [cache] */
+	int64_t cache_size; /* bytes; 0: no limit */
+	int64_t cache_fetchers, cache_read_timeout;
 	/* [auth] */
 	char *auth_backend;
 	char *auth_roles;	     /* file; "": none */

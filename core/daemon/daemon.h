@@ -43,9 +43,14 @@ int state_holder(int state_dirfd, char ret[static 32]);
 
 struct child;
 
-/** child_start() - spawn "odcsfs worker" with its own work directory work/@number */
-int child_start(const struct config *config, int state_dirfd, unsigned int number,
-		struct child **ret, struct error *err);
+enum child_kind {
+	CHILD_COMPOSES,
+	CHILD_FETCHES, /* packages, and has no rights on anything but its work directory */
+};
+/** child_start() - spawn "odcsfs worker" with its own work directory work/@number or work/fetch-@number. It
+ * dies with the thread that started it */
+int child_start(const struct config *config, enum child_kind kind, int state_dirfd,
+		unsigned int number, struct child **ret, struct error *err);
 /** child_kill() - nothing it does matters now; child_ended() tells whether it is gone */
 void child_kill(struct child *child);
 /** child_ended() - was it reaped, at the latest when time_monotonic_ms() is @limit_ms (0: look once)?
@@ -102,6 +107,31 @@ void scheduler_figures(struct scheduler *scheduler, struct scheduler_figures *re
  */
 void scheduler_free(struct scheduler *scheduler);
 DEFINE_FREEP(struct scheduler, scheduler_free)
+
+/* ---- order.c: what of the configuration goes to workers; 0 or -ENOMEM --------- */
+
+int order_koji(const struct config *config, struct job_koji *koji);
+/** order_repo() - @ret_paths gets those of repo.allowed that are paths */
+int order_repo(const struct config *config, struct job_repo *repo, struct strings *ret_paths);
+
+/* ---- fetcher.c: packages of servers are brought when they are read ----------- */
+
+struct fetcher;
+
+/** fetcher_new() - registers with @store's trees, and sets their limit; fetcher_start(): its threads */
+int fetcher_new(const struct config *config, struct store *store, struct fetcher **ret,
+		struct error *err);
+int fetcher_start(struct fetcher *fetcher, struct error *err);
+/** fetcher_free() - when nobody waits any more, or asks */
+void fetcher_free(struct fetcher *fetcher);
+DEFINE_FREEP(struct fetcher, fetcher_free)
+
+/** struct fetcher_figures - since the start, but for @running and @waiting (readers) */
+struct fetcher_figures {
+	int64_t fetched, fetched_bytes, failures, deaths;
+	size_t running, waiting;
+};
+void fetcher_figures(struct fetcher *fetcher, struct fetcher_figures *ret);
 
 /* ---- lease.c: who reads a compose keeps it ---------------------------------- */
 
@@ -175,7 +205,7 @@ struct metrics;
 /** struct metrics_sources - whom to ask; @scheduler, @rest and @fs may be NULL */
 struct metrics_sources {
 	const struct store *store;
-	int64_t cache_limit;
+	struct fetcher *fetcher;
 	struct scheduler *scheduler;
 	struct rest *rest;
 	struct fs *fs;

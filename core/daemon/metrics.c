@@ -8,16 +8,13 @@
  * record's whole seconds are known. */
 #include "core/daemon/daemon.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <stdatomic.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-#define STAMPS 4096	    /* composes under way whose times are known to the millisecond */
-#define CACHE_LOOK_MS 60000 /* between looks at the size of the cache */
-#define CACHE_DEPTH 4
+#define STAMPS 4096 /* composes under way whose times are known to the millisecond */
 
 static const double bounds[] = { 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1,	  2.5, 5,
 				 10,   30,    60,   120, 300,  600, 1800, 3600 };
@@ -37,9 +34,6 @@ struct metrics {
 	struct stamp stamp[STAMPS]; /* under lock, as all to the next */
 	struct histogram whole[SOURCE_PUNGI_COMPOSE + 1], generating[SOURCE_PUNGI_COMPOSE + 1];
 	uint64_t reused;
-	pthread_mutex_t cache_lock;
-	int64_t cache_look_ms; /* under cache_lock, as all below; 0: never looked */
-	int64_t cache_bytes, cache_files;
 };
 
 int metrics_new(struct metrics **ret)
@@ -49,7 +43,6 @@ int metrics_new(struct metrics **ret)
 	if (!metrics)
 		return -ENOMEM;
 	(void)pthread_mutex_init(&metrics->lock, NULL);
-	(void)pthread_mutex_init(&metrics->cache_lock, NULL);
 	metrics->time_started = time_now();
 	*ret = metrics;
 	return 0;
@@ -59,7 +52,6 @@ void metrics_free(struct metrics *metrics)
 {
 	if (!metrics)
 		return;
-	(void)pthread_mutex_destroy(&metrics->cache_lock);
 	(void)pthread_mutex_destroy(&metrics->lock);
 	free(metrics);
 }
@@ -225,50 +217,37 @@ static void print_workers(struct scheduler *scheduler, int64_t waiting, struct t
 
 /* ---- the disk ------------------------------------------------------------ */
 
-static void measure(int parent, const char *name, int depth, int64_t *bytes, int64_t *files)
+static void print_cache(const struct metrics_sources *sources, struct text *ret)
 {
-	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	DIR *directory = fd >= 0 ? fdopendir(fd) : NULL;
-	struct dirent *entry;
-	struct stat st;
+	struct fetcher_figures fetcher;
+	struct tree_cache_figures cache;
 
-	if (!directory) {
-		closep(&fd);
-		return;
-	}
-	while ((entry = readdir(directory))) {
-		if (!strcmp(entry->d_name, ".") || !strcmp(entry->d_name, "..") ||
-		    fstatat(fd, entry->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
-			continue;
-		if (S_ISDIR(st.st_mode) && depth) {
-			measure(fd, entry->d_name, depth - 1, bytes, files);
-		} else if (S_ISREG(st.st_mode)) {
-			*bytes += st.st_size;
-			(*files)++;
-		}
-	}
-	(void)closedir(directory);
-}
-
-static void print_cache(struct metrics *metrics, const struct metrics_sources *sources,
-			struct text *ret)
-{
-	int64_t now_ms = time_monotonic_ms(), bytes = 0, files = 0;
-
-	(void)pthread_mutex_lock(&metrics->cache_lock);
-	if (!metrics->cache_look_ms || now_ms - metrics->cache_look_ms > CACHE_LOOK_MS) {
-		measure(sources->store->state_dirfd, "packages", CACHE_DEPTH, &bytes, &files);
-		metrics->cache_look_ms = now_ms;
-		metrics->cache_bytes = bytes;
-		metrics->cache_files = files;
-	}
-	bytes = metrics->cache_bytes;
-	files = metrics->cache_files;
-	(void)pthread_mutex_unlock(&metrics->cache_lock);
-	number(ret, "odcsfs_cache_bytes", "gauge", "Bytes in the package cache.", bytes);
-	number(ret, "odcsfs_cache_limit_bytes", "gauge", "Bytes that it may hold.",
-	       sources->cache_limit);
-	number(ret, "odcsfs_cache_files", "gauge", "Files in the package cache.", files);
+	tree_cache_figures(sources->store->trees, &cache);
+	fetcher_figures(sources->fetcher, &fetcher);
+	number(ret, "odcsfs_cache_bytes", "gauge", "Bytes in the package cache.",
+	       (int64_t)cache.bytes);
+	number(ret, "odcsfs_cache_limit_bytes", "gauge", "Bytes that it may hold; 0: any number.",
+	       (int64_t)cache.limit);
+	number(ret, "odcsfs_cache_files", "gauge", "Files in the package cache.",
+	       (int64_t)cache.files);
+	number(ret, "odcsfs_cache_hits_total", "counter", "Opens of packages that were in it.",
+	       (int64_t)cache.hits);
+	number(ret, "odcsfs_cache_evictions_total", "counter", "Files that had to make room.",
+	       (int64_t)cache.evictions);
+	number(ret, "odcsfs_cache_evicted_bytes_total", "counter", "Bytes of these.",
+	       (int64_t)cache.evicted_bytes);
+	number(ret, "odcsfs_fetches_total", "counter", "Packages that were fetched to be read.",
+	       fetcher.fetched);
+	number(ret, "odcsfs_fetched_bytes_total", "counter", "Bytes of these.",
+	       fetcher.fetched_bytes);
+	number(ret, "odcsfs_fetch_failures_total", "counter", "Packages that could not be had.",
+	       fetcher.failures);
+	number(ret, "odcsfs_fetch_worker_deaths_total", "counter",
+	       "Workers that ended while they fetched.", fetcher.deaths);
+	number(ret, "odcsfs_fetches_running", "gauge", "Packages that are being fetched.",
+	       (int64_t)fetcher.running);
+	number(ret, "odcsfs_fetch_waiters", "gauge", "Reads that wait for a package.",
+	       (int64_t)fetcher.waiting);
 }
 
 static void print_disk(const struct store *store, struct text *ret)
@@ -304,7 +283,7 @@ int metrics_print(struct metrics *metrics, const struct metrics_sources *sources
 	}
 	print_workers(sources->scheduler, waiting, ret);
 	print_times(metrics, ret);
-	print_cache(metrics, sources, ret);
+	print_cache(sources, ret);
 	print_disk(sources->store, ret);
 	family(ret, "odcsfs_info", "gauge", "Version of the service.");
 	(void)text_addf(ret, "odcsfs_info{version=\"%s\"} 1\n", ODCSFS_VERSION);

@@ -22,7 +22,7 @@ static int copy_key(char **ret, const char *value)
 }
 
 /* '' in the configuration is a word that has no characters */
-static int add_koji(const struct config *config, struct job_koji *koji)
+int order_koji(const struct config *config, struct job_koji *koji)
 {
 	const struct strings *sigkeys = &config->koji_sigkeys;
 	int r = copy_key(&koji->hub, config->koji_hub);
@@ -42,10 +42,9 @@ static int add_koji(const struct config *config, struct job_koji *koji)
 	return r;
 }
 
-static int add_repo(const struct config *config, struct job *job)
+int order_repo(const struct config *config, struct job_repo *repo, struct strings *ret_paths)
 {
 	const struct strings *allowed = &config->repo_allowed;
-	struct job_repo *repo = &job->repo;
 	int r = strings_copy(&repo->gpg_keys, &config->repo_gpg_keys);
 
 	if (r == 0)
@@ -60,7 +59,7 @@ static int add_repo(const struct config *config, struct job *job)
 			r = strings_add(&repo->allowed, normal);
 	}
 	for (size_t i = 0; i < allowed->count && r == 0; i++)
-		r = strings_add(allowed->item[i][0] == '/' ? &job->allowed : &repo->allowed,
+		r = strings_add(allowed->item[i][0] == '/' ? ret_paths : &repo->allowed,
 				allowed->item[i]);
 	if (r == 0)
 		r = copy_key(&repo->ca, config->repo_ca);
@@ -101,10 +100,10 @@ int order_make(struct scheduler *scheduler, struct compose *compose, struct job 
 	job->gid = compose->gid;
 	job->trusted = access_trusted(config, compose->spec);
 	job->known_event = -1;
-	if (add_repo(config, job) < 0)
+	if (order_repo(config, &job->repo, &job->allowed) < 0)
 		return -ENOMEM;
 	if (compose->spec->source_type != SOURCE_REPO &&
-	    (add_koji(config, &job->koji) < 0 || add_module(config, &job->module) < 0))
+	    (order_koji(config, &job->koji) < 0 || add_module(config, &job->module) < 0))
 		return -ENOMEM;
 	if (compose->spec->source_type == SOURCE_TAG &&
 	    catalogue_known_event(scheduler->options->store->catalogue, compose->spec,

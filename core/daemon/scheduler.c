@@ -443,7 +443,8 @@ static void respawn(struct scheduler *scheduler, size_t number)
 		slot->respawn_ms = slot->started_ms + CORPSES_MS;
 		return;
 	}
-	if (child_start(scheduler->options->config, scheduler->options->store->state_dirfd,
+	if (child_start(scheduler->options->config, CHILD_COMPOSES,
+			scheduler->options->store->state_dirfd,
 			(unsigned int)(slot->place * scheduler->slots + number), &slot->child,
 			&err) < 0) {
 		log_error("%s", err.message);

@@ -43,6 +43,7 @@ struct daemon {
 	size_t rest_running;
 	struct metrics *metrics;
 	struct leases *leases;
+	struct fetcher *fetcher;
 	bool notify_running;
 	struct place {
 		enum fs_place place;
@@ -234,12 +235,21 @@ static void on_change(void *data, const struct catalogue_event *event)
 	rooms_leave(daemon);
 }
 
+static int64_t on_cache_used(void *data)
+{
+	struct daemon *daemon = data;
+	struct tree_cache_figures figures;
+
+	tree_cache_figures(daemon->store.trees, &figures);
+	return (int64_t)figures.bytes;
+}
+
 static int on_metrics(void *data, struct text *ret)
 {
 	struct daemon *daemon = data;
 	struct rooms rooms = rooms_enter(daemon);
 	struct metrics_sources sources = { .store = &daemon->store,
-					   .cache_limit = daemon->config->cache_size,
+					   .fetcher = daemon->fetcher,
 					   .scheduler = rooms.scheduler,
 					   .rest = rooms.rest,
 					   .fs = rooms.fs };
@@ -450,6 +460,8 @@ static int start_tree(struct daemon *daemon, struct error *err)
 		.drafts_per_user = config->limit_drafts,
 		.live_composes_per_user = config->limit_live_composes,
 		.cache_size_bytes = config->cache_size,
+		.cache_used = on_cache_used,
+		.cache_used_data = daemon,
 		.read_lease = config->lifetime_read_lease,
 		.list_aliases = config->list_aliases,
 		.owner_may_expire = config->owner_may_expire,
@@ -526,6 +538,10 @@ static int start(struct daemon *daemon, struct error *err)
 	if (r >= 0 && leases_new(daemon->config, daemon->store.catalogue, &daemon->leases) < 0)
 		r = error_oom(err);
 	if (r >= 0)
+		r = fetcher_new(daemon->config, &daemon->store, &daemon->fetcher, err);
+	if (r >= 0)
+		r = fetcher_start(daemon->fetcher, err);
+	if (r >= 0)
 		r = start_workers(daemon, err);
 	if (r >= 0)
 		r = start_clock(daemon, err);
@@ -573,6 +589,7 @@ static void stop(struct daemon *daemon)
 		(void)pthread_join(daemon->notify_thread, NULL);
 	}
 	fs_free(fs);
+	fetcher_free(daemon->fetcher);
 	leases_free(daemon->leases);
 	tree_store_close(daemon->store.trees);
 	catalogue_close(daemon->store.catalogue);

@@ -1,0 +1,734 @@
+/* SPDX-License-Identifier: MIT */
+/* core/daemon/fetcher.c: packages of servers, brought when somebody reads them.
+ *
+ *   reader ─tree_ask()─► fetches ─► worker process ─► work/fetch-N/packages/SHA256
+ *     ▲                  (table)                        │ the verifier hashes it again
+ *     └──── told: open it, or why not ◄── packages/ ◄───┘
+ *
+ * Two threads. One owns the workers and the table's progress and tells those who wait; the other
+ * reads whole files, which takes time: what was fetched, and what was there when the service
+ * started. Whoever asks waits in neither: he leaves a struct tree_waiter. Workers are started when
+ * there is something to fetch, and end when there was nothing for a while. */
+#include "core/daemon/daemon.h"
+#include "core/daemon/fetches.h"
+
+#include <poll.h>
+#include <stdatomic.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define TICK_MS 200	      /* between looks at time, while there is something to do */
+#define IDLE_MS 30000	      /* a worker without work ends after this */
+#define END_MS 1000	      /* from SIGKILL to its end; else it is taken to hang in the kernel */
+#define READY_MS 30000	      /* from a worker's start to its first word */
+#define TRIES 3		      /* of workers that die, and of full disks */
+#define AGAIN_MS 200	      /* before the next one, times the number */
+#define ROOM_MS 100	      /* between looks whether there is room now */
+#define ROOM_PATIENCE_MS 2000 /* what is open may be closed soon */
+#define SLOTS (2 * CONFIG_MAX_FETCHERS)
+
+/** struct slot - a worker and the package that it fetches */
+struct slot {
+	struct child *child;
+	struct child
+		*corpse; /* killed, and hangs in the kernel: its work directory is not to be used */
+	int64_t started_ms, idle_ms;
+	bool ready;
+	bool taking;	     /* its file is with the verifier */
+	int64_t number;	     /* of this try; answers to another one are late */
+	struct fetch *fetch; /* NULL: idle */
+	uint64_t reserved;
+};
+
+/** struct verification - a file to be read by the verifier */
+struct verification {
+	struct verification *next;
+	struct fetch *fetch;
+	struct slot *slot; /* that fetched it; NULL: it was there */
+	struct tree_want want;
+	int work_dirfd;
+	uint64_t reserved;
+	int r;
+	struct error err;
+};
+
+struct fetcher {
+	const struct config *config;
+	struct store *store;
+	pthread_t thread, verifier;
+	bool running;
+	int event_fd;
+	_Atomic bool stop;
+	_Atomic int64_t fetched, fetched_bytes, failures, deaths;
+	struct slot slot[SLOTS]; /* of the thread */
+	int64_t number;
+	pthread_mutex_t lock; /* for the rest; nothing else is locked under it */
+	pthread_cond_t more;
+	struct fetches table;
+	struct verification *todo, **last, *done;
+};
+
+static void kick(struct fetcher *fetcher)
+{
+	uint64_t one = 1;
+
+	(void)!write(fetcher->event_fd, &one, sizeof(one));
+}
+
+/* What a reader is told: he knows four things that may go wrong (tree.md 3). */
+static void simplify(struct error *err)
+{
+	if (err->code == -EDQUOT)
+		err->code = -ENOSPC;
+	if (err->code && err->code != -ETIMEDOUT && err->code != -ENOSPC)
+		err->code = -EIO;
+}
+
+/* ---- the door of core/tree ------------------------------------------------ */
+
+static int ask(void *data, const struct tree_want *want, struct tree_waiter *waiter,
+	       struct error *err)
+{
+	struct fetcher *fetcher = data;
+	int r;
+
+	(void)pthread_mutex_lock(&fetcher->lock);
+	r = fetches_ask(&fetcher->table, want, waiter, time_monotonic_ms(), NULL, err);
+	(void)pthread_mutex_unlock(&fetcher->lock);
+	if (r == 0)
+		kick(fetcher);
+	if (r < 0 && err)
+		simplify(err);
+	return r < 0 && err ? err->code : r;
+}
+
+static bool forget(void *data, struct tree_waiter *waiter)
+{
+	struct fetcher *fetcher = data;
+	bool forgotten;
+
+	(void)pthread_mutex_lock(&fetcher->lock);
+	forgotten = fetches_forget(&fetcher->table, waiter, time_monotonic_ms());
+	(void)pthread_mutex_unlock(&fetcher->lock);
+	return forgotten;
+}
+
+/* ---- the verifier ----------------------------------------------------------- */
+
+static void verify(struct fetcher *fetcher, struct verification *item)
+{
+	struct tree_store *trees = fetcher->store->trees;
+
+	item->r = item->slot ? tree_package_take(trees, item->work_dirfd, item->want.sha256,
+						 item->reserved, &item->err)
+			     : tree_package_verify(trees, &item->want, &item->err);
+}
+
+static void *run_verifier(void *data)
+{
+	struct fetcher *fetcher = data;
+
+	(void)pthread_mutex_lock(&fetcher->lock);
+	while (!atomic_load(&fetcher->stop)) {
+		struct verification *item = fetcher->todo;
+
+		if (!item) {
+			(void)pthread_cond_wait(&fetcher->more, &fetcher->lock);
+			continue;
+		}
+		fetcher->todo = item->next;
+		if (!fetcher->todo)
+			fetcher->last = &fetcher->todo;
+		(void)pthread_mutex_unlock(&fetcher->lock);
+		verify(fetcher, item);
+		(void)pthread_mutex_lock(&fetcher->lock);
+		item->next = fetcher->done;
+		fetcher->done = item;
+		kick(fetcher);
+	}
+	(void)pthread_mutex_unlock(&fetcher->lock);
+	return NULL;
+}
+
+/* under the lock; false: out of memory */
+static bool hand_to_verifier(struct fetcher *fetcher, struct fetch *fetch, struct slot *slot)
+{
+	struct verification *item = calloc(1, sizeof(*item));
+
+	if (!item)
+		return false;
+	item->fetch = fetch;
+	item->slot = slot;
+	memcpy(item->want.sha256, fetch->sha256, sizeof(item->want.sha256));
+	item->want.size = fetch->size;
+	if (slot) {
+		item->work_dirfd = child_work_dirfd(slot->child);
+		item->reserved = slot->reserved;
+		slot->reserved = 0;
+		slot->taking = true;
+	}
+	*fetcher->last = item;
+	fetcher->last = &item->next;
+	(void)pthread_cond_signal(&fetcher->more);
+	return true;
+}
+
+/* ---- how it ends ------------------------------------------------------------- */
+
+static void tell(struct tree_waiter *waiters, const struct error *failure)
+{
+	const struct error none = { 0 };
+	struct error told = failure ? *failure : none;
+
+	simplify(&told);
+	while (waiters) {
+		struct tree_waiter *next = waiters->next;
+
+		waiters->done(waiters, &told);
+		waiters = next;
+	}
+}
+
+/* @failure: NULL, or code 0: it is here */
+static void end(struct fetcher *fetcher, struct fetch *fetch, struct error *failure)
+{
+	bool failed = failure && failure->code, ours;
+	struct tree_waiter *waiters;
+
+	if (failed) {
+		atomic_fetch_add(&fetcher->failures, 1);
+		(void)error_prefix(failure, "%s", fetch->path);
+		ours = failure->blame == BLAME_US;
+		log_write(ours ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "fetch: %s",
+			  failure->message);
+	}
+	(void)pthread_mutex_lock(&fetcher->lock);
+	waiters = fetches_end(&fetcher->table, fetch, failure, time_monotonic_ms());
+	(void)pthread_mutex_unlock(&fetcher->lock);
+	tell(waiters, failure);
+}
+
+static void again(struct fetcher *fetcher, struct fetch *fetch, int64_t pause_ms)
+{
+	(void)pthread_mutex_lock(&fetcher->lock);
+	fetches_again(&fetcher->table, fetch, time_monotonic_ms() + pause_ms);
+	(void)pthread_mutex_unlock(&fetcher->lock);
+}
+
+/* The slot has nothing to do any more. */
+static struct fetch *slot_free(struct fetcher *fetcher, struct slot *slot)
+{
+	struct fetch *fetch = slot->fetch;
+
+	tree_cache_unreserve(fetcher->store->trees, slot->reserved);
+	slot->reserved = 0;
+	slot->fetch = NULL;
+	slot->taking = false;
+	slot->idle_ms = time_monotonic_ms();
+	return fetch;
+}
+
+/* Once more, when that may help and was not tried too often; else the end. */
+static void fail(struct fetcher *fetcher, struct fetch *fetch, bool may_help, struct error *failure)
+{
+	if (may_help && ++fetch->tries < TRIES)
+		again(fetcher, fetch, AGAIN_MS * fetch->tries);
+	else
+		end(fetcher, fetch, failure);
+}
+
+/* ---- workers -------------------------------------------------------------------- */
+
+static void slot_end(struct slot *slot)
+{
+	child_kill(slot->child);
+	if (child_ended(slot->child, time_monotonic_ms() + END_MS))
+		child_free(slot->child);
+	else
+		slot->corpse = slot->child;
+	slot->child = NULL;
+}
+
+static void bury(struct fetcher *fetcher, struct slot *slot, const char *why)
+{
+	_cleanup_(text_done) struct text words = { 0 };
+	struct error failure = { 0 };
+	struct fetch *fetch;
+	int64_t peak;
+
+	child_kill(slot->child);
+	(void)child_ended(slot->child, time_monotonic_ms() + END_MS);
+	(void)text_adds(&words, "the worker that fetched it ");
+	child_death(slot->child, &words, &peak);
+	if (why) {
+		text_clear(&words);
+		(void)text_adds(&words, why);
+	}
+	(void)error_set(&failure, -EIO, BLAME_US, NULL, "%s", words.failed ? "died" : words.data);
+	atomic_fetch_add(&fetcher->deaths, 1);
+	log_warning("fetch: %s", failure.message);
+	slot_end(slot);
+	fetch = slot_free(fetcher, slot);
+	if (fetch)
+		fail(fetcher, fetch, true, &failure);
+}
+
+static void on_fetched(struct fetcher *fetcher, struct slot *slot, const struct message *message)
+{
+	struct error failure = { .code = message->code, .blame = BLAME_SOURCE };
+	struct fetch *fetch;
+	bool handed;
+
+	if (!message->code) {
+		(void)pthread_mutex_lock(&fetcher->lock);
+		handed = hand_to_verifier(fetcher, slot->fetch, slot);
+		(void)pthread_mutex_unlock(&fetcher->lock);
+		if (handed)
+			return;
+		(void)error_oom(&failure);
+	} else {
+		(void)snprintf(failure.message, sizeof(failure.message), "%s",
+			       message->text ? message->text : "");
+	}
+	fetch = slot_free(fetcher, slot);
+	if (failure.code == -ENOSPC) { /* others have filled the disk since room was made */
+		struct tree_cache_figures figures;
+
+		failure.blame = BLAME_US;
+		tree_cache_figures(fetcher->store->trees, &figures);
+		tree_cache_trim(fetcher->store->trees,
+				figures.bytes > fetch->size ? figures.bytes - fetch->size : 0);
+	}
+	(void)child_clean(slot->child, NULL);
+	fail(fetcher, fetch, failure.code == -ENOSPC, &failure);
+}
+
+static void receive(struct fetcher *fetcher, struct slot *slot)
+{
+	struct error err = { 0 };
+
+	while (slot->child) {
+		struct message message = { 0 };
+		int r = child_receive(slot->child, &message, &err);
+
+		if (r == 0)
+			return;
+		if (r > 0 && message.type == PIPE_READY)
+			slot->ready = true;
+		else if (r > 0 && message.type == PIPE_FETCHED && slot->fetch && !slot->taking &&
+			 message.id == slot->number)
+			on_fetched(fetcher, slot, &message);
+		else if (r > 0)
+			r = -EBADMSG;
+		message_done(&message);
+		/* one that dies while its file is with the verifier is buried afterwards */
+		if (r < 0 && slot->taking)
+			return;
+		if (r < 0)
+			bury(fetcher, slot,
+			     r == -EBADMSG ? "the worker that fetched it does not speak the "
+					     "language of the pipe"
+					   : NULL);
+	}
+}
+
+/* What somebody waits for may take as long as the worker gives it; what nobody does, not. */
+static void judge(struct fetcher *fetcher, struct slot *slot, int64_t now)
+{
+	const struct config *config = fetcher->config;
+	const char *why = NULL;
+	bool alone;
+
+	if (!slot->ready && now - slot->started_ms > READY_MS)
+		why = "the worker that was to fetch it does not get ready";
+	if (slot->fetch && !slot->taking) {
+		(void)pthread_mutex_lock(&fetcher->lock);
+		alone = !slot->fetch->waiters && slot->fetch->alone_ms &&
+			now - slot->fetch->alone_ms > config->cache_read_timeout * 1000;
+		(void)pthread_mutex_unlock(&fetcher->lock);
+		if (alone)
+			why = "it takes too long, and nobody waits for it any more";
+		else if (child_memory(slot->child) > config->worker_memory)
+			why = "the worker that fetched it exceeded its memory limit";
+	}
+	if (why) {
+		if (slot->fetch)
+			slot->fetch->tries = TRIES;
+		bury(fetcher, slot, why);
+	} else if (!slot->fetch && now - slot->idle_ms > IDLE_MS) {
+		slot_end(slot);
+	}
+}
+
+/* One that is idle, rather than one that has to be started */
+static struct slot *slot_take(struct fetcher *fetcher, struct error *err)
+{
+	struct slot *none = NULL;
+	int64_t now = time_monotonic_ms();
+
+	for (size_t i = 0; i < SLOTS; i++) {
+		struct slot *slot = &fetcher->slot[i];
+
+		if (slot->corpse && child_ended(slot->corpse, 0))
+			child_free(steal(slot->corpse));
+		if (slot->child && !slot->fetch)
+			return slot;
+		if (!slot->child && !slot->corpse && !none)
+			none = slot;
+	}
+	if (!none) {
+		(void)error_set(err, -EAGAIN, BLAME_US, NULL, "too many downloads");
+		return NULL;
+	}
+	if (child_start(fetcher->config, CHILD_FETCHES, fetcher->store->state_dirfd,
+			(unsigned int)(none - fetcher->slot), &none->child, err) < 0)
+		return NULL;
+	none->ready = false;
+	none->started_ms = none->idle_ms = now;
+	return none;
+}
+
+/* ---- the next one ----------------------------------------------------------------- */
+
+/* Is @base where the files of the site's Koji are? Manifests have it without user and password. */
+static bool is_topurl(const struct config *config, const char *base)
+{
+	const char *url = config->koji_topurl, *host = strstr(url, "://"), *at;
+	size_t scheme, length;
+
+	if (!host)
+		return false;
+	host += 3;
+	scheme = (size_t)(host - url);
+	at = memrchr(host, '@', strcspn(host, "/"));
+	host = at ? at + 1 : host;
+	for (length = strlen(host); length && host[length - 1] == '/'; length--)
+		;
+	return !strncmp(base, url, scheme) && strlen(base + scheme) == length &&
+	       !strncmp(base + scheme, host, length);
+}
+
+static int make_job(struct fetcher *fetcher, const struct fetch *fetch, int64_t number,
+		    struct fetch_job **ret)
+{
+	_cleanup_(fetch_job_freep) struct fetch_job *job = calloc(1, sizeof(*job));
+	struct strings paths = { 0 };
+	int r;
+
+	if (!job)
+		return -ENOMEM;
+	job->id = number;
+	job->base = strdup(fetch->base);
+	job->path = strdup(fetch->path);
+	memcpy(job->sha256, fetch->sha256, sizeof(job->sha256));
+	job->size = (int64_t)fetch->size;
+	if (is_topurl(fetcher->config, fetch->base))
+		r = order_koji(fetcher->config, &job->koji);
+	else
+		r = order_repo(fetcher->config, &job->repo, &paths);
+	strings_done(&paths);
+	if (r < 0 || !job->base || !job->path)
+		return -ENOMEM;
+	*ret = steal(job);
+	return 0;
+}
+
+static int send(struct fetcher *fetcher, struct slot *slot, struct fetch *fetch, struct error *err)
+{
+	_cleanup_(fetch_job_freep) struct fetch_job *job = NULL;
+	struct message message = { .type = PIPE_FETCH };
+	int r = make_job(fetcher, fetch, ++fetcher->number, &job);
+
+	message.fetch = job;
+	if (r == 0)
+		r = child_send(slot->child, &message);
+	return r < 0 ? error_oom(err) : 0;
+}
+
+/* No room: it waits a moment for files to be closed, or for others that are on their way. */
+static void wait_for_room(struct fetcher *fetcher, struct fetch *fetch, struct error *failure)
+{
+	int64_t now = time_monotonic_ms();
+
+	fetch->later_ms = now + ROOM_MS;
+	if (!failure->code) {
+		fetch->full_ms = 0;
+		return;
+	}
+	if (!fetch->full_ms)
+		fetch->full_ms = now;
+	if (now - fetch->full_ms >= ROOM_PATIENCE_MS)
+		end(fetcher, fetch, failure);
+}
+
+static void start(struct fetcher *fetcher, struct fetch *fetch)
+{
+	struct error failure = { 0 };
+	struct slot *slot;
+	bool handed = true;
+	int r = fetch->there ? 0 : tree_cache_reserve(fetcher->store->trees, fetch->size, &failure);
+
+	if (r < 0) {
+		wait_for_room(fetcher, fetch, &failure);
+		return;
+	}
+	(void)pthread_mutex_lock(&fetcher->lock);
+	fetches_start(&fetcher->table, fetch, time_monotonic_ms());
+	if (fetch->there)
+		handed = hand_to_verifier(fetcher, fetch, NULL);
+	(void)pthread_mutex_unlock(&fetcher->lock);
+	if (!handed)
+		(void)error_oom(&failure);
+	if (fetch->there && handed)
+		return;
+	slot = handed ? slot_take(fetcher, &failure) : NULL;
+	if (slot && send(fetcher, slot, fetch, &failure) == 0) {
+		slot->fetch = fetch;
+		slot->number = fetcher->number;
+		slot->reserved = fetch->size;
+		return;
+	}
+	if (!fetch->there)
+		tree_cache_unreserve(fetcher->store->trees, fetch->size);
+	fail(fetcher, fetch, true, &failure);
+}
+
+static void start_all(struct fetcher *fetcher)
+{
+	for (;;) {
+		struct error failure = { 0 };
+		struct fetch *bad, *next = NULL;
+		int64_t now = time_monotonic_ms();
+
+		(void)pthread_mutex_lock(&fetcher->lock);
+		bad = fetches_bad(&fetcher->table, now, &failure);
+		if (!bad)
+			next = fetches_next(&fetcher->table,
+					    (size_t)fetcher->config->cache_fetchers, now);
+		(void)pthread_mutex_unlock(&fetcher->lock);
+		if (bad)
+			end(fetcher, bad, &failure);
+		else if (next)
+			start(fetcher, next);
+		else
+			return;
+	}
+}
+
+/* ---- what the verifier says --------------------------------------------------------- */
+
+static void on_verified(struct fetcher *fetcher, struct verification *item)
+{
+	struct fetch *fetch = item->fetch;
+	struct slot *slot = item->slot;
+
+	if (slot) {
+		(void)child_clean(slot->child, NULL);
+		(void)slot_free(fetcher, slot);
+	}
+	if (item->r == 0) {
+		if (slot) {
+			atomic_fetch_add(&fetcher->fetched, 1);
+			atomic_fetch_add(&fetcher->fetched_bytes, (int64_t)fetch->size);
+		}
+		end(fetcher, fetch, NULL);
+	} else if (!slot) {
+		again(fetcher, fetch, 0); /* it was damaged: fetched anew */
+	} else {
+		fail(fetcher, fetch, item->r == -EBADMSG, &item->err);
+	}
+}
+
+static void collect(struct fetcher *fetcher)
+{
+	struct verification *list;
+
+	(void)pthread_mutex_lock(&fetcher->lock);
+	list = fetcher->done;
+	fetcher->done = NULL;
+	(void)pthread_mutex_unlock(&fetcher->lock);
+	while (list) {
+		struct verification *next = list->next;
+
+		on_verified(fetcher, list);
+		free(list);
+		list = next;
+	}
+}
+
+/* ---- the thread ------------------------------------------------------------------------ */
+
+/* Those whose time is over are told so; the download goes on, others may wait for it. */
+static void tell_late(struct fetcher *fetcher)
+{
+	struct error late = { 0 };
+	struct tree_waiter *waiters;
+
+	(void)pthread_mutex_lock(&fetcher->lock);
+	waiters = fetches_late(&fetcher->table, time_monotonic_ms());
+	fetches_tidy(&fetcher->table, time_monotonic_ms());
+	(void)pthread_mutex_unlock(&fetcher->lock);
+	if (!waiters)
+		return;
+	(void)error_set(&late, -ETIMEDOUT, BLAME_SOURCE, NULL,
+			"the package did not come within %" PRId64
+			" seconds (cache.read_timeout); it is fetched on as long as somebody waits",
+			fetcher->config->cache_read_timeout);
+	tell(waiters, &late);
+}
+
+static int prepare_poll(struct fetcher *fetcher, struct pollfd *polls)
+{
+	bool busy;
+
+	polls[0] = (struct pollfd){ .fd = fetcher->event_fd, .events = POLLIN };
+	for (size_t i = 0; i < SLOTS; i++) {
+		struct child *child = fetcher->slot[i].child;
+
+		/* what it may say while its file is verified is heard afterwards */
+		polls[i + 1] = (struct pollfd){
+			.fd = child && !fetcher->slot[i].taking ? child_fd(child) : -1,
+			.events =
+				(short)(POLLIN | (child && child_wants_write(child) ? POLLOUT : 0))
+		};
+	}
+	(void)pthread_mutex_lock(&fetcher->lock);
+	busy = fetcher->table.count;
+	(void)pthread_mutex_unlock(&fetcher->lock);
+	if (busy)
+		return TICK_MS;
+	for (size_t i = 0; i < SLOTS; i++)
+		if (fetcher->slot[i].child)
+			return IDLE_MS / 10;
+	return -1;
+}
+
+static void serve_slots(struct fetcher *fetcher, const struct pollfd *polls)
+{
+	int64_t now = time_monotonic_ms();
+
+	for (size_t i = 0; i < SLOTS; i++) {
+		struct slot *slot = &fetcher->slot[i];
+
+		if (slot->child && polls[i + 1].fd >= 0 && polls[i + 1].revents & POLLOUT)
+			(void)child_flush(slot->child);
+		if (slot->child && polls[i + 1].fd >= 0 &&
+		    polls[i + 1].revents & (POLLIN | POLLHUP | POLLERR))
+			receive(fetcher, slot);
+		if (slot->child && !slot->taking)
+			judge(fetcher, slot, now);
+	}
+}
+
+static void *run(void *data)
+{
+	struct fetcher *fetcher = data;
+	struct pollfd polls[SLOTS + 1];
+	uint64_t count;
+
+	while (!atomic_load(&fetcher->stop)) {
+		if (poll(polls, SLOTS + 1, prepare_poll(fetcher, polls)) < 0 && errno != EINTR)
+			break;
+		if (polls[0].revents & POLLIN)
+			(void)!read(fetcher->event_fd, &count, sizeof(count));
+		serve_slots(fetcher, polls);
+		collect(fetcher);
+		tell_late(fetcher);
+		start_all(fetcher);
+	}
+	return NULL;
+}
+
+/* ---- start and stop ----------------------------------------------------------------------- */
+
+int fetcher_new(const struct config *config, struct store *store, struct fetcher **ret,
+		struct error *err)
+{
+	_cleanup_(fetcher_freep) struct fetcher *fetcher = calloc(1, sizeof(*fetcher));
+	struct tree_bringer bringer = { .ask = ask, .forget = forget };
+
+	if (!fetcher)
+		return error_oom(err);
+	fetcher->config = config;
+	fetcher->store = store;
+	fetcher->last = &fetcher->todo;
+	(void)pthread_mutex_init(&fetcher->lock, NULL);
+	(void)pthread_cond_init(&fetcher->more, NULL);
+	fetcher->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (fetcher->event_fd < 0)
+		return error_errno(err, -errno, "eventfd");
+	if (fetches_init(&fetcher->table, config->cache_read_timeout * 1000) < 0)
+		return error_oom(err);
+	bringer.data = fetcher;
+	tree_store_bringer(store->trees, &bringer);
+	tree_cache_limit(store->trees, (uint64_t)config->cache_size);
+	*ret = steal(fetcher);
+	return 0;
+}
+
+int fetcher_start(struct fetcher *fetcher, struct error *err)
+{
+	int r = pthread_create(&fetcher->verifier, NULL, run_verifier, fetcher);
+
+	if (r != 0)
+		return error_errno(err, -r, "cannot start the verifier of packages");
+	r = pthread_create(&fetcher->thread, NULL, run, fetcher);
+	fetcher->running = r == 0;
+	if (r == 0)
+		return 0;
+	atomic_store(&fetcher->stop, true);
+	(void)pthread_mutex_lock(&fetcher->lock);
+	(void)pthread_cond_signal(&fetcher->more);
+	(void)pthread_mutex_unlock(&fetcher->lock);
+	(void)pthread_join(fetcher->verifier, NULL);
+	return error_errno(err, -r, "cannot start the fetcher of packages");
+}
+
+void fetcher_figures(struct fetcher *fetcher, struct fetcher_figures *ret)
+{
+	*ret = (struct fetcher_figures){ .fetched = atomic_load(&fetcher->fetched),
+					 .fetched_bytes = atomic_load(&fetcher->fetched_bytes),
+					 .failures = atomic_load(&fetcher->failures),
+					 .deaths = atomic_load(&fetcher->deaths) };
+	(void)pthread_mutex_lock(&fetcher->lock);
+	ret->running = fetcher->table.running;
+	ret->waiting = fetcher->table.waiting;
+	(void)pthread_mutex_unlock(&fetcher->lock);
+}
+
+static void verifications_free(struct verification *list)
+{
+	while (list) {
+		struct verification *next = list->next;
+
+		free(list);
+		list = next;
+	}
+}
+
+void fetcher_free(struct fetcher *fetcher)
+{
+	if (!fetcher)
+		return;
+	(void)pthread_mutex_lock(&fetcher->lock);
+	atomic_store(&fetcher->stop, true);
+	(void)pthread_cond_signal(&fetcher->more);
+	(void)pthread_mutex_unlock(&fetcher->lock);
+	if (fetcher->running) {
+		kick(fetcher);
+		(void)pthread_join(fetcher->thread, NULL);
+		(void)pthread_join(fetcher->verifier, NULL);
+	}
+	for (size_t i = 0; i < SLOTS; i++) {
+		if (fetcher->slot[i].child)
+			slot_end(&fetcher->slot[i]);
+		child_free(fetcher->slot[i].corpse);
+	}
+	verifications_free(fetcher->todo);
+	verifications_free(fetcher->done);
+	fetches_done(&fetcher->table);
+	closep(&fetcher->event_fd);
+	(void)pthread_cond_destroy(&fetcher->more);
+	(void)pthread_mutex_destroy(&fetcher->lock);
+	free(fetcher);
+}

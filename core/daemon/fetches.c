@@ -1,0 +1,411 @@
+/* SPDX-License-Identifier: MIT */
+/* core/daemon/fetches.c: the table of packages that are wanted. */
+#include "core/daemon/fetches.h"
+
+#define BUCKETS 256 /* at first */
+
+/* ---- the table --------------------------------------------------------- */
+
+int fetches_init(struct fetches *table, int64_t timeout_ms)
+{
+	*table = (struct fetches){ .buckets = BUCKETS, .timeout_ms = timeout_ms };
+	table->bucket = calloc(table->buckets, sizeof(struct fetch *));
+	return table->bucket ? 0 : -ENOMEM;
+}
+
+static void fetch_free(struct fetch *fetch)
+{
+	free(fetch->base);
+	free(fetch->path);
+	free(fetch->words);
+	free(fetch);
+}
+
+void fetches_done(struct fetches *table)
+{
+	for (size_t i = 0; table->bucket && i < table->buckets; i++)
+		while (table->bucket[i]) {
+			struct fetch *fetch = table->bucket[i];
+
+			table->bucket[i] = fetch->next;
+			fetch_free(fetch);
+		}
+	while (table->places) {
+		struct fetch_place *place = table->places;
+
+		table->places = place->next;
+		free(place->name);
+		free(place->words);
+		free(place);
+	}
+	free(table->bucket);
+}
+
+static struct fetch **bucket_of(struct fetches *table, const char *sha256)
+{
+	char head[9] = { 0 };
+
+	memcpy(head, sha256, 8);
+	return &table->bucket[strtoul(head, NULL, 16) % table->buckets];
+}
+
+static struct fetch *find(struct fetches *table, const char *sha256)
+{
+	struct fetch *fetch = *bucket_of(table, sha256);
+
+	while (fetch && strcmp(fetch->sha256, sha256) != 0)
+		fetch = fetch->next;
+	return fetch;
+}
+
+static void drop(struct fetches *table, struct fetch *fetch)
+{
+	struct fetch **link = bucket_of(table, fetch->sha256);
+
+	while (*link != fetch)
+		link = &(*link)->next;
+	*link = fetch->next;
+	table->count--;
+	fetch_free(fetch);
+}
+
+/* Longer chains are no error, so neither is a table that cannot grow. */
+static void grow(struct fetches *table)
+{
+	struct fetch **old = table->bucket, **bucket;
+	size_t count = table->buckets;
+
+	if (table->count < count)
+		return;
+	bucket = calloc(count * 4, sizeof(struct fetch *));
+	if (!bucket)
+		return;
+	table->bucket = bucket;
+	table->buckets = count * 4;
+	for (size_t i = 0; i < count; i++)
+		while (old[i]) {
+			struct fetch *fetch = old[i], **place;
+
+			old[i] = fetch->next;
+			place = bucket_of(table, fetch->sha256);
+			fetch->next = *place;
+			*place = fetch;
+		}
+	free(old);
+}
+
+/* ---- places ------------------------------------------------------------ */
+
+/* Up to the path: what a server may do wrong it does to all that lies on it. */
+static size_t place_length(const char *base)
+{
+	const char *host = strstr(base, "://");
+
+	return host ? (size_t)(host + 3 - base) + strcspn(host + 3, "/?#") : strlen(base);
+}
+
+static struct fetch_place *place_get(struct fetches *table, const char *base)
+{
+	size_t length = place_length(base);
+	struct fetch_place *place = table->places;
+
+	while (place && (strlen(place->name) != length || memcmp(place->name, base, length) != 0))
+		place = place->next;
+	if (place)
+		return place;
+	place = calloc(1, sizeof(*place));
+	if (!place || !(place->name = strndup(base, length))) {
+		free(place);
+		return NULL;
+	}
+	place->next = table->places;
+	table->places = place;
+	return place;
+}
+
+/* A server that is not there is told by one failure, one that does not answer may do so for one
+ * file only. */
+static void place_judge(struct fetch_place *place, const struct error *failure, int64_t now_ms)
+{
+	bool gone, slow;
+	int code = failure ? failure->code : 0;
+	char *words;
+
+	gone = code == -ECONNREFUSED || code == -EHOSTUNREACH;
+	slow = code == -ETIMEDOUT;
+	if (!gone && !slow) {
+		place->failures = 0;
+		return;
+	}
+	place->failures++;
+	if (slow && place->failures < 2)
+		return;
+	words = strdup(failure->message);
+	if (!words)
+		return;
+	free(place->words);
+	place->words = words;
+	place->code = code;
+	place->bad_ms = now_ms + FETCHES_PLACE_MS;
+}
+
+static bool place_is_bad(const struct fetch_place *place, int64_t now_ms)
+{
+	return place->bad_ms > now_ms;
+}
+
+static int say_bad(const struct fetch_place *place, struct error *err)
+{
+	return error_set(err, place->code, BLAME_SOURCE, NULL, "%s (a moment ago)", place->words);
+}
+
+/* ---- the queue --------------------------------------------------------- */
+
+static void queue_add(struct fetches *table, struct fetch *fetch)
+{
+	fetch->state = FETCH_QUEUED;
+	fetch->after = NULL;
+	fetch->before = table->last;
+	*(table->last ? &table->last->after : &table->first) = fetch;
+	table->last = fetch;
+}
+
+static void queue_remove(struct fetches *table, struct fetch *fetch)
+{
+	*(fetch->before ? &fetch->before->after : &table->first) = fetch->after;
+	*(fetch->after ? &fetch->after->before : &table->last) = fetch->before;
+	fetch->before = fetch->after = NULL;
+}
+
+/* ---- asking ------------------------------------------------------------ */
+
+static struct fetch *make(struct fetches *table, const struct tree_want *want,
+			  struct fetch_place *place, int64_t now_ms)
+{
+	struct fetch *fetch = calloc(1, sizeof(*fetch));
+
+	if (!fetch)
+		return NULL;
+	memcpy(fetch->sha256, want->sha256, sizeof(fetch->sha256));
+	fetch->size = want->size;
+	fetch->base = strdup(want->base);
+	fetch->path = strdup(want->path);
+	fetch->place = place;
+	if (!fetch->base || !fetch->path) {
+		fetch_free(fetch);
+		return NULL;
+	}
+	fetch->asked_ms = now_ms;
+	fetch->there = want->there;
+	grow(table);
+	fetch->next = *bucket_of(table, fetch->sha256);
+	*bucket_of(table, fetch->sha256) = fetch;
+	table->count++;
+	queue_add(table, fetch);
+	return fetch;
+}
+
+static void wait_for(struct fetches *table, struct fetch *fetch, struct tree_waiter *waiter,
+		     int64_t now_ms)
+{
+	if (!waiter->until_ms)
+		waiter->until_ms = now_ms + table->timeout_ms;
+	waiter->fetch = fetch;
+	waiter->next = fetch->waiters;
+	fetch->waiters = waiter;
+	fetch->alone_ms = 0;
+	table->waiting++;
+}
+
+int fetches_ask(struct fetches *table, const struct tree_want *want, struct tree_waiter *waiter,
+		int64_t now_ms, struct fetch **ret, struct error *err)
+{
+	struct fetch *fetch = find(table, want->sha256);
+	struct fetch_place *place;
+
+	if (fetch && fetch->state == FETCH_OVER && fetch->forget_ms > now_ms)
+		return error_set(err, fetch->code, fetch->blame, NULL, "%s", fetch->words);
+	if (fetch && fetch->state == FETCH_OVER) {
+		drop(table, fetch);
+		fetch = NULL;
+	}
+	place = fetch ? fetch->place : place_get(table, want->base);
+	if (!place)
+		return error_oom(err);
+	if ((fetch ? fetch->state == FETCH_QUEUED && !fetch->there : !want->there) &&
+	    place_is_bad(place, now_ms))
+		return say_bad(place, err);
+	if (!fetch)
+		fetch = make(table, want, place, now_ms);
+	if (!fetch)
+		return error_oom(err);
+	if (waiter)
+		wait_for(table, fetch, waiter, now_ms);
+	else
+		fetch->prefetch = true;
+	if (ret)
+		*ret = fetch;
+	return 0;
+}
+
+static void waiter_remove(struct fetches *table, struct tree_waiter *waiter, int64_t now_ms)
+{
+	struct fetch *fetch = waiter->fetch;
+	struct tree_waiter **link = &fetch->waiters;
+
+	while (*link != waiter)
+		link = &(*link)->next;
+	*link = waiter->next;
+	waiter->next = NULL;
+	waiter->fetch = NULL;
+	table->waiting--;
+	if (!fetch->waiters)
+		fetch->alone_ms = now_ms;
+}
+
+bool fetches_forget(struct fetches *table, struct tree_waiter *waiter, int64_t now_ms)
+{
+	if (!waiter->fetch)
+		return false;
+	waiter_remove(table, waiter, now_ms);
+	return true;
+}
+
+/* ---- what runs --------------------------------------------------------- */
+
+/* Is @a to be started before @b (NULL: anything is)? */
+static bool comes_before(const struct fetch *a, const struct fetch *b, int64_t now_ms)
+{
+	bool aged;
+
+	if (!b || a->place->running != b->place->running)
+		return !b || a->place->running < b->place->running;
+	if (!a->waiters != !b->waiters)
+		return a->waiters;
+	aged = now_ms - b->asked_ms >= FETCHES_AGED_MS; /* @b was asked for first */
+	return !aged && a->size < b->size;
+}
+
+struct fetch *fetches_next(struct fetches *table, size_t most, int64_t now_ms)
+{
+	struct fetch *best = NULL;
+
+	for (struct fetch *fetch = table->first; fetch; fetch = fetch->after) {
+		bool room = fetch->there || table->running < most ||
+			    (!fetch->place->running && table->running < 2 * most);
+
+		if (room && fetch->later_ms <= now_ms && (fetch->waiters || fetch->prefetch) &&
+		    comes_before(fetch, best, now_ms))
+			best = fetch;
+	}
+	return best;
+}
+
+void fetches_start(struct fetches *table, struct fetch *fetch, int64_t now_ms)
+{
+	queue_remove(table, fetch);
+	fetch->state = FETCH_RUNNING;
+	fetch->started_ms = now_ms;
+	if (fetch->there)
+		return; /* it costs nobody's connection */
+	fetch->place->running++;
+	table->running++;
+}
+
+static void stop(struct fetches *table, struct fetch *fetch)
+{
+	if (fetch->state == FETCH_QUEUED)
+		queue_remove(table, fetch);
+	if (fetch->state != FETCH_RUNNING || fetch->there)
+		return;
+	fetch->place->running--;
+	table->running--;
+}
+
+void fetches_again(struct fetches *table, struct fetch *fetch, int64_t later_ms)
+{
+	stop(table, fetch);
+	fetch->there = false;
+	fetch->later_ms = later_ms;
+	queue_add(table, fetch);
+}
+
+static void remember(struct fetches *table, struct fetch *fetch, const struct error *failure,
+		     int64_t now_ms)
+{
+	fetch->state = FETCH_OVER;
+	fetch->code = failure->code;
+	fetch->blame = failure->blame;
+	fetch->words = strdup(failure->message);
+	fetch->forget_ms =
+		now_ms + (failure->code == -ENOSPC ? FETCHES_FULL_MS : FETCHES_FAILED_MS);
+	if (!fetch->words)
+		drop(table, fetch);
+}
+
+struct tree_waiter *fetches_end(struct fetches *table, struct fetch *fetch,
+				const struct error *failure, int64_t now_ms)
+{
+	struct tree_waiter *waiters = fetch->waiters;
+	bool failed = failure && failure->code;
+
+	for (struct tree_waiter *waiter = waiters; waiter; waiter = waiter->next) {
+		waiter->fetch = NULL;
+		table->waiting--;
+	}
+	fetch->waiters = NULL;
+	if (fetch->state == FETCH_RUNNING && !fetch->there)
+		place_judge(fetch->place, failure, now_ms);
+	stop(table, fetch);
+	if (failed)
+		remember(table, fetch, failure, now_ms);
+	else
+		drop(table, fetch);
+	return waiters;
+}
+
+struct fetch *fetches_bad(struct fetches *table, int64_t now_ms, struct error *failure)
+{
+	for (struct fetch *fetch = table->first; fetch; fetch = fetch->after)
+		if (!fetch->there && place_is_bad(fetch->place, now_ms)) {
+			(void)say_bad(fetch->place, failure);
+			return fetch;
+		}
+	return NULL;
+}
+
+/* ---- time -------------------------------------------------------------- */
+
+struct tree_waiter *fetches_late(struct fetches *table, int64_t now_ms)
+{
+	struct tree_waiter *late = NULL;
+
+	for (size_t i = 0; table->waiting && i < table->buckets; i++)
+		for (struct fetch *fetch = table->bucket[i]; fetch; fetch = fetch->next)
+			for (struct tree_waiter *waiter = fetch->waiters, *next; waiter;
+			     waiter = next) {
+				next = waiter->next;
+				if (waiter->until_ms > now_ms)
+					continue;
+				waiter_remove(table, waiter, now_ms);
+				waiter->next = late;
+				late = waiter;
+			}
+	return late;
+}
+
+void fetches_tidy(struct fetches *table, int64_t now_ms)
+{
+	for (size_t i = 0; i < table->buckets; i++)
+		for (struct fetch *fetch = table->bucket[i], *next; fetch; fetch = next) {
+			bool over = fetch->state == FETCH_OVER && fetch->forget_ms <= now_ms;
+			bool unwanted =
+				fetch->state == FETCH_QUEUED && !fetch->waiters && !fetch->prefetch;
+
+			next = fetch->next;
+			if (unwanted)
+				queue_remove(table, fetch);
+			if (unwanted || over)
+				drop(table, fetch);
+		}
+}

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/* core/daemon/fetches.h: which packages are wanted, by whom, and what is fetched next.
+ *
+ *   asked ─► queued ─► running ─► over: told to all who wait; a failure is remembered for a moment
+ *               ▲         │
+ *               └─────────┘ once more
+ *
+ * A table and nothing else: no thread, no clock, no file; its owner has a lock (fetcher.c). However
+ * many wait, a package is in it once, by its SHA-256. */
+#pragma once
+
+#include "core/tree/tree.h"
+
+#define FETCHES_FAILED_MS 5000 /* a package that could not be had is not asked for again so soon   \
+				*/
+#define FETCHES_PLACE_MS 5000  /* nor is a server that is not there */
+#define FETCHES_FULL_MS 1000   /* nor is room where there was none */
+#define FETCHES_AGED_MS 5000   /* who has waited so long comes before small packages */
+
+/** struct fetch_place - a server, by the beginning of the base; lives as long as the table */
+struct fetch_place {
+	struct fetch_place *next;
+	char *name;
+	size_t running;
+	unsigned int failures; /* in a row, of the kind that says something about the server */
+	int64_t bad_ms;	       /* not before; 0: nothing is wrong with it */
+	int code;
+	char *words;
+};
+
+enum fetch_state { FETCH_QUEUED, FETCH_RUNNING, FETCH_OVER };
+
+struct fetch {
+	struct fetch *next;	      /* bucket */
+	struct fetch *before, *after; /* of the queue, while queued */
+	char sha256[DIGEST_HEX_SIZE];
+	uint64_t size;
+	char *base, *path;
+	struct fetch_place *place;
+	bool there;    /* a file is there: it is looked at first */
+	bool prefetch; /* wanted, though nobody may wait */
+	enum fetch_state state;
+	struct tree_waiter *waiters;
+	int64_t asked_ms, started_ms;
+	int64_t later_ms;   /* not before; 0: at once */
+	int64_t full_ms;    /* since when there is no room for it; 0: there is */
+	int64_t alone_ms;   /* since when nobody waits; 0: somebody does */
+	unsigned int tries; /* that ended with the worker's death or without room */
+	int64_t forget_ms;  /* over: the failure is remembered until then */
+	int code;
+	enum blame blame;
+	char *words;
+};
+
+struct fetches {
+	struct fetch **bucket;
+	size_t buckets, count;
+	struct fetch *first, *last; /* the queue */
+	struct fetch_place *places;
+	size_t running, waiting;
+	int64_t timeout_ms; /* of who says nothing else */
+};
+
+int fetches_init(struct fetches *table, int64_t timeout_ms);
+void fetches_done(struct fetches *table); /* nobody waits any more */
+
+/**
+ * fetches_ask() - @want is wanted by @waiter (NULL: ahead of time)
+ * 0; or, with words, what is known to be wrong with it; -ENOMEM
+ * @ret: may be NULL; what it is */
+int fetches_ask(struct fetches *table, const struct tree_want *want, struct tree_waiter *waiter,
+		int64_t now_ms, struct fetch **ret, struct error *err);
+/** fetches_forget() - false: he was taken off already */
+bool fetches_forget(struct fetches *table, struct tree_waiter *waiter, int64_t now_ms);
+
+/**
+ * fetches_next() - what to start now; NULL: nothing
+ * @most: downloads at a time. A server with none under way gets one although there are so many, up
+ * to twice as many in all: those that never end do not keep others waiting
+ *
+ * Servers in turn, those with the fewest first; of one, small packages before large ones. */
+struct fetch *fetches_next(struct fetches *table, size_t most, int64_t now_ms);
+void fetches_start(struct fetches *table, struct fetch *fetch, int64_t now_ms);
+/** fetches_again() - it runs no more, and is queued once more at @later_ms */
+void fetches_again(struct fetches *table, struct fetch *fetch, int64_t later_ms);
+/** fetches_end() - it is here (@failure NULL or its code 0), or cannot be had; running or queued.
+ * Who waited is in the list that comes back, taken off; @fetch may be gone */
+struct tree_waiter *fetches_end(struct fetches *table, struct fetch *fetch,
+				const struct error *failure, int64_t now_ms);
+/** fetches_bad() - a queued one whose server is not there; with words; NULL: none */
+struct fetch *fetches_bad(struct fetches *table, int64_t now_ms, struct error *failure);
+/** fetches_late() - those whose time is over, taken off */
+struct tree_waiter *fetches_late(struct fetches *table, int64_t now_ms);
+/** fetches_tidy() - forget what is over and what nobody waits for */
+void fetches_tidy(struct fetches *table, int64_t now_ms);

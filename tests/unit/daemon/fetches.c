@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/* tests/unit/daemon/fetches.c: one download for all who wait, turns between servers, what is
+ * remembered of failures. */
+#include "core/daemon/fetches.h"
+
+#include "tests/unit/test.h"
+
+static struct tree_want want_of(int number, const char *base, uint64_t size)
+{
+	struct tree_want want = { .size = size, .base = base, .path = "p/x.rpm" };
+	char text[16];
+
+	(void)snprintf(text, sizeof(text), "%d", number);
+	sha256_hex(text, strlen(text), want.sha256);
+	return want;
+}
+
+static int ask(struct fetches *table, int number, const char *base, uint64_t size,
+	       struct tree_waiter *waiter, int64_t now_ms, struct error *err)
+{
+	const struct tree_want want = want_of(number, base, size);
+
+	return fetches_ask(table, &want, waiter, now_ms, NULL, err);
+}
+
+static struct fetch *start(struct fetches *table, size_t most, int64_t now_ms)
+{
+	struct fetch *fetch = fetches_next(table, most, now_ms);
+
+	if (fetch)
+		fetches_start(table, fetch, now_ms);
+	return fetch;
+}
+
+static size_t length_of(const struct tree_waiter *list)
+{
+	size_t length = 0;
+
+	for (; list; list = list->next)
+		length++;
+	return length;
+}
+
+static void test_one_for_all(void)
+{
+	struct tree_waiter waiter[3] = { 0 };
+	struct error err = { 0 };
+	struct fetches table;
+	struct fetch *fetch;
+
+	CHECK_INT(fetches_init(&table, 1000), 0);
+	for (int i = 0; i < 3; i++)
+		CHECK_INT(ask(&table, 1, "http://a/x", 10, &waiter[i], 0, &err), 0);
+	CHECK_INT(table.count, 1);
+	fetch = start(&table, 4, 0);
+	CHECK(fetch && fetch->size == 10);
+	CHECK(!start(&table, 4, 0));
+	CHECK(fetches_forget(&table, &waiter[1], 0));
+	CHECK(!fetches_forget(&table, &waiter[1], 0));
+	CHECK_INT(length_of(fetches_end(&table, fetch, NULL, 5)), 2);
+	CHECK(!fetches_forget(&table, &waiter[0], 0)); /* he is being told */
+	CHECK_INT(table.count + table.waiting + table.running, 0);
+	fetches_done(&table);
+}
+
+/* One server that never answers has all places but one for each of the others. */
+static void test_turns(void)
+{
+	struct tree_waiter waiter[40] = { 0 };
+	struct error err = { 0 };
+	struct fetches table;
+	struct fetch *fetch, *other;
+
+	CHECK_INT(fetches_init(&table, 1000), 0);
+	for (int i = 0; i < 20; i++)
+		CHECK_INT(ask(&table, i, "http://slow/x", 10, &waiter[i], 0, &err), 0);
+	for (int i = 0; i < 4; i++)
+		CHECK(start(&table, 4, 0));
+	CHECK(!start(&table, 4, 0));
+	CHECK_INT(ask(&table, 30, "http://good/x", 500, &waiter[30], 0, &err), 0);
+	CHECK_INT(ask(&table, 31, "http://good/y", 50, &waiter[31], 0, &err), 0);
+	fetch = start(&table, 4, 1);
+	CHECK(fetch && !strcmp(fetch->place->name, "http://good"));
+	CHECK_INT(fetch ? (long long)fetch->size : 0, 50); /* the small one first */
+	CHECK(!start(&table, 4, 1));
+	CHECK_INT(length_of(fetches_end(&table, fetch, NULL, 2)), 1);
+	other = start(&table, 4, 2);
+	CHECK(other && other->size == 500);
+	/* in turn when there is room for both */
+	CHECK_INT(ask(&table, 32, "http://good/y", 50, &waiter[32], 2, &err), 0);
+	CHECK_INT(ask(&table, 33, "http://third", 5000, &waiter[33], 2, &err), 0);
+	fetch = start(&table, 9, 3);
+	CHECK(fetch && !strcmp(fetch->place->name, "http://third"));
+	fetch = start(&table, 9, 3);
+	CHECK(fetch && !strcmp(fetch->place->name, "http://good"));
+	for (int i = 0; i < 40; i++)
+		(void)fetches_forget(&table, &waiter[i], 3);
+	fetches_tidy(&table, 3);
+	CHECK(!table.first && table.count == 7); /* those that run */
+	fetches_done(&table);
+}
+
+/* Who has waited long is not overtaken by small ones for ever. */
+static void test_age(void)
+{
+	struct tree_waiter waiter[2] = { 0 };
+	struct error err = { 0 };
+	struct fetches table;
+
+	CHECK_INT(fetches_init(&table, 100000), 0);
+	CHECK_INT(ask(&table, 1, "http://a", 1000, &waiter[0], 0, &err), 0);
+	CHECK_INT(ask(&table, 2, "http://a", 1, &waiter[1], 1, &err), 0);
+	CHECK_INT(fetches_next(&table, 4, 2)->size, 1);
+	CHECK_INT(fetches_next(&table, 4, FETCHES_AGED_MS)->size, 1000);
+	fetches_done(&table);
+}
+
+static void test_failing(void)
+{
+	struct error gone = { .code = -ECONNREFUSED, .blame = BLAME_SOURCE, .message = "refused" };
+	struct error wrong = { .code = -EBADMSG, .blame = BLAME_SOURCE, .message = "wrong sum" };
+	struct error slow = { .code = -ETIMEDOUT, .blame = BLAME_SOURCE, .message = "slow" };
+	struct tree_waiter waiter[8] = { 0 };
+	struct error err = { 0 };
+	struct fetches table;
+	struct fetch *fetch;
+
+	CHECK_INT(fetches_init(&table, 1000), 0);
+	/* one package */
+	CHECK_INT(ask(&table, 1, "http://a/x", 10, &waiter[0], 0, &err), 0);
+	CHECK_INT(length_of(fetches_end(&table, start(&table, 4, 0), &wrong, 0)), 1);
+	CHECK_INT(ask(&table, 1, "http://a/x", 10, &waiter[0], 10, &err), -EBADMSG);
+	CHECK_STR(err.message, "wrong sum");
+	CHECK_INT(ask(&table, 2, "http://a/x", 10, &waiter[1], 10, &err), 0); /* only that one */
+	CHECK_INT(ask(&table, 1, "http://a/x", 10, &waiter[0], FETCHES_FAILED_MS, &err), 0);
+	/* a server: who waits for it, and who comes now */
+	fetch = start(&table, 1, FETCHES_FAILED_MS);
+	CHECK_INT(length_of(fetches_end(&table, fetch, &gone, 6000)), 1);
+	fetch = fetches_bad(&table, 6000, &err);
+	CHECK(fetch && err.code == -ECONNREFUSED);
+	CHECK_INT(length_of(fetches_end(&table, fetch, &err, 6000)), 1);
+	CHECK(!fetches_bad(&table, 6000, &err));
+	CHECK_INT(ask(&table, 3, "http://a/z", 10, &waiter[2], 6001, &err), -ECONNREFUSED);
+	CHECK(strstr(err.message, "refused"));
+	CHECK_INT(ask(&table, 4, "http://b/z", 10, &waiter[3], 6001, &err), 0);
+	CHECK_INT(ask(&table, 3, "http://a/z", 10, &waiter[2], 6000 + FETCHES_PLACE_MS, &err), 0);
+	/* one that is slow once may be so with one file */
+	fetch = start(&table, 1, 20000);
+	CHECK_INT(length_of(fetches_end(&table, fetch, &slow, 20000)), 1);
+	CHECK(!fetches_bad(&table, 20000, &err));
+	fetches_tidy(&table, 1000000);
+	CHECK_INT(table.count, 1);
+	fetches_done(&table);
+}
+
+static void test_time(void)
+{
+	struct tree_waiter waiter[3] = { { .until_ms = 50 }, { 0 }, { .until_ms = 2000 } };
+	struct error err = { 0 };
+	struct fetches table;
+	struct fetch *fetch;
+
+	CHECK_INT(fetches_init(&table, 1000), 0);
+	for (int i = 0; i < 3; i++)
+		CHECK_INT(ask(&table, 1, "http://a", 10, &waiter[i], 0, &err), 0);
+	CHECK(!fetches_late(&table, 49));
+	CHECK(fetches_late(&table, 50) == &waiter[0]);
+	fetch = start(&table, 4, 60);
+	CHECK(fetches_late(&table, 1000) == &waiter[1]); /* it runs on for the third */
+	CHECK(!fetch->alone_ms);
+	fetches_again(&table, fetch, 1500);
+	CHECK(!fetches_next(&table, 4, 1499));
+	CHECK(fetches_next(&table, 4, 1500) == fetch);
+	CHECK(fetches_late(&table, 5000) == &waiter[2]);
+	CHECK_INT(fetch->alone_ms, 5000);
+	CHECK(!fetches_next(&table, 4, 5000)); /* nobody wants it now */
+	fetches_tidy(&table, 5000);
+	CHECK_INT(table.count, 0);
+	fetches_done(&table);
+}
+
+/* Ahead of time: behind those who wait; one who comes makes it his. */
+static void test_prefetch(void)
+{
+	struct tree_waiter waiter = { 0 };
+	struct error err = { 0 };
+	struct fetches table;
+	struct fetch *fetch;
+
+	CHECK_INT(fetches_init(&table, 1000), 0);
+	CHECK_INT(ask(&table, 1, "http://a", 1, NULL, 0, &err), 0);
+	CHECK_INT(ask(&table, 2, "http://a", 10, &waiter, 0, &err), 0);
+	fetch = start(&table, 1, 0);
+	CHECK(fetch && fetch->size == 10);
+	CHECK_INT(length_of(fetches_end(&table, fetch, NULL, 0)), 1);
+	fetch = start(&table, 1, 0);
+	CHECK(fetch && fetch->size == 1);
+	CHECK_INT(ask(&table, 1, "http://a", 1, &waiter, 0, &err), 0);
+	CHECK_INT(length_of(fetches_end(&table, fetch, NULL, 0)), 1);
+	CHECK_INT(table.count, 0);
+	fetches_done(&table);
+}
+
+static void test_many(void)
+{
+	struct error err = { 0 };
+	struct fetches table;
+	struct fetch *fetch;
+
+	CHECK_INT(fetches_init(&table, 1000), 0);
+	for (int i = 0; i < 5000; i++)
+		CHECK_INT(ask(&table, i, "http://a", 1, NULL, 0, &err), 0);
+	CHECK_INT(table.count, 5000);
+	while ((fetch = table.first))
+		CHECK(!fetches_end(&table, fetch, NULL, 0));
+	CHECK_INT(table.count, 0);
+	fetches_done(&table);
+}
+
+int main(void)
+{
+	test_one_for_all();
+	test_turns();
+	test_age();
+	test_failing();
+	test_time();
+	test_prefetch();
+	test_many();
+	TEST_END();
+}
