@@ -187,6 +187,19 @@ static bool disk_has(const struct tree_store *store, uint64_t bytes)
 		       bytes + store->cache.figures.reserved + DISK_SPARED;
 }
 
+/* Would there be room if all went that may? What does not help is not removed. */
+static bool helps_to_evict(const struct tree_store *store, uint64_t bytes)
+{
+	const struct cache *cache = &store->cache;
+	uint64_t held = cache->figures.reserved, loose = 0;
+
+	for (const struct tree_hold *entry = cache->newest; entry; entry = entry->older)
+		*(entry->holders ? &held : &loose) += entry->size;
+	return (!cache->figures.limit ||
+		(held <= cache->figures.limit && bytes <= cache->figures.limit - held)) &&
+	       disk_has(store, bytes > loose ? bytes - loose : 0);
+}
+
 /* ---- start ----------------------------------------------------------------- */
 
 /** struct found - a file that was there at the start */
@@ -418,7 +431,8 @@ int tree_cache_reserve(struct tree_store *store, uint64_t bytes, struct error *e
 
 	(void)pthread_mutex_lock(&cache->lock);
 	limit = cache->figures.limit;
-	if (!limit || bytes <= limit)
+	room = within(cache, bytes) && disk_has(store, bytes);
+	if (!room && helps_to_evict(store, bytes))
 		while ((!within(cache, bytes) || !disk_has(store, bytes)) && evict_one(store))
 			;
 	room = within(cache, bytes);
