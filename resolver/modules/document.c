@@ -472,8 +472,13 @@ int document_join(const struct text *documents,
 		else
 			r = refuse(data, why.message, err);
 	}
-	if (r == 0 && any)
-		r = write_yaml(index, &yaml, err);
+	if (r == 0 && any) {
+		struct error why = { 0 };
+
+		r = write_yaml(index, &yaml, &why);
+		if (r < 0)
+			r = r == -EBADMSG ? refuse(data, why.message, err) : error_oom(err);
+	}
 	if (r == 0 && yaml && text_adds(ret, yaml) < 0)
 		r = error_oom(err);
 	return r;

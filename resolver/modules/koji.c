@@ -167,10 +167,20 @@ static bool is_meant(const struct module *module, const struct module_word *word
 	       (!word->context || strcmp(module->context, word->context) == 0);
 }
 
-/* Those of the builds that are complete and meant. */
-static int add_modules(struct koji *koji, const char *const *nvrs, size_t count,
-		       const struct module_word *word, struct module_list *list, struct error *err)
+static bool has_stream(const struct module_list *list, size_t from, size_t to, const char *stream)
 {
+	for (size_t i = from; i < to; i++)
+		if (strcmp(list->item[i]->stream, stream) == 0)
+			return true;
+	return false;
+}
+
+/* Those of the builds that are complete and meant, of streams that are not there from @known on. */
+static int add_modules(struct koji *koji, const char *const *nvrs, size_t count,
+		       const struct module_word *word, struct module_list *list, size_t known,
+		       struct error *err)
+{
+	size_t before = list->count;
 	struct koji_module *build;
 	int r;
 
@@ -189,7 +199,8 @@ static int add_modules(struct koji *koji, const char *const *nvrs, size_t count,
 		r = build[i].nvr ? read_module(&build[i], &module, err)
 				 : error_set(err, -EBADMSG, BLAME_SOURCE, NULL,
 					     "Koji: the answer about build %s has no nvr", nvrs[i]);
-		if (r == 0 && is_meant(module, word))
+		if (r == 0 && is_meant(module, word) &&
+		    !has_stream(list, known, before, module->stream))
 			r = module_list_merge(list, steal(module), err);
 	}
 	for (size_t i = 0; i < count; i++)
@@ -198,17 +209,26 @@ static int add_modules(struct koji *koji, const char *const *nvrs, size_t count,
 	return r;
 }
 
-/* Builds @first to @after are of one stream as NVRs spell it: its newest version that is meant. */
+/* Is it one of several streams, as NVRs spell it? Then each of them may be wanted. */
+static bool is_ambiguous(const struct module_word *word, const char *stream)
+{
+	return !word->stream && strchr(stream, '_');
+}
+
+/* Builds @first to @after are of one stream as NVRs spell it: its newest version that is meant; of
+ * streams that look alike that of each. */
 static int find_newest(struct koji *koji, const struct builds *builds, size_t first, size_t after,
-		       const struct module_word *word, struct module_list *list, struct error *err)
+		       const struct module_word *word, struct module_list *list, size_t known,
+		       struct error *err)
 {
 	_cleanup_(freep) const char **nvrs = calloc(after - first + 1, sizeof(*nvrs));
+	bool all = is_ambiguous(word, builds->item[first].stream);
 	size_t before = list->count;
 	int r = 0;
 
 	if (!nvrs)
 		return error_oom(err);
-	for (size_t tries = 0; first < after && list->count == before && r == 0; tries++) {
+	for (size_t tries = 0; first < after && (all || list->count == before) && r == 0; tries++) {
 		size_t count = 0;
 
 		if (tries == TRIES_MAX)
@@ -216,7 +236,7 @@ static int find_newest(struct koji *koji, const struct builds *builds, size_t fi
 		for (size_t i = first; i < after; i++)
 			if (builds->item[i].version == builds->item[first].version)
 				nvrs[count++] = builds->item[i].nvr;
-		r = add_modules(koji, nvrs, count, word, list, err);
+		r = add_modules(koji, nvrs, count, word, list, known, err);
 		first += count;
 	}
 	return r;
@@ -237,15 +257,15 @@ static int find_in_tag(struct koji *koji, struct tagged *tagged, const struct mo
 	tagged->read = true;
 	r = list_builds(&tagged->names, word, &builds, err);
 	for (size_t i = 0, next; i < builds.count && r == 0; i = next) {
-		bool known = false;
+		bool known = false, all = is_ambiguous(word, builds.item[i].stream);
 
 		for (next = i + 1; next < builds.count &&
 				   strcmp(builds.item[next].stream, builds.item[i].stream) == 0;)
 			next++;
-		for (size_t j = first; j < list->count; j++)
+		for (size_t j = first; j < list->count && !all; j++)
 			known = known || same_in_nvr(list->item[j]->stream, builds.item[i].stream);
 		if (!known)
-			r = find_newest(koji, &builds, i, next, word, list, err);
+			r = find_newest(koji, &builds, i, next, word, list, first, err);
 	}
 	return r;
 }
@@ -273,7 +293,7 @@ static int find_by_name(struct koji *koji, const struct module_word *word, struc
 		return error_oom(err);
 	for (size_t i = 0; i < names.count; i++)
 		nvrs[i] = names.item[i].nvr;
-	return add_modules(koji, nvrs, names.count, word, list, err);
+	return add_modules(koji, nvrs, names.count, word, list, list->count, err);
 }
 
 static int koji_find(struct module_supplier *supplier, const struct module_query *query,

@@ -153,7 +153,7 @@ static int read_build(const json_t *item, const struct module_query *query, stru
 
 	ret->word.name = json_string_value(json_object_get(item, "name"));
 	ret->word.stream = json_string_value(json_object_get(item, "stream"));
-	ret->word.context = context ? context : "";
+	ret->word.context = context;
 	ret->word.version = json_string_value(version);
 	if (json_is_integer(version)) {
 		(void)snprintf(ret->number, sizeof(ret->number), "%" JSON_INTEGER_FORMAT,
@@ -162,8 +162,10 @@ static int read_build(const json_t *item, const struct module_query *query, stru
 	}
 	ret->modulemd = json_string_value(json_object_get(item, "modulemd"));
 	ret->koji_tag = json_string_value(json_object_get(item, "koji_tag"));
-	if (!ret->word.name || !ret->word.stream || !ret->word.version || !ret->modulemd)
-		return senseless(err, "a build without name, stream, version or modulemd", NULL);
+	if (!ret->word.name || !ret->word.stream || !ret->word.version || !context ||
+	    !ret->modulemd)
+		return senseless(err, "a build without name, stream, version, context or modulemd",
+				 NULL);
 	if (!module_is_part(ret->word.name) || !module_is_part(ret->word.stream) ||
 	    !module_is_part(ret->word.context))
 		return senseless(err, "a build with characters in its name that none may have: ",

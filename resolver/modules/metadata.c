@@ -5,12 +5,15 @@
  */
 #include "resolver/modules/parts.h"
 
+#define LOG_LINES_MAX 20 /* about what is left out */
+
 struct writer {
 	const struct module_set *set;
 	struct module_supplier *const *suppliers;
 	size_t supplier_count;
 	const struct modules_yaml_options *options;
 	size_t first, after; /* of the module that is being written */
+	uint64_t refused;    /* of what is said beside all of them */
 };
 
 static bool has_stream(const struct writer *writer, const struct scanned *about)
@@ -40,31 +43,37 @@ static bool is_wanted(const struct writer *writer, const struct scanned *about)
 	}
 }
 
-static int choose(const struct writer *writer, const struct text *all, struct text *ret,
+/* What is said beside a module is not worth to fail for. */
+static int on_refused(void *data, const char *reason, struct error *err)
+{
+	struct writer *writer = data;
+
+	(void)err;
+	if (writer->refused++ < LOG_LINES_MAX)
+		module_say(&writer->options->log,
+			   "what is said about module %s beside it is left out: %s",
+			   writer->set->module[writer->first]->name, reason);
+	return 0;
+}
+
+static int choose(struct writer *writer, const struct text *all, struct text *ret,
 		  struct error *err)
 {
 	struct piece piece = { all->data, 0, 1 };
 
 	while (piece_next(&piece, all->data + all->length)) {
 		_cleanup_(scanned_done) struct scanned about = { 0 };
-		int r = document_scan(&piece, &about, err);
+		struct error why = { 0 };
+		int r = document_scan(&piece, &about, &why);
 
-		if (r < 0)
-			return r;
-		if (is_wanted(writer, &about))
+		if (r == -EBADMSG)
+			r = on_refused(writer, why.message, err);
+		else if (r == 0 && is_wanted(writer, &about))
 			(void)text_add(ret, piece.bytes, piece.length);
+		if (r < 0)
+			return error_oom(err);
 	}
 	return ret->failed ? error_oom(err) : 0;
-}
-
-static int on_refused(void *data, const char *reason, struct error *err)
-{
-	const struct writer *writer = data;
-
-	(void)err;
-	module_say(&writer->options->log, "what is said about module %s beside it is left out: %s",
-		   writer->set->module[writer->first]->name, reason);
-	return 0;
 }
 
 static int write_extras(struct writer *writer, struct text *ret, struct error *err)
@@ -110,7 +119,7 @@ int modules_yaml(const struct module_set *set, struct module_supplier *const *su
 		 size_t supplier_count, const struct modules_yaml_options *options,
 		 struct text *ret, struct error *err)
 {
-	struct writer writer = { set, suppliers, supplier_count, options, 0, 0 };
+	struct writer writer = { set, suppliers, supplier_count, options, 0, 0, 0 };
 	_cleanup_(text_done) struct text text = { 0 };
 	int r = 0;
 
@@ -124,6 +133,9 @@ int modules_yaml(const struct module_set *set, struct module_supplier *const *su
 		r = write_module(&writer, &text, err);
 		writer.first = writer.after;
 	}
+	if (writer.refused > LOG_LINES_MAX)
+		module_say(&options->log, "%" PRIu64 " more are left out",
+			   writer.refused - LOG_LINES_MAX);
 	if (r == 0 && text.length && text_add(ret, text.data, text.length) < 0)
 		r = error_oom(err);
 	return r;

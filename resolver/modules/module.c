@@ -84,8 +84,13 @@ static bool has_arch(const struct module *module, const char *arch)
 static int take_documents(struct module *module, struct module *from, struct error *err)
 {
 	size_t count = module->document_count + from->document_count;
-	struct module_document *document = reallocarray(module->document, count, sizeof(*document));
+	struct module_document *document;
 
+	if (count > SPEC_MAX_ARCHES)
+		return error_set(err, -E2BIG, BLAME_SOURCE, NULL,
+				 "module %s has more than %d documents", module->nsvc,
+				 SPEC_MAX_ARCHES);
+	document = reallocarray(module->document, count, sizeof(*document));
 	if (!document)
 		return error_oom(err);
 	module->document = document;
@@ -125,14 +130,17 @@ int module_name(struct module *module, struct error *err)
 
 int module_version(const char *text, uint64_t *ret)
 {
-	char *end;
 	size_t digits = strspn(text, "0123456789");
+	uint64_t version;
 
 	if (digits == 0 || text[digits])
 		return -EINVAL;
 	errno = 0;
-	*ret = strtoull(text, &end, 10);
-	return errno ? -EINVAL : 0;
+	version = strtoull(text, NULL, 10);
+	if (errno)
+		return -EINVAL;
+	*ret = version;
+	return 0;
 }
 
 /* Up to three numbers of up to two digits each; what is not there is 00. */

@@ -23,6 +23,7 @@
 #define MODULES_MAX_NODES 100000u	/* keys, values and members of lists of one document */
 #define MODULES_MAX_STREAMS 10000u	/* of a module that another needs */
 #define MODULES_MAX_CHOSEN 10000u	/* modules of one compose */
+#define MODULES_MAX_EXTRAS 1000u	/* documents beside one module, of one supplier */
 #define MODULES_MAX_NEVRA 1024u		/* bytes of an artifact */
 #define MODULES_MAX_SOURCE 1000000u	/* bytes of module_set.source: it can be asked for again */
 #define MODULES_MAX_READINGS 16u	/* of a word in dash form */

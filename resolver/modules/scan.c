@@ -88,8 +88,10 @@ bool piece_next(struct piece *piece, const char *end)
  * @mapping: what is open at depth N is a mapping; @key: its next scalar is a key
  * @last: the last key at depth N; "" when it is long
  * @keys: so many of what is open at depth N; @nodes: of the document
+ * @module: what "module" says, which is the name of all kinds but streams
  * @list: depth of a list of nothing but scalars that is open, or 0 */
 struct scan {
+	char *module;
 	unsigned int depth, documents, list;
 	bool mapping[MODULES_MAX_DEPTH + 1], key[MODULES_MAX_DEPTH + 1];
 	uint32_t keys[MODULES_MAX_DEPTH + 1], nodes;
@@ -210,7 +212,7 @@ static int take_value(struct scan *scan, const yaml_event_t *event, struct error
 		const char *key;
 		char **part;
 	} parts[] = {
-		{ "name", &found->name },	{ "module", &found->name },
+		{ "name", &found->name },	{ "module", &scan->module },
 		{ "stream", &found->stream },	{ "version", &found->version },
 		{ "context", &found->context }, { "arch", &found->arch },
 	};
@@ -366,6 +368,11 @@ int document_scan(const struct piece *piece, struct scanned *ret, struct error *
 	yaml_parser_set_input_string(&parser, (const unsigned char *)piece->bytes, piece->length);
 	r = scan_events(&parser, &scan, err);
 	yaml_parser_delete(&parser);
+	if (ret->kind != DOCUMENT_STREAM) {
+		free(ret->name);
+		ret->name = steal(scan.module);
+	}
+	free(scan.module);
 	return r;
 }
 

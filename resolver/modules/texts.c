@@ -25,13 +25,18 @@ struct entries {
 	size_t count, room;
 };
 
+/**
+ * struct texts - all of them
+ * @left_out: of the text that is looked through
+ * @bad: of all texts, left out and not readable; @first_bad: where the first is, and why */
 struct texts {
 	struct module_supplier supplier;
 	struct module_log log;
 	struct strings labels;
 	char **text;
 	struct entries streams, extras;
-	uint64_t left_out;
+	uint64_t left_out, bad;
+	char *first_bad;
 };
 
 static void entry_done(struct entry *entry)
@@ -54,6 +59,7 @@ static void texts_free(struct module_supplier *supplier)
 	for (size_t i = 0; i < texts->labels.count; i++)
 		free(texts->text[i]);
 	free(texts->text);
+	free(texts->first_bad);
 	strings_done(&texts->labels);
 	entries_done(&texts->streams);
 	entries_done(&texts->extras);
@@ -107,6 +113,19 @@ static void leave_out(struct texts *texts, const struct entry *entry, const char
 			   texts->labels.item[entry->text], entry->number, entry->piece.line, why);
 }
 
+/* It may be the one that somebody looks for in vain. */
+static int note_bad(struct texts *texts, const struct entry *entry, const char *why,
+		    struct error *err)
+{
+	if (texts->bad++ > 0)
+		return 0;
+	if (asprintf(&texts->first_bad, "%s: document %u at line %u: %s",
+		     texts->labels.item[entry->text], entry->number, entry->piece.line, why) >= 0)
+		return 0;
+	texts->first_bad = NULL;
+	return error_oom(err);
+}
+
 static int put_entry(struct entries *entries, struct entry *entry, struct error *err)
 {
 	if (entries->count == entries->room) {
@@ -129,7 +148,7 @@ static bool is_part(const char *text)
 }
 
 /* Why nobody can ask for it, or NULL. */
-static const char *useless(struct entry *entry, const char *fault)
+static const char *useless(const struct entry *entry, const char *fault)
 {
 	const struct scanned *about = &entry->about;
 	bool stream = about->kind == DOCUMENT_STREAM && about->stream;
@@ -142,17 +161,18 @@ static const char *useless(struct entry *entry, const char *fault)
 		return fault || about->name ? fault : "it does not say which module it is about";
 	if (!about->name || !about->stream)
 		return fault ? fault : "it does not say module and stream";
-	if (!about->version)
-		return fault;
-	if (module_version(about->version, &entry->version) < 0)
-		return fault ? fault : "its version is not a whole number";
-	return NULL;
+	return fault && !about->version ? fault : NULL;
 }
 
 /* What else a document's full name is made of; what is wrong is not kept. */
 static int check_rest(struct scanned *about, struct error *err)
 {
 	bool context = about->context && !module_is_part(about->context);
+	uint64_t version;
+
+	if (about->version && module_version(about->version, &version) < 0)
+		return error_set(err, -EBADMSG, BLAME_SOURCE, NULL,
+				 "its version is not a whole number");
 
 	if (!context && (!about->arch || module_is_part(about->arch)))
 		return 0;
@@ -173,8 +193,12 @@ static int look_at(struct texts *texts, struct entry *entry, struct error *err)
 	why = useless(entry, r < 0 ? fault.message : NULL);
 	if (why) {
 		leave_out(texts, entry, why);
-		return 0;
+		return r < 0 || entry->about.kind == DOCUMENT_STREAM
+			       ? note_bad(texts, entry, why, err)
+			       : 0;
 	}
+	if (entry->about.version)
+		(void)module_version(entry->about.version, &entry->version);
 	r = r < 0 ? r : check_rest(&entry->about, &fault);
 	if (r < 0) {
 		module_clean(fault.message);
@@ -337,7 +361,9 @@ static int texts_find(struct module_supplier *supplier, const struct module_quer
 static int texts_extra(struct module_supplier *supplier, const char *name, struct text *ret,
 		       struct error *err)
 {
-	const struct entries *extras = &((struct texts *)supplier)->extras;
+	const struct texts *texts = (const struct texts *)supplier;
+	const struct entries *extras = &texts->extras;
+	unsigned int count = 0;
 
 	for (size_t i = first_of(extras, name, NULL);
 	     i < extras->count && strcmp(extras->item[i].about.name, name) == 0; i++) {
@@ -345,6 +371,14 @@ static int texts_extra(struct module_supplier *supplier, const char *name, struc
 
 		if (extras->item[i].fault)
 			continue;
+		if (count++ == MODULES_MAX_EXTRAS) {
+			module_say(
+				&texts->log,
+				"what is said about module %s beside it: more than %u documents; "
+				"the others are left out",
+				name, MODULES_MAX_EXTRAS);
+			break;
+		}
 		(void)text_add(ret, piece->bytes, piece->length);
 		(void)text_adds(ret, "\n...\n");
 	}
@@ -395,6 +429,10 @@ static void texts_lacking(struct module_supplier *supplier, const struct module_
 			labels ? labels : "");
 	add_others(&texts->streams, &query->word, ret);
 	(void)text_adds(ret, ".");
+	if (texts->first_bad)
+		(void)text_addf(
+			ret, " Of %" PRIu64 " documents there that cannot be read the first is %s.",
+			texts->bad, texts->first_bad);
 }
 
 /* ---- the door ---- */

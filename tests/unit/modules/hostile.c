@@ -293,6 +293,29 @@ static void test_giants(void)
 	check_time("giants", start, 5000);
 }
 
+/* What is said beside a good module, and is too long with its end, is left out. */
+static void test_extras(void)
+{
+	static const char head[] = "---\ndocument: modulemd-defaults\nversion: 1\ndata:\n"
+				   "  module: good\n  stream: ";
+	_cleanup_(text_done) struct text text = { 0 }, yaml = { 0 };
+	_cleanup_(module_supplier_freep) struct module_supplier *supplier = NULL;
+	_cleanup_(module_set_freep) struct module_set *set = NULL;
+	struct modules_yaml_options options = { .arch = "x86_64", .log = test_log };
+	struct error err = { 0 };
+
+	(void)text_adds(&text, head);
+	repeat(&text, "#", MODULES_MAX_DOCUMENT - sizeof(head));
+	(void)text_adds(&text, "\n");
+	begin(&text, "good", "1", 1, 1);
+	supplier = supplier_of(&text, 0, &err);
+	CHECK_INT(log_lines, 0);
+	CHECK_INT(resolve(supplier, "good:1", &set, &err), 0);
+	CHECK_INT(modules_yaml(set, &supplier, 1, &options, &yaml, &err), 0);
+	CHECK_WORDS(last_log, "what is said about module good beside it is left out: more than");
+	CHECK_WORDS(yaml.data, "name: good");
+}
+
 /* More than the limit, and a flood of bad ones, which is not a flood in the log. */
 static void test_many(void)
 {
@@ -322,6 +345,7 @@ int main(void)
 	test_giants();
 	test_long_source();
 	test_wide();
+	test_extras();
 	test_many();
 	CHECK_INT(getrusage(RUSAGE_SELF, &usage), 0);
 	printf("memory: %ld MiB\n", usage.ru_maxrss >> 10);

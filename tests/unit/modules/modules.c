@@ -226,7 +226,9 @@ static void test_refused(void)
 		  "Failed to find module lib:1:6 in small; its versions there: 5." },
 		{ "no-such-word", -ENOENT, BLAME_REQUEST, "Failed to find module no-such-word in" },
 		{ "far:1", -ENOENT, BLAME_SOURCE,
-		  "Failed to find module gone:1 in small. It is needed by lost:1:1:abcd." },
+		  "Failed to find module gone:1 in small. Of 1 documents there that cannot be read "
+		  "the first is small: document 36 at line 1054: its line 3: not YAML: did not "
+		  "find expected ',' or ']'. It is needed by lost:1:1:abcd." },
 		{ "none:1", -ENOENT, BLAME_SOURCE, "It is needed by none:1:1:dddd." },
 		{ "app:1 app:1:10", -EINVAL, BLAME_REQUEST,
 		  "app:1:10:aaaa conflicts with app:1:20:aaaa" },
@@ -418,6 +420,42 @@ static void test_bad_names(void)
 	}
 }
 
+/* Who asks for what cannot be had learns which document it is. */
+static void test_bad_documents(void)
+{
+	static const char bytes[] =
+		"---\ndocument: modulemd\nversion: 2\ndata:\n  name: bad\n  stream: \"1\"\n"
+		"  version: 18446744073709551616\n  context: c\n  summary: s\n"
+		"---\ndocument: modulemd\nversion: 2\ndata:\n  name: \xff\n  stream: \"1\"\n"
+		"---\ndocument: modulemd\nversion: 2\ndata:\n  name: good\n  stream: \"1\"\n"
+		"  module: other\n  version: 1\n  context: c\n  summary: s\n  description: d\n"
+		"  license:\n    module: [MIT]\n";
+	static const char *const cases[][2] = {
+		{ "bad:1", "test: modules: document 1 at line 1, bad:1:0: its version is not a" },
+		{ "lost:1", "Of 1 documents there that cannot be read the first is test: document "
+			    "2 at line 10: its line 1: not YAML" },
+		{ "good:1", "" },
+	};
+	_cleanup_(module_supplier_freep) struct module_supplier *own = NULL;
+	const struct module_text text = { "test", bytes, sizeof(bytes) - 1 };
+	struct error err = { 0 };
+
+	CHECK_INT(modules_from_texts(&text, 1, test_log, &own, &err), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_(module_wishes_done) struct module_wishes wishes = { 0 };
+		_cleanup_(module_set_freep) struct module_set *set = NULL;
+		struct modules_question question = plain;
+
+		CHECK_INT(parse(cases[i][0], &wishes, &err), 0);
+		question.wishes = &wishes;
+		if (modules_resolve(&question, &own, 1, &set, &err) == 0)
+			CHECK_STR(set->source, "good:1:1:c");
+		else
+			CHECK_WORDS(err.message, cases[i][1]);
+		CHECK((set != NULL) == (i == 2));
+	}
+}
+
 static void test_nowhere(void)
 {
 	_cleanup_(module_wishes_done) struct module_wishes wishes = { 0 };
@@ -496,6 +534,7 @@ int main(int argc, char **argv)
 	test_base_modules();
 	test_two_places();
 	test_bad_names();
+	test_bad_documents();
 	test_nowhere();
 	test_yaml();
 	module_supplier_free(small);

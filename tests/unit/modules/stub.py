@@ -53,14 +53,15 @@ BUILDS = [
 
 TAGGED = { # of a tag: builds in the hub's order
     "mod-top": [("web", "1", 5, "aaaa", "mod-top"), ("my-lib", "a-b", 2, "cccc", "mod-top"),
-                ("my-lib", "a_b", 3, "cccc", "mod-top"), ("web", "1", 9, "aaaa", "mod-base"),
+                ("my-lib", "a_b", 3, "cccc", "mod-top"), ("all", "1", 1, "aaaa", "mod-top"),
+                ("web", "1", 9, "aaaa", "mod-base"),
                 ("web", "2", 4, "aaaa", "mod-base"), ("web", "2", 4, "bbbb", "mod-base")],
     "mod-other": [("web", "2", 99, "aaaa", "mod-other"), ("web", "3", 1, "aaaa", "mod-other"),
                   ("empty", "1", 1, "aaaa", "mod-other"), ("liar", "1", 1, "aaaa", "mod-other"),
                   ("forged", "1", 1, "aaaa", "mod-other"), ("nameless", "1", 1, "aaaa", "mod-other"),
                   ("gone", "1", 1, "aaaa", "mod-other")],
 }
-NEEDS = {("web", "2"): [("my-lib", '"a-b"')]}
+NEEDS = {("web", "2"): [("my-lib", '"a-b"')], ("all", "1"): [("my-lib", "")]}
 
 
 def koji_build(name, stream, version, context, _tag):
@@ -97,6 +98,7 @@ class Wrong:
     unequal = 200, "application/json", json.dumps({"items": [build("web", "1", 1, "a", modulemd=document("web", "2", 1, "a"))]})
     alias = 200, "application/json", json.dumps({"items": [build("web", "1", 1, "a", modulemd="a: &b 1\nc: *b\n")]})
     number = 200, "application/json", json.dumps({"items": [build("web", "1", "soon", "a", modulemd=document("web", "1", 1, "a"))]})
+    contextless = 200, "application/json", json.dumps({"items": [build("web", "1", 1, None)]})
     forged = 200, "application/json", json.dumps({"items": [build("web", "1", 1, "a\n2026 forged")]})
     deep = 200, "application/json", '{"items": ' + "[" * 100000
     once = 503, "text/plain", "later"

@@ -211,6 +211,7 @@ static void test_mbs_wrong(void)
 		  "MBS: the document of web:1:1:a: the document's stream is 2, not 1" },
 		{ "alias", -EBADMSG, "an alias" },
 		{ "number", -EBADMSG, "a version that is no number: soon" },
+		{ "contextless", -EBADMSG, "a build without name, stream, version, context" },
 		{ "forged", -EBADMSG,
 		  "a build with characters in its name that none may have: web" },
 	};
@@ -284,6 +285,7 @@ static void test_koji(void)
 		{ "web:3", 0, "web:3:1:aaaa" },
 		{ "web:2:99", 0, "my-lib:a-b:2:cccc web:2:99:aaaa" },
 		{ "web:2:4:bbbb", 0, "my-lib:a-b:2:cccc web:2:4:bbbb" },
+		{ "all:1", 0, "all:1:1:aaaa my-lib:a-b:2:cccc my-lib:a_b:3:cccc" },
 		{ "my-lib:a_b", 0, "my-lib:a_b:3:cccc" },
 		{ "web:4", -ENOENT,
 		  "Failed to find module web:4 in Koji, tag mod-top, mod-other." },
