@@ -27,6 +27,7 @@
 #define LOOP_THREADS 10		 /* that answer the kernel */
 #define HANDLES_MAX (1u << 20)	 /* open descriptors of control files */
 #define WAITERS_MAX 65536	 /* blocked reads of wait and events */
+#define EVENTS_BYTES (4 << 20)	 /* of those lines together; the newest is kept whatever it has */
 #define EVENTS_KEPT 4096	 /* lines that a slow reader of events may lag behind */
 #define DRAFT_TEMPORARIES_MAX 8	 /* editors' files in one draft */
 #define TREES_KEPT 512		 /* mapped trees without an open file */
@@ -535,6 +536,8 @@ struct news {
 	bool closed; /* no more waiting: the mount ends */
 	struct event_line event[EVENTS_KEPT];
 	uint64_t next_serial; /* of the next event line; starts at 1 */
+	uint64_t first_serial; /* of the oldest that is kept */
+	size_t event_bytes;
 	struct notice *first, **last;
 	bool composes_changed; /* the kernel's attributes of composes/ are old */
 };

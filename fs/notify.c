@@ -31,7 +31,7 @@ struct notice {
 void news_init(struct news *news)
 {
 	pthread_mutex_init(&news->lock, NULL);
-	news->next_serial = 1;
+	news->next_serial = news->first_serial = 1;
 	news->last = &news->first;
 	news->closed = true;
 }
@@ -92,21 +92,34 @@ static char *event_text(struct fs *fs, const struct catalogue_event *event)
 	return line;
 }
 
+/* Under the lock */
+static void drop_oldest(struct news *news)
+{
+	struct event_line *line = &news->event[news->first_serial++ % EVENTS_KEPT];
+
+	news->event_bytes -= line->length;
+	free(line->text);
+	*line = (struct event_line){ 0 };
+}
+
 static void event_add(struct fs *fs, const struct catalogue_event *event)
 {
 	struct news *news = &fs->news;
-	char *line = event_text(fs, event), *old;
+	char *line = event_text(fs, event);
 
 	if (!line)
 		return; /* out of memory, or text that is not UTF-8: readers see the state itself */
 	pthread_mutex_lock(&news->lock);
 	struct event_line *slot = &news->event[news->next_serial % EVENTS_KEPT];
-	old = slot->text;
+	if (news->next_serial - news->first_serial == EVENTS_KEPT)
+		drop_oldest(news);
 	slot->text = line;
 	slot->length = strlen(line);
+	news->event_bytes += slot->length;
 	news->next_serial++;
+	while (news->event_bytes > EVENTS_BYTES && news->first_serial + 1 < news->next_serial)
+		drop_oldest(news);
 	pthread_mutex_unlock(&news->lock);
-	free(old);
 }
 
 int events_take(struct fs *fs, struct handle *handle, size_t size, struct text *ret)
@@ -116,8 +129,8 @@ int events_take(struct fs *fs, struct handle *handle, size_t size, struct text *
 
 	pthread_mutex_lock(&handle->lock);
 	pthread_mutex_lock(&news->lock); /* the one place with two: handle before news */
-	if (news->next_serial > EVENTS_KEPT && handle->seen < news->next_serial - EVENTS_KEPT) {
-		handle->seen = news->next_serial - EVENTS_KEPT; /* too slow: the oldest are gone */
+	if (handle->seen < news->first_serial) {
+		handle->seen = news->first_serial; /* too slow: the oldest are gone */
 		handle->position = 0;
 	}
 	while (!r && handle->seen < news->next_serial && ret->length < size) {

@@ -270,6 +270,22 @@ def test_reuse(site):
     same((record["state_name"], record["source"]), ("done", "greet:b:1:gb hello:2:20:c2"), "again: as it was resolved")
 
 
+def test_long(site):
+    """a source of many words may be asked for; what waits for a slow reader of events is bounded in bytes"""
+    service = site.service
+    events = os.open(service.mnt / "events", os.O_RDONLY)
+    source = " ".join(f"none{i}:{'x' * 3000}" for i in range(100))
+    for i in range(20):
+        number = service.compose(f"long-{i}", module_spec(source), want="failed")
+    text = b""
+    while not text.endswith(b"\n") or json.loads(text.splitlines()[-1])["state_name"] != "failed" or \
+            json.loads(text.splitlines()[-1])["id"] != number:
+        text += os.read(events, 1 << 20)
+    os.close(events)
+    check(len(source) * 10 < len(text) <= 4 << 20, f"events: {len(text)} bytes were kept")
+    same(service.record(number)["source"], source, "the whole source")
+
+
 def test_broken(folder, first):
     """what the site has may be wrong: the words name it"""
     with Service() as service:
@@ -565,7 +581,7 @@ def main():
         with Service(f"module.repos={repositories[0]} {repositories[1]}") as service:
             site = Site(folder, service, repositories)
             number = test_compose(site)
-            for test, values in ((test_dnf, (number,)), (test_streams, ()), (test_words, ()), (test_reuse, ())):
+            for test, values in ((test_dnf, (number,)), (test_streams, ()), (test_words, ()), (test_reuse, ()), (test_long, ())):
                 test(site, *values)
                 print("ok", test.__name__, flush=True)
         test_broken(folder, repositories[0])
