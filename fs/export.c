@@ -251,7 +251,7 @@ void export_read(struct fs *fs, fuse_req_t req, const struct inode *node, size_t
 		return;
 	}
 	tell(fs, node, bytes);
-	bytes_reply(fs, req, bytes, size, offset);
+	bytes_reply(fs, req, bytes, size, offset, times > 0);
 	put(files, bytes);
 }
 

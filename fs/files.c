@@ -305,7 +305,7 @@ static void reply_copy(fuse_req_t req, const struct tree_file *file, size_t size
 }
 
 void bytes_reply(struct fs *fs, fuse_req_t req, const struct bytes *bytes, size_t size,
-		 uint64_t offset)
+		 uint64_t offset, bool copied)
 {
 	const struct tree_file *file = &bytes->file;
 
@@ -316,7 +316,7 @@ void bytes_reply(struct fs *fs, fuse_req_t req, const struct bytes *bytes, size_
 			size = (size_t)(file->size - offset);
 	}
 	atomic_fetch_add_explicit(&fs->read_bytes, size, memory_order_relaxed);
-	if (file->fd < 0 || offset < file->head_length || !size) {
+	if (copied || file->fd < 0 || offset < file->head_length || !size) {
 		reply_copy(req, file, size, offset);
 		return;
 	}
@@ -350,7 +350,7 @@ void compose_read(struct fs *fs, fuse_req_t req, const struct inode *node, size_
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else
-		bytes_reply(fs, req, bytes, size, offset);
+		bytes_reply(fs, req, bytes, size, offset, times > 0);
 	bytes_put(fs, bytes);
 }
 

@@ -253,8 +253,10 @@ struct bytes {
 /** bytes_open() - judged anew; -EAGAIN: a package that is not here (fetched_hold()). @opened: also of a removed compose with an open descriptor */
 int bytes_open(struct fs *fs, const struct inode *node, bool opened, struct bytes **ret);
 void bytes_free(struct bytes *bytes);
+/** bytes_reply() - @copied: by a thread that is not libfuse's, which keeps a pipe for each that splices and
+ * frees that of its own only */
 void bytes_reply(struct fs *fs, fuse_req_t req, const struct bytes *bytes, size_t size,
-		 uint64_t offset);
+		 uint64_t offset, bool copied);
 
 /** compose_open() - @ret_backing_id: > 0: answer by passthrough_reply_open() */
 int compose_open(struct fs *fs, const struct inode *node, struct fuse_file_info *fi,

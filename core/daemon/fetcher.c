@@ -24,7 +24,7 @@
 #define TRIES 3		      /* of workers that die, and of full disks */
 #define AGAIN_MS 200	      /* before the next one, times the number */
 #define ROOM_MS 100	      /* between looks whether there is room now */
-#define ROOM_PATIENCE_MS 2000 /* what is open may be closed soon */
+#define ROOM_PATIENCE_MS 1000 /* what is open may be closed soon */
 #define SLOTS (2 * CONFIG_MAX_FETCHERS)
 
 /** struct slot - a worker and the package that it fetches */
