@@ -100,8 +100,10 @@ struct transport_sink {
  * @stall_ms: in place of the transport's; 0: that one
  * @rate: bytes a second; what comes slower for @stall_ms is given up, too; 0: 64
  * @size_max: bytes of the answer, after inflating; 0: 1 GiB
+ * @same_host: redirects to another server, or another port, are not followed: -EACCES
  * @type: Content-Type of what is posted */
 struct transport_options {
+	bool same_host;
 	int64_t deadline_ms, stall_ms, rate, size_max;
 	const char *type;
 };

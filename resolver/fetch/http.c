@@ -461,6 +461,12 @@ static long buffer_bytes(const struct http *http)
 	return wanted > BUFFER_LEAST ? (long)wanted : BUFFER_LEAST;
 }
 
+/* Is each redirect looked at before it is followed? */
+static bool by_hops(const struct http *http, const struct transfer *transfer)
+{
+	return http->places || transfer->options.same_host;
+}
+
 static void set_connection(const struct http *http, struct exchange *exchange)
 {
 	const struct transport_options *options = &exchange->transfer->options;
@@ -472,7 +478,8 @@ static void set_connection(const struct http *http, struct exchange *exchange)
 			       http->places ? "http,https,ftp" : "http,https");
 	(void)curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR,
 			       starts_with(url, "https:") ? "https" : "http,https");
-	(void)curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION, http->places ? 0L : 1L);
+	(void)curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION,
+			       by_hops(http, exchange->transfer) ? 0L : 1L);
 	/* a connection that is kept was allowed for another URL */
 	(void)curl_easy_setopt(curl, CURLOPT_FRESH_CONNECT,
 			       exchange->places && !exchange->listed ? 1L : 0L);
@@ -603,6 +610,29 @@ static char *next_hop(const struct http *http)
 	return url ? strdup(url) : NULL;
 }
 
+/* "HOST[:PORT]" of a URL */
+static const char *host_of(const char *url, size_t *ret_length)
+{
+	const char *start = strstr(url, "://"), *at;
+
+	start = start ? start + 3 : url;
+	*ret_length = strcspn(start, "/?#\\");
+	at = memrchr(start, '@', *ret_length);
+	if (at) {
+		*ret_length -= (size_t)(at + 1 - start);
+		start = at + 1;
+	}
+	return start;
+}
+
+static bool same_host(const char *a, const char *b)
+{
+	size_t a_length, b_length;
+	const char *a_host = host_of(a, &a_length), *b_host = host_of(b, &b_length);
+
+	return a_length == b_length && strncasecmp(a_host, b_host, a_length) == 0;
+}
+
 /* Is that a place to go to from @from? */
 static int judge_hop(const struct http *http, struct exchange *exchange, const char *from,
 		     struct error *err)
@@ -610,20 +640,26 @@ static int judge_hop(const struct http *http, struct exchange *exchange, const c
 	char shown[URL_SHOWN_SIZE], to[URL_SHOWN_SIZE];
 	int r;
 
-	exchange->places = !http->proxy;
+	exchange->places = http->places && !http->proxy;
 	if (from &&
 	    ((!starts_with(exchange->url, "http://") && !starts_with(exchange->url, "https://")) ||
 	     (starts_with(from, "https:") && !starts_with(exchange->url, "https:"))))
 		return error_set(err, -EBADMSG, BLAME_SOURCE, NULL,
 				 "%s: a redirect to %s is not followed", url_shown(from, shown),
 				 url_shown(exchange->url, to));
+	if (from && exchange->transfer->options.same_host && !same_host(from, exchange->url))
+		return error_set(err, -EACCES, BLAME_SOURCE, NULL,
+				 "%s: a redirect to another server, %s, is not followed",
+				 url_shown(from, shown), url_shown(exchange->url, to));
+	if (!http->places)
+		return 0;
 	r = places_judge(http->places, exchange->url, &exchange->listed, err);
 	return r < 0 && from
 		       ? error_prefix(err, "%s: a redirect is not followed", url_shown(from, shown))
 		       : r;
 }
 
-/* With places: from hop to hop, each judged */
+/* With places, or on one host only: from hop to hop, each judged */
 static int all_hops(struct http *http, const struct exchange *fresh,
 		    const struct curl_slist *headers)
 {
@@ -678,7 +714,8 @@ static int http_transfer(struct transport *transport, struct transfer *transfer,
 	headers = make_headers(transfer);
 	if (!headers)
 		return error_oom(err);
-	r = http->places ? all_hops(http, &exchange, headers) : one_hop(http, &exchange, headers);
+	r = by_hops(http, transfer) ? all_hops(http, &exchange, headers)
+				    : one_hop(http, &exchange, headers);
 	curl_easy_reset(http->curl); /* it must not keep pointers to what ends here */
 	curl_slist_free_all(headers);
 	return r;

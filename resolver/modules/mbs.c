@@ -101,7 +101,9 @@ static int ask(struct mbs *mbs, const char *url, struct text *answer, struct err
 	struct transport_tries tries = { .limit_ms = time_monotonic_ms() + call_ms,
 					 .pause_ms = pause_ms,
 					 .pause_max_ms = pause_ms * PAUSE_GROWTH_MAX };
-	struct transport_options options = { .size_max = MODULES_MAX_TEXT, .stall_ms = call_ms };
+	struct transport_options options = { .size_max = MODULES_MAX_TEXT,
+					     .stall_ms = call_ms,
+					     .same_host = true };
 	struct transport_sink sink = { .take = take, .data = answer };
 	struct error failure = { 0 };
 	int r;

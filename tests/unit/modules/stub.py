@@ -104,6 +104,7 @@ class Wrong:
     once = 503, "text/plain", "later"
 
 
+MOVED = {"elsewhere": "http://localhost:1/1/module-builds/", "moved": "/mbs/1/module-builds/"} # where a redirect leads
 asked = []
 
 
@@ -179,6 +180,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.send(404, "text/plain", "no such page")
         elif service == "mbs":
             self.send(200, "application/json", json.dumps(module_builds(urllib.parse.parse_qs(url.query))))
+        elif service in MOVED:
+            self.send_response(302)
+            self.send_header("Location", f"{MOVED[service]}?{url.query}")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
         elif service == "slow":
             time.sleep(5)
         elif service == "once" and Handler.once % 2:

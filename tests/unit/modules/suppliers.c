@@ -211,6 +211,7 @@ static void test_mbs_wrong(void)
 		  "MBS: the document of web:1:1:a: the document's stream is 2, not 1" },
 		{ "alias", -EBADMSG, "an alias" },
 		{ "number", -EBADMSG, "a version that is no number: soon" },
+		{ "elsewhere", -EACCES, "a redirect to another server, http://localhost:1/1/" },
 		{ "contextless", -EBADMSG, "a build without name, stream, version, context" },
 		{ "forged", -EBADMSG,
 		  "a build with characters in its name that none may have: web" },
@@ -228,6 +229,17 @@ static void test_mbs_wrong(void)
 		CHECK_INT(err.blame, BLAME_SOURCE);
 		CHECK(time_monotonic_ms() - start < 3000);
 	}
+}
+
+/* A redirect that stays with the server is followed. */
+static void test_mbs_moved(void)
+{
+	_cleanup_(module_supplier_freep) struct module_supplier *mbs = mbs_of("moved", 5000);
+	_cleanup_(module_set_freep) struct module_set *set = NULL;
+	struct error err = { 0 };
+
+	CHECK_INT(resolve(mbs, "lib:1", "", plain, &set, &err), 0);
+	CHECK_STR(set ? set->source : err.message, "lib:1:9:cccc");
 }
 
 static void test_mbs_once_more(void)
@@ -384,6 +396,7 @@ int main(int argc, char **argv)
 	test_mbs_module();
 	test_mbs_lacking();
 	test_mbs_wrong();
+	test_mbs_moved();
 	test_mbs_once_more();
 	test_koji();
 	test_both();
