@@ -2,52 +2,10 @@
 /* cli/why.c: why a package or a module is in a compose, out of the compose's own logs/global/why.
  */
 #include "cli/cli.h"
+#include "cli/http.h"
 #include "core/model/model.h"
 
-#include <curl/curl.h>
 #include <getopt.h>
-
-#define TIMEOUT_SECONDS 60
-#define ANSWER_MAX_BYTES (256 * 1024 * 1024)
-
-static size_t on_bytes(char *bytes, size_t size, size_t count, void *data)
-{
-	struct text *text = data;
-
-	if (text->length + size * count > ANSWER_MAX_BYTES ||
-	    text_add(text, bytes, size * count) < 0)
-		return 0;
-	return size * count;
-}
-
-static int fetch(const char *url, struct text *ret, struct error *err)
-{
-	char words[CURL_ERROR_SIZE] = "";
-	CURL *curl = curl_easy_init();
-	long status = 0;
-	CURLcode code;
-
-	if (!curl)
-		return error_oom(err);
-	(void)curl_easy_setopt(curl, CURLOPT_URL, url);
-	(void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR, "http,https");
-	(void)curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)TIMEOUT_SECONDS);
-	(void)curl_easy_setopt(curl, CURLOPT_ERRORBUFFER, words);
-	(void)curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_bytes);
-	(void)curl_easy_setopt(curl, CURLOPT_WRITEDATA, ret);
-	code = curl_easy_perform(curl);
-	(void)curl_easy_getinfo(curl, CURLINFO_RESPONSE_CODE, &status);
-	curl_easy_cleanup(curl);
-	if (code != CURLE_OK)
-		return error_set(err, -EIO, BLAME_SOURCE, url, "%s: %s", url,
-				 words[0] ? words : curl_easy_strerror(code));
-	if (status == 404)
-		return error_set(err, -ENOENT, BLAME_REQUEST, url,
-				 "there is no such compose, or it is not done");
-	if (status != 200)
-		return error_set(err, -EIO, BLAME_SOURCE, url, "%s answers %ld", url, status);
-	return 0;
-}
 
 /* are these words of NAME:STREAM:VERSION:CONTEXT, from its begin on? */
 static bool begins_module(const char *module, const char *words)
@@ -93,12 +51,12 @@ static unsigned int print_lines(char *text, const char *package)
 
 int cli_why(int argc, char **argv)
 {
-	const char *url = getenv("ODCSFS_URL") ? getenv("ODCSFS_URL") : "http://localhost:5005";
 	_cleanup_(text_done) struct text answer = { 0 };
-	_cleanup_(freep) char *full = NULL;
+	const char *url = NULL;
 	struct error err = { 0 };
+	char path[64];
 	int64_t id = 0;
-	int option;
+	int option, r;
 
 	while ((option = getopt(argc, argv, "u:")) != -1) {
 		if (option != 'u')
@@ -109,10 +67,12 @@ int cli_why(int argc, char **argv)
 		(void)fputs("Usage: odcsfs why [-u URL] ID PACKAGE\n", stderr);
 		return 2;
 	}
-	if (asprintf(&full, "%s/composes/%" PRId64 "/logs/global/why", url, id) < 0)
-		return 1;
-	if (fetch(full, &answer, &err) < 0) {
-		(void)fprintf(stderr, "odcsfs: compose %" PRId64 ": %s\n", id, err.message);
+	(void)snprintf(path, sizeof(path), "/composes/%" PRId64 "/logs/global/why", id);
+	r = cli_call(url, "GET", path, NULL, &answer, &err);
+	if (r < 0) {
+		(void)fprintf(stderr, "odcsfs: compose %" PRId64 ": %s\n", id,
+			      r == -ENOENT ? "there is no such compose, or it is not done"
+					   : err.message);
 		return 1;
 	}
 	if (!answer.length || !print_lines(answer.data, argv[optind + 1])) {

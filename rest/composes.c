@@ -8,8 +8,8 @@
 
 #define NO_COMPOSE "No such compose found."
 
-/* The number in the path. One that does not fit is one that was never given out. */
-static int path_id(const struct exchange *ex, int64_t *ret)
+/* One that does not fit is one that was never given out. */
+int path_id(const struct exchange *ex, int64_t *ret)
 {
 	char digits[24];
 	size_t length = strspn(ex->rest_path, "0123456789");

@@ -239,6 +239,8 @@ DEFINE_FREEP(struct record, record_unref)
 
 /* ---- composes.c, list.c, files.c, pages.c, page_….c, reference.c: handlers */
 
+/** path_id() - the number in the path; -ENOENT */
+int path_id(const struct exchange *ex, int64_t *ret);
 int compose_get(struct exchange *ex);
 int compose_post(struct exchange *ex);
 int compose_patch(struct exchange *ex);
@@ -252,6 +254,10 @@ int openapi_get(struct exchange *ex);
 int icon_get(struct exchange *ex);
 int about_get(struct exchange *ex);
 int metrics_get(struct exchange *ex);
+int cache_show(struct exchange *ex);
+int cache_delete(struct exchange *ex);
+int prefetch_get(struct exchange *ex);
+int prefetch_post(struct exchange *ex);
 int file_send(struct exchange *ex, const struct tree *tree,
 	      const struct tree_node *node); /* send.c */
 

@@ -238,16 +238,18 @@ static json_t *body_json(enum body body)
 {
 	json_t *schema;
 
-	if (body == BODY_RENEWAL)
-		schema = reference(REF_SCHEMA, "ComposeRenewal");
+	if (body == BODY_RENEWAL || body == BODY_PACKAGES)
+		schema = reference(REF_SCHEMA,
+				   body == BODY_RENEWAL ? "ComposeRenewal" : "PrefetchRequest");
 	else
 		schema = json_pack("{s:[o, o]}", "anyOf", reference(REF_SCHEMA, "ComposeRequest"),
 				   reference(REF_SCHEMA, "ComposeRequestFlat"));
 	if (body == BODY_REQUEST_SEED)
 		(void)json_array_append_new(json_object_get(schema, "anyOf"),
 					    reference(REF_SCHEMA, "ComposeRenewalById"));
-	return json_pack("{s:b, s:{s:{s:o}}}", "required", body != BODY_RENEWAL, "content",
-			 TYPE_JSON, "schema", schema);
+	return json_pack("{s:b, s:{s:{s:o}}}", "required",
+			 body != BODY_RENEWAL && body != BODY_PACKAGES, "content", TYPE_JSON,
+			 "schema", schema);
 }
 
 /* @spelling: makes the id of the same operation at another spelling of the path a different one */
@@ -440,6 +442,33 @@ static json_t *about_json(void)
 				       string()));
 }
 
+static json_t *integers(const char *const *names)
+{
+	json_t *properties = json_object();
+
+	for (; *names; names++)
+		(void)json_object_set_new(properties, *names, integer());
+	return closed_object(properties);
+}
+
+/* Packages of servers: packages.c */
+static void add_packages(json_t *schemas)
+{
+	static const char *const cache[] = { "limit",	      "bytes",	   "files",
+					     "hits",	      "evictions", "fetched",
+					     "fetched_bytes", "failures",  "fetching",
+					     "waiting",	      NULL };
+	static const char *const prefetch[] = { "id", "packages", "cached", "bytes", NULL };
+
+	(void)json_object_set_new(schemas, "Cache", integers(cache));
+	(void)json_object_set_new(schemas, "Prefetch", integers(prefetch));
+	(void)json_object_set_new(
+		schemas, "PrefetchRequest",
+		json_pack("{s:s, s:{s:{s:s, s:s, s:o}}}", "type", "object", "properties",
+			  "packages", "type", "array", "description",
+			  "Names or NEVRAs; without them all packages.", "items", string()));
+}
+
 static json_t *schemas_json(const struct spec_rules *rules)
 {
 	static const struct {
@@ -464,6 +493,7 @@ static json_t *schemas_json(const struct spec_rules *rules)
 		closed_object(json_pack("{s:o, s:o}", "message", string(), "status", integer())),
 		"About", about_json());
 
+	add_packages(schemas);
 	for (size_t i = 0; i < ARRAY_SIZE(models); i++)
 		(void)json_object_set_new(schemas, models[i].name,
 					  schema_json(models[i].schema, rules));

@@ -25,6 +25,7 @@ struct walk {
 	const char *name, *repository; /* filters, or NULL */
 	int64_t page, per_page;
 	int64_t found, all; /* packages that the filters leave, and all */
+	int64_t remote, here; /* of servers, and those of them that are in the cache */
 	struct repository repositories[REPOSITORIES_MAX];
 	size_t count;
 	struct text path; /* below compose/Temporary, of the directory at hand */
@@ -99,6 +100,8 @@ static void package_print(struct walk *walk, const struct tree_node *node,
 	html_escape(ret, repository->name);
 	(void)text_adds(ret, "</td><td class=\"number end\">");
 	html_size(ret, (int64_t)node->size);
+	if (node->remote && !node->cached)
+		(void)text_adds(ret, " <small>not fetched yet</small>");
 	(void)text_adds(ret, "</td><td class=\"full small\">");
 	reason_print(ret, package->reason);
 	(void)text_adds(ret, "</td></tr>\n");
@@ -132,6 +135,8 @@ static void package_met(struct walk *walk, const struct tree_node *node,
 	int64_t first = (walk->page - 1) * walk->per_page;
 
 	walk->all++;
+	walk->remote += node->remote;
+	walk->here += node->remote && node->cached;
 	repository->count++;
 	repository->bytes += node->size;
 	if (walk->repository && strcmp(walk->repository, repository->name) != 0)
@@ -227,6 +232,13 @@ static void table_print(struct walk *walk)
 		html_count(ret, walk->all);
 	}
 	(void)text_addf(ret, " %s", walk->all == 1 ? "package" : "packages");
+	if (walk->remote) {
+		(void)text_adds(ret, ", ");
+		html_count(ret, walk->here);
+		(void)text_adds(ret, " of ");
+		html_count(ret, walk->remote);
+		(void)text_adds(ret, " fetched from servers");
+	}
 	if (walk->found < walk->all)
 		(void)text_adds(ret, " (<a class=\"nav\" href=\"?#packages\">show all</a>)");
 	(void)text_adds(

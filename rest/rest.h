@@ -22,6 +22,18 @@ struct rest_limits {
 				1024; -1: nobody is */
 };
 
+/** struct rest_prefetch - packages of servers that are wanted; of these, @cached are here; @bytes of the others */
+struct rest_prefetch {
+	int64_t packages, cached, bytes;
+};
+
+/** struct rest_cache - of packages of servers; bytes and files now, @fetching and @waiting (readers), the rest
+ * counted since the start */
+struct rest_cache {
+	int64_t limit, bytes, files, hits, evictions, fetched, fetched_bytes, failures, fetching,
+		waiting;
+};
+
 /** struct rest_options - borrowed until rest_stop() */
 struct rest_options {
 	struct catalogue *catalogue;
@@ -58,6 +70,12 @@ struct rest_options {
 	 * block */
 	void (*read)(void *data, int64_t id);
 	void *read_data;
+	/* packages of servers; NULL: there are none. prefetch: of compose @id, by names or NEVRAs (none: all), to be
+	 * fetched with @start; may wait for a disk. -ENOENT, -EINVAL, -ENOSPC with words */
+	int (*prefetch)(void *data, int64_t id, const struct strings *packages, bool start,
+			struct rest_prefetch *ret, struct error *err);
+	void (*cache)(void *data, struct rest_cache *ret);
+	void *cache_data;
 	struct rest_limits limits;
 };
 

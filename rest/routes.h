@@ -54,7 +54,7 @@ struct operation {
 	bool lent;	/* run in a lent thread (rest/work.h) */
 	const char *id; /* in the document */
 	const char *summary;
-	enum body { BODY_NONE, BODY_REQUEST, BODY_REQUEST_SEED, BODY_RENEWAL } body;
+	enum body { BODY_NONE, BODY_REQUEST, BODY_REQUEST_SEED, BODY_RENEWAL, BODY_PACKAGES } body;
 	const struct parameter *parameters[3]; /* lists */
 	struct reply replies[REPLIES_MAX];
 	/* beside those that every operation may answer */
@@ -87,6 +87,7 @@ extern const struct parameter wait_parameters[];		      /* composes.c */
 extern const struct parameter event_parameters[];		      /* wait.c */
 extern const struct parameter package_parameters[];		      /* page_packages.c */
 extern const struct parameter file_parameters[];		      /* send.c */
+extern const struct parameter cache_parameters[];		      /* packages.c */
 extern const struct parameter document_parameters[];		      /* openapi.c */
 
 const char *order_word(size_t i); /* filter.c; NULL behind the last one */

@@ -66,6 +66,38 @@ static const struct operation delete_compose = {
 		       .meaning = "It will be over soon." } },
 	.errors = { MHD_HTTP_NOT_FOUND, ERRORS_WRITE },
 };
+static const struct operation prefetch_compose = {
+	prefetch_post,
+	.lent = true,
+	.id = "prefetchCompose",
+	.summary = "Fetch packages of servers before somebody reads them",
+	.body = BODY_PACKAGES,
+	.replies = { DONE_JSON("Prefetch", "How many there are; they are fetched from now on.") },
+	.errors = { MHD_HTTP_NOT_FOUND, ERRORS_WRITE },
+};
+static const struct operation show_prefetch = {
+	prefetch_get,
+	.lent = true,
+	.id = "showPrefetch",
+	.summary = "Packages of servers in a compose that is done, and how many of them are here",
+	.replies = { OK_JSON("Prefetch", "How many there are.") },
+	.errors = { MHD_HTTP_NOT_FOUND },
+};
+static const struct operation show_cache = {
+	cache_show,
+	.id = "showCache",
+	.summary = "The cache of packages of servers",
+	.replies = { OK_JSON("Cache", "What it holds, and what was counted since the start.") },
+};
+static const struct operation trim_cache = {
+	cache_delete,
+	.lent = true,
+	.id = "trimCache",
+	.summary = "Remove packages of servers that nobody has open",
+	.parameters = { cache_parameters },
+	.replies = { DONE_JSON("Cache", "What is left.") },
+	.errors = { ERRORS_WRITE },
+};
 static const struct operation show_about = {
 	about_get,
 	.id = "about",
@@ -218,6 +250,8 @@ static const struct route routes[] = {
 	{ "/api/1/composes/", ROUTE_PLAIN, .get = &list_composes, .post = &submit_compose },
 	{ "/api/1/composes/", ROUTE_ID, .get = &show_compose, .patch = &renew_compose,
 	  .remove = &delete_compose },
+	{ "/api/1/prefetch/", ROUTE_ID, .get = &show_prefetch, .post = &prefetch_compose },
+	{ "/api/1/cache/", ROUTE_PLAIN, .get = &show_cache, .remove = &trim_cache },
 	{ "/api/1/about/", ROUTE_PLAIN, .get = &show_about },
 	{ "/api/1/metrics/", ROUTE_PLAIN, .get = &show_metrics },
 	{ "/api/1/events/", ROUTE_EITHER, .get = &follow_events },

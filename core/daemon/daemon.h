@@ -126,6 +126,18 @@ int fetcher_start(struct fetcher *fetcher, struct error *err);
 void fetcher_free(struct fetcher *fetcher);
 DEFINE_FREEP(struct fetcher, fetcher_free)
 
+/** struct prefetch_count - @packages of servers that are wanted, of which @cached are here; @bytes of the others */
+struct prefetch_count {
+	int64_t packages, cached, bytes;
+};
+/** fetcher_prefetch() - these packages (names or NEVRAs; none: all) of compose @id: with @now they are fetched before
+ * anybody reads them, behind what is read. Waits for a disk. -ENOENT; -EINVAL: it is not done; -ENOSPC: more than the
+ * cache holds */
+int fetcher_prefetch(struct fetcher *fetcher, int64_t id, const struct strings *packages, bool now,
+		     struct prefetch_count *ret, struct error *err);
+/** fetcher_changed() - for catalogue_watch(): a compose is done that asked for it; never blocks */
+void fetcher_changed(struct fetcher *fetcher, const struct catalogue_event *event);
+
 /** struct fetcher_figures - since the start, but for @running and @waiting (readers) */
 struct fetcher_figures {
 	int64_t fetched, fetched_bytes, failures, deaths;

@@ -11,6 +11,7 @@
  * there is something to fetch, and end when there was nothing for a while. */
 #include "core/daemon/daemon.h"
 #include "core/daemon/fetches.h"
+#include "core/daemon/prefetch.h"
 
 #include <poll.h>
 #include <stdatomic.h>
@@ -62,10 +63,12 @@ struct fetcher {
 	_Atomic int64_t fetched, fetched_bytes, failures, deaths;
 	struct slot slot[SLOTS]; /* of the thread */
 	int64_t number;
-	pthread_mutex_t lock; /* for the rest; nothing else is locked under it */
+	struct prefetch *ahead; /* the one at hand; of the thread */
+	pthread_mutex_t lock;	/* for the rest; nothing else is locked under it */
 	pthread_cond_t more;
 	struct fetches table;
 	struct verification *todo, **last, *done;
+	struct prefetch *prefetches;
 };
 
 static void kick(struct fetcher *fetcher)
@@ -493,6 +496,77 @@ static void start(struct fetcher *fetcher, struct fetch *fetch)
 	fail(fetcher, fetch, true, &failure);
 }
 
+/* ---- ahead of time ------------------------------------------------------------------ */
+
+/* The next package that nobody waits for; false: there is none, or no place for it. */
+static bool ask_ahead(struct fetcher *fetcher)
+{
+	struct error err = { 0 };
+	struct tree_want want;
+	bool room;
+
+	(void)pthread_mutex_lock(&fetcher->lock);
+	room = fetcher->table.running < (size_t)fetcher->config->cache_fetchers &&
+	       !fetcher->table.first;
+	if (room && !fetcher->ahead)
+		fetcher->ahead = prefetches_take(&fetcher->prefetches);
+	(void)pthread_mutex_unlock(&fetcher->lock);
+	if (!room || !fetcher->ahead)
+		return false;
+	if (prefetch_open(fetcher->ahead, fetcher->store, &err) < 0 ||
+	    !prefetch_next(fetcher->ahead, &want)) {
+		prefetch_free(steal(fetcher->ahead));
+		return true;
+	}
+	(void)pthread_mutex_lock(&fetcher->lock);
+	(void)fetches_ask(&fetcher->table, &want, NULL, time_monotonic_ms(), NULL, &err);
+	(void)pthread_mutex_unlock(&fetcher->lock);
+	return true; /* what cannot be had is left to who reads it */
+}
+
+int fetcher_prefetch(struct fetcher *fetcher, int64_t id, const struct strings *packages, bool now,
+		     struct prefetch_count *ret, struct error *err)
+{
+	_cleanup_(prefetch_freep) struct prefetch *prefetch = prefetch_new(id);
+	int64_t limit = fetcher->config->cache_size;
+	int r = prefetch ? prefetch_packages(prefetch, packages) : -ENOMEM;
+
+	if (r < 0)
+		return error_oom(err);
+	r = prefetch_open(prefetch, fetcher->store, err);
+	if (r == 0)
+		r = prefetch_count(prefetch, ret, err);
+	if (r < 0 || !now)
+		return r;
+	if (limit && ret->bytes > limit)
+		return error_set(err, -ENOSPC, BLAME_US, NULL,
+				 "these packages have %" PRId64
+				 " bytes, the package cache has room "
+				 "for %" PRId64 " (cache.size); ask the administrator",
+				 ret->bytes, limit);
+	(void)pthread_mutex_lock(&fetcher->lock);
+	prefetches_add(&fetcher->prefetches, steal(prefetch));
+	(void)pthread_mutex_unlock(&fetcher->lock);
+	kick(fetcher);
+	return 0;
+}
+
+void fetcher_changed(struct fetcher *fetcher, const struct catalogue_event *event)
+{
+	struct prefetch *prefetch;
+
+	if (event->request_only || event->compose->state != STATE_DONE ||
+	    event->old_state == STATE_DONE || event->compose->spec->prefetch != 1)
+		return;
+	prefetch = prefetch_new(event->compose->id);
+	if (!prefetch)
+		return;
+	(void)pthread_mutex_lock(&fetcher->lock);
+	prefetches_add(&fetcher->prefetches, prefetch);
+	(void)pthread_mutex_unlock(&fetcher->lock);
+	kick(fetcher);
+}
+
 static void start_all(struct fetcher *fetcher)
 {
 	for (;;) {
@@ -510,7 +584,7 @@ static void start_all(struct fetcher *fetcher)
 			end(fetcher, bad, &failure);
 		else if (next)
 			start(fetcher, next);
-		else
+		else if (!ask_ahead(fetcher))
 			return;
 	}
 }
@@ -726,6 +800,9 @@ void fetcher_free(struct fetcher *fetcher)
 	}
 	verifications_free(fetcher->todo);
 	verifications_free(fetcher->done);
+	prefetch_free(fetcher->ahead);
+	while (fetcher->prefetches)
+		prefetch_free(prefetches_take(&fetcher->prefetches));
 	fetches_done(&fetcher->table);
 	closep(&fetcher->event_fd);
 	(void)pthread_cond_destroy(&fetcher->more);

@@ -12,6 +12,8 @@
 static const char usage_text[] =
 	"Usage: odcsfs serve [-c FILE] [-o SECTION.KEY=VALUE]... [MOUNTPOINT]\n"
 	"       odcsfs why [-u URL] ID PACKAGE\n"
+	"       odcsfs cache [-u URL] [--trim SIZE]\n"
+	"       odcsfs prefetch [-u URL] ID [PACKAGE...]\n"
 	"       odcsfs config [-c FILE] [-o SECTION.KEY=VALUE]...\n"
 	"       odcsfs check [--repair] [--deep] [--json] [-c FILE] [-o SECTION.KEY=VALUE]...\n"
 	"       odcsfs --help | --version\n"
@@ -22,6 +24,9 @@ static const char usage_text[] =
 	"          `ready mount=... http=...` once both serve. SIGTERM ends it, SIGHUP reads the\n"
 	"          roles again and mounts again\n"
 	"  why     say why PACKAGE (a name or NEVRA) is in compose ID\n"
+	"  cache   what the cache of packages of servers holds; --trim removes what was not read\n"
+	"          for longest until no more than SIZE is left\n"
+	"  prefetch  fetch packages of servers before they are read: all of compose ID, or these\n"
 	"  config  print every configuration key with its value and meaning\n"
 	"  check   say what is wrong in the state directory; --repair mends it while no service\n"
 	"          runs, --deep reads every file, --json prints one object\n"
@@ -171,6 +176,10 @@ int main(int argc, char **argv)
 		return worker_main(argc - 1, argv + 1);
 	if (!strcmp(verb, "why"))
 		return cli_why(argc - 1, argv + 1);
+	if (!strcmp(verb, "cache"))
+		return cli_cache(argc - 1, argv + 1);
+	if (!strcmp(verb, "prefetch"))
+		return cli_prefetch(argc - 1, argv + 1);
 	if (!strcmp(verb, "--help") || !strcmp(verb, "-h") || !strcmp(verb, "help")) {
 		(void)fputs(usage_text, stdout);
 		return 0;

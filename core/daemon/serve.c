@@ -231,6 +231,7 @@ static void on_change(void *data, const struct catalogue_event *event)
 		scheduler_changed(rooms.scheduler, event);
 	if (rooms.expiry)
 		expiry_changed(rooms.expiry, event);
+	fetcher_changed(daemon->fetcher, event);
 	metrics_changed(daemon->metrics, event);
 	rooms_leave(daemon);
 }
@@ -242,6 +243,40 @@ static int64_t on_cache_used(void *data)
 
 	tree_cache_figures(daemon->store.trees, &figures);
 	return (int64_t)figures.bytes;
+}
+
+static int on_prefetch(void *data, int64_t id, const struct strings *packages, bool now,
+		       struct rest_prefetch *ret, struct error *err)
+{
+	struct daemon *daemon = data;
+	struct prefetch_count count;
+	int r = fetcher_prefetch(daemon->fetcher, id, packages, now, &count, err);
+
+	if (r == 0)
+		*ret = (struct rest_prefetch){ .packages = count.packages,
+					       .cached = count.cached,
+					       .bytes = count.bytes };
+	return r;
+}
+
+static void on_cache(void *data, struct rest_cache *ret)
+{
+	struct daemon *daemon = data;
+	struct tree_cache_figures cache;
+	struct fetcher_figures fetcher;
+
+	tree_cache_figures(daemon->store.trees, &cache);
+	fetcher_figures(daemon->fetcher, &fetcher);
+	*ret = (struct rest_cache){ .limit = (int64_t)cache.limit,
+				    .bytes = (int64_t)cache.bytes,
+				    .files = (int64_t)cache.files,
+				    .hits = (int64_t)cache.hits,
+				    .evictions = (int64_t)cache.evictions,
+				    .fetched = fetcher.fetched,
+				    .fetched_bytes = fetcher.fetched_bytes,
+				    .failures = fetcher.failures,
+				    .fetching = (int64_t)fetcher.running,
+				    .waiting = (int64_t)fetcher.waiting };
 }
 
 static int on_metrics(void *data, struct text *ret)
@@ -371,6 +406,9 @@ static int start_http(struct daemon *daemon, struct error *err)
 		.metrics_data = daemon,
 		.read = leases_read,
 		.read_data = daemon->leases,
+		.prefetch = on_prefetch,
+		.cache = on_cache,
+		.cache_data = daemon,
 		.limits = {
 			.connections = (unsigned int)config->limit_connections,
 			.client_connections = (unsigned int)config->client_connections,

@@ -29,6 +29,10 @@ const struct member body_members[] = {
 	{ "latest", MEMBER_STRING,
 	  .meaning = "A letter, then letters, digits, _ and dots: latest-OWNER-NAME leads to it as "
 		     "soon as it is done, and until the next one of that name is." },
+	{ "prefetch", MEMBER_FLAG,
+	  .meaning =
+		  "Packages of servers are fetched as soon as it is done, not when somebody reads "
+		  "them." },
 	{ NULL },
 };
 

@@ -97,6 +97,7 @@ struct spec {
 	int64_t seconds_to_live;     /* clamped to the maximum */
 	int64_t lease;		     /* seconds, clamped as well; 0: none, -1: the site's */
 	char *latest;		     /* name of successive composes of one owner, or NULL */
+	int64_t prefetch;	     /* 1: packages of servers are fetched once it is done; -1: when read */
 };
 
 /**

@@ -50,6 +50,7 @@ static const struct number_row {
 	{ "base_module_br_stream_version_gte", PLACE(base_module_br_stream_version_gte), -1 },
 	{ "seconds_to_live", PLACE(seconds_to_live), 0 },
 	{ "lease", PLACE(lease), -1 },
+	{ "prefetch", PLACE(prefetch), -1 },
 };
 
 static const struct bits_row {

@@ -113,6 +113,7 @@ struct member {
 		MEMBER_INTEGER,
 		MEMBER_SECONDS, /* whatever Python's int() takes */
 		MEMBER_LIST,	/* of strings */
+		MEMBER_FLAG,	/* true or false */
 		MEMBER_SOURCE,	/* the object with source_members, in the flat form the string */
 	} kind;
 	bool everywhere;

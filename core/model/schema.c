@@ -145,6 +145,9 @@ static json_t *member_schema(const struct member *member, const struct spec_rule
 	case MEMBER_INTEGER:
 		schema = number_range(0, INT64_MAX);
 		break;
+	case MEMBER_FLAG:
+		schema = json_pack("{s:s}", "type", "boolean");
+		break;
 	case MEMBER_SECONDS:
 		schema = json_pack("{s:[o, {s:s, s:s}]}", "oneOf", number_range(0, INT64_MAX),
 				   "type", "string", "pattern", "^[0-9]{0,18}$");

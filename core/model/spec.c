@@ -405,6 +405,16 @@ static void read_latest(struct reader *reader)
 			  SPEC_MAX_LATEST);
 }
 
+static void read_prefetch(struct reader *reader)
+{
+	const json_t *value = json_object_get(reader->body, "prefetch");
+
+	if (value && !json_is_boolean(value) && !body_said("prefetch", value) &&
+	    !json_is_object(value))
+		judge_say(&reader->judge, -EINVAL, "prefetch", "prefetch should be true or false");
+	reader->spec->prefetch = json_is_true(value) ? 1 : -1;
+}
+
 static void read_body_members(struct reader *reader)
 {
 	struct spec *spec = reader->spec;
@@ -412,6 +422,7 @@ static void read_body_members(struct reader *reader)
 	(void)read_words(reader, reader->body, "lookaside_repos", &spec->lookaside_repos, false);
 	read_lease(reader);
 	read_latest(reader);
+	read_prefetch(reader);
 	read_string(reader, reader->body, "label", &spec->label);
 	read_string(reader, reader->body, "compose_type", &spec->compose_type);
 	if (!spec->compose_type && !(spec->compose_type = strdup("test")))

@@ -216,8 +216,7 @@ int tree_want_next(const struct tree *tree, uint32_t *position, struct tree_want
 	for (; manifest && *position < manifest->count; ++*position) {
 		const struct manifest_record *record = &manifest->record[*position];
 
-		if (record->type != MANIFEST_PACKAGE || !(record->flags & MANIFEST_REMOTE) ||
-		    cache_has(tree->store, record->digest, record->size))
+		if (record->type != MANIFEST_PACKAGE || !(record->flags & MANIFEST_REMOTE))
 			continue;
 		want_of(tree, record, ret);
 		*ret_index = TREE_MANIFEST_FIRST + (*position)++;

@@ -157,7 +157,7 @@ void tree_hold_release(struct tree_hold *hold); /* NULL: nothing */
 
 /** struct tree_want - a package of a server; strings borrowed from the tree
  * @base: as the source names the place, @path below it
- * @there: a file is there that nobody has looked at since the start */
+ * @there: it is here; perhaps nobody has looked at it since the start */
 struct tree_want {
 	char sha256[DIGEST_HEX_SIZE];
 	uint64_t size;
@@ -194,7 +194,7 @@ int tree_ask(const struct tree *tree, uint32_t index, struct tree_waiter *waiter
 bool tree_forget(struct tree_store *store, struct tree_waiter *waiter);
 /** tree_want() - what a node needs from a server; -ENODATA: nothing */
 int tree_want(const struct tree *tree, uint32_t index, struct tree_want *ret);
-/** tree_want_next() - the next package from record *@position on that is not here; 1, 0: no more
+/** tree_want_next() - the next package of a server from record *@position on; 1, 0: no more
  * @ret_index: its node */
 int tree_want_next(const struct tree *tree, uint32_t *position, struct tree_want *ret,
 		   uint32_t *ret_index);

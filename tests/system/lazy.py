@@ -389,6 +389,55 @@ def try_order(origin):
         service.dir = pathlib.Path(folder)
 
 
+def try_ahead(origin):
+    """prefetch, in the request, over HTTP and by command; what there is, and what goes"""
+    data = repository(origin, "ahead", {f"a{i:02}": 20_000 for i in range(30)})
+    url = f"{origin.url}/ahead"
+    with start(origin, "cache.size=1M") as service:
+        def command(*words):
+            return run(os.environ["ODCSFS"], *words, env={**os.environ, "ODCSFS_URL": service.url})
+        compose = Compose(service, url)
+        shown = service.call("GET", f"/api/1/prefetch/{compose.number}").json
+        same(shown, {"id": compose.number, "packages": 30, "cached": 0, "bytes": 600_000}, "how much there is to do")
+        page = service.call("GET", f"/compose/{compose.number}").body.decode()
+        check("0 of 30 fetched from servers" in page and page.count("not fetched yet") == 30, "the page says so")
+        got = command("prefetch", str(compose.number), "a03", "a05-1-1.x86_64")
+        check(got.returncode == 0 and re.search(r"packages +2\n", got.stdout), got.stdout + got.stderr)
+        check(wait_for(lambda: len(cached(service)) == 2, 5), "two packages come")
+        same(sorted(compose.attribute(n, "cached") for n in data).count("1"), 2, "those two")
+        got = command("prefetch", str(compose.number), "nothing")
+        check(got.returncode == 1 and "none of these" in got.stderr, got.stderr)
+        same(service.call("POST", "/api/1/prefetch/999", {}).status, 404, "no such compose")
+        same(service.call("POST", f"/api/1/prefetch/{compose.number}", {"packages": "a"}).status, 400, "not a list")
+        answer = service.call("POST", f"/api/1/prefetch/{compose.number}")
+        same((answer.status, answer.json["cached"]), (200, 2), "all of them")
+        check(wait_for(lambda: len(cached(service)) == 30, 10), "all come")
+        same(origin.count(".rpm"), 30, "each was asked for once")
+        check("30 of 30 fetched" in service.call("GET", f"/compose/{compose.number}").body.decode(), "the page")
+        figures_ = service.call("GET", "/api/1/cache/").json
+        same((figures_["files"], figures_["bytes"], figures_["limit"], figures_["fetched"]), (30, 600_000, 1 << 20, 30),
+             "/api/1/cache/")
+        with open(compose.path("a00"), "rb") as held:
+            held.read(1)
+            got = command("cache", "--trim", "100K")
+            check(got.returncode == 0 and re.search(r"files +5\n", got.stdout), got.stdout + got.stderr)
+            service.call("DELETE", "/api/1/cache/")
+            same(set(cached(service)), {hashlib.sha256(data["a00"]).hexdigest()}, "what is open stays")
+        same(service.call("DELETE", "/api/1/cache/?keep=-1").status, 400, "keep=-1")
+        check(compose.read("a07")[0] == data["a07"], "what went is fetched again")
+        same(command("cache").stdout.split()[:2], ["bytes", "40000"], "odcsfs cache")
+        service.call("DELETE", "/api/1/cache/")
+        number = service.compose("ahead", repo_spec(url, packages=["a11", "a12"], prefetch=True))
+        check(wait_for(lambda: len(cached(service)) == 2, 5), "\"prefetch\": true")
+        check("prefetch" not in service.record(number), "the record has ODCS's members alone")
+        refused = service.call("POST", "/api/1/composes/", repo_spec(url, prefetch="yes"))
+        check(refused.status == 400 and "prefetch should be true or false" in refused.json["message"], refused.body)
+        repository(origin, "large", {f"b{i}": 300_000 for i in range(5)})
+        large = Compose(service, f"{origin.url}/large")
+        answer = service.call("POST", f"/api/1/prefetch/{large.number}")
+        check(answer.status == 507 and "cache.size" in answer.json["message"], answer.body)
+
+
 def try_kill(origin):
     """kill -9 of the service and of those who fetch: nothing half written stays, nothing wrong is read"""
     data = repository(origin, "kill", {f"k{i}": 300_000 for i in range(12)})
@@ -489,7 +538,7 @@ def main():
                 origin.forget()
                 test(service, origin, *([other] if test is try_never_good else []))
                 print(f"{test.__name__}: {time.monotonic() - started:.1f} s", flush=True)
-        for test in (try_limit, try_order, try_kill, try_stop, try_full):
+        for test in (try_limit, try_order, try_ahead, try_kill, try_stop, try_full):
             if only and test.__name__ not in only:
                 continue
             started = time.monotonic()

@@ -18,7 +18,7 @@ static const char *const requests[] = {
 	"{\"source\":{\"type\":\"repo\",\"source\":\"/a /b\",\"packages\":[\"ed\"],\"sigkeys\":["
 	"\"x\"]},\"multilib_method\":[\"all\"],\"multilib_arches\":[\"i686\"],"
 	"\"lookaside_repos\":[\"/c\"],\"target_dir\":\"private\",\"seconds_to_live\":5,"
-	"\"lease\":60,\"latest\":\"f26\"}",
+	"\"lease\":60,\"latest\":\"f26\",\"prefetch\":true}",
 	"{\"source\":{\"type\":\"raw_config\",\"source\":\"fedora#abc\"}}",
 };
 
@@ -161,6 +161,8 @@ static json_t *sample(const json_t *schema, bool good)
 	}
 	if (!strcmp(type, "integer"))
 		return good ? json_integer(5) : json_string("5");
+	if (!strcmp(type, "boolean"))
+		return good ? json_true() : json_string("true");
 	if (!strcmp(type, "object"))
 		return good ? json_pack("{s:s, s:s}", "type", "tag", "source", "f26")
 			    : json_string("f26");
@@ -221,9 +223,9 @@ static void test_requests(const struct site *site)
 	check_members(site, properties, body, NULL);
 	check_members(site, source, body, "source");
 	check_members(site, json_object_get(flat, "properties"), old, NULL);
-	CHECK_INT(json_object_size(properties), 14);
+	CHECK_INT(json_object_size(properties), 15);
 	CHECK_INT(json_object_size(source), 16);
-	CHECK_INT(json_object_size(json_object_get(flat, "properties")), 29);
+	CHECK_INT(json_object_size(json_object_get(flat, "properties")), 30);
 	CHECK_INT(json_integer_value(
 			  json_object_get(json_object_get(source, "packages"), "maxItems")),
 		  1000);
