@@ -65,7 +65,8 @@ static void say_yaml(struct module_supplier *supplier, char *words)
 		return;
 	}
 	printf("yaml %zu\n", yaml.length);
-	(void)fwrite(yaml.data, 1, yaml.length, stdout);
+	if (yaml.length)
+		(void)fwrite(yaml.data, 1, yaml.length, stdout);
 }
 
 int main(int argc, char **argv)
