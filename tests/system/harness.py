@@ -117,7 +117,8 @@ class Service:
 
     def close(self):
         if self.process:
-            same(self.stop(), 0, "exit code at SIGTERM")
+            code = self.stop()
+            check(code == 0, f"exit code at SIGTERM: {code}, want 0; the service's log ends:\n{self.log_text()[-3000:]}")
         subprocess.run(["umount", "-l", str(self.mnt)], stderr=subprocess.DEVNULL, check=False)
         if self.owned and self.dir.exists():
             report = REPORT.search(self.log_text())
