@@ -224,30 +224,39 @@ static int list_make(struct exchange *ex, const struct text *name)
 	return page ? answer_kept(ex, MHD_HTTP_OK, page->response, &page->kept) : -ENOMEM;
 }
 
-/* In a lent thread: the catalogue is asked, and the page may be long. */
+/* 1: answered; 0: it has to be made */
+static int list_again(struct exchange *ex, const struct text *name)
+{
+	struct page *page = page_get(ex->rest, name);
+	int r = page ? answer_kept(ex, MHD_HTTP_OK, page->response, &page->kept) : 0;
+
+	return r < 0 ? r : page != NULL;
+}
+
+/* In a lent thread: the catalogue is asked, and the page may be long. Of those who came for one
+ * page at the same time, the later ones find what the first one made. */
 static int list_work(struct exchange *ex)
 {
 	struct text name = { 0 };
 	int r = page_name(ex, &name);
 
 	if (r >= 0)
+		r = list_again(ex, &name);
+	if (r == 0)
 		r = list_make(ex, &name);
 	text_done(&name);
-	return r;
+	return r < 0 ? r : 0;
 }
 
 int list_get(struct exchange *ex)
 {
 	struct text name = { 0 };
-	struct page *page = NULL;
 	int r = page_name(ex, &name);
 
 	if (r >= 0)
-		page = page_get(ex->rest, &name);
-	if (page)
-		r = answer_kept(ex, MHD_HTTP_OK, page->response, &page->kept);
-	else if (r >= 0 && !work_park(ex, list_work))
+		r = list_again(ex, &name);
+	if (r == 0 && !work_park(ex, list_work))
 		r = list_make(ex, &name);
 	text_done(&name);
-	return r;
+	return r < 0 ? r : 0;
 }
