@@ -3,7 +3,6 @@
 #include "cli/cli.h"
 #include "cli/http.h"
 
-#include <ctype.h>
 #include <getopt.h>
 #include <jansson.h>
 
@@ -11,29 +10,6 @@ static int say_failure(const struct error *err)
 {
 	(void)fprintf(stderr, "odcsfs: %s\n", err->message);
 	return 1;
-}
-
-/* With K, M, G or T */
-static int read_size(const char *text, int64_t *ret)
-{
-	static const char units[] = "KMGT";
-	_cleanup_(freep) char *digits = strdup(text);
-	size_t length = strlen(text);
-	const char *unit;
-	int64_t bytes;
-
-	if (!digits || !length)
-		return -EINVAL;
-	unit = strchr(units, toupper((unsigned char)text[length - 1]));
-	if (unit)
-		digits[length - 1] = '\0';
-	if (parse_int64(digits, &bytes) < 0 || bytes < 0)
-		return -EINVAL;
-	for (long i = 0; unit && i <= unit - units; i++)
-		if (__builtin_mul_overflow(bytes, 1024, &bytes))
-			return -EINVAL;
-	*ret = bytes;
-	return 0;
 }
 
 /* NAME VALUE, a line each, as the service named them */
@@ -67,7 +43,7 @@ int cli_cache(int argc, char **argv)
 	while ((option = getopt_long(argc, argv, "u:", options, NULL)) != -1) {
 		if (option == 'u')
 			url = optarg;
-		else if (option != 't' || read_size(optarg, &keep) < 0)
+		else if (option != 't' || parse_size(optarg, &keep) < 0 || keep < 0)
 			optind = argc + 1;
 	}
 	if (optind != argc) {

@@ -152,6 +152,8 @@ void strings_done(struct strings *list);
 
 /** parse_int64() - whole decimal string with optional '-'; 0, -EINVAL or -ERANGE */
 int parse_int64(const char *string, int64_t *ret);
+/** parse_size() - the same, with K, M, G or T (of 1024) behind it or without; also -ENOMEM */
+int parse_size(const char *string, int64_t *ret);
 
 /* ---- time -------------------------------------------------------------- */
 

@@ -216,3 +216,27 @@ int parse_int64(const char *string, int64_t *ret)
 	*ret = value;
 	return 0;
 }
+
+int parse_size(const char *string, int64_t *ret)
+{
+	static const char units[] = "KMGT";
+	_cleanup_(freep) char *digits = strdup(string);
+	size_t length = strlen(string);
+	const char *unit;
+	int64_t number;
+	int r;
+
+	if (!digits)
+		return -ENOMEM;
+	unit = length ? strchr(units, toupper((unsigned char)string[length - 1])) : NULL;
+	if (unit)
+		digits[length - 1] = '\0';
+	r = parse_int64(digits, &number);
+	if (r < 0)
+		return r;
+	for (long i = 0; unit && i <= unit - units; i++)
+		if (__builtin_mul_overflow(number, 1024, &number))
+			return -ERANGE;
+	*ret = number;
+	return 0;
+}

@@ -8,7 +8,6 @@
 #include "core/model/model.h"
 #include "rest/rest.h"
 
-#include <ctype.h>
 #include <fcntl.h>
 #include <ini.h>
 #include <strings.h>
@@ -215,30 +214,6 @@ static int unknown_key(const char *name, struct error *err)
 		return error_set(err, -EINVAL, BLAME_REQUEST, name,
 				 "unknown key \"%s\"; did you mean \"%s\"?", name, nearest);
 	return error_set(err, -EINVAL, BLAME_REQUEST, name, "unknown key \"%s\"", name);
-}
-
-static int parse_size(const char *value, int64_t *ret)
-{
-	static const char units[] = "KMGT";
-	_cleanup_(freep) char *digits = strdup(value);
-	size_t length = strlen(value);
-	const char *unit;
-	int64_t number;
-	int r;
-
-	if (!digits)
-		return -ENOMEM;
-	unit = length ? strchr(units, toupper((unsigned char)value[length - 1])) : NULL;
-	if (unit)
-		digits[length - 1] = '\0';
-	r = parse_int64(digits, &number);
-	if (r < 0)
-		return r;
-	for (long i = 0; unit && i <= unit - units; i++)
-		if (__builtin_mul_overflow(number, 1024, &number))
-			return -ERANGE;
-	*ret = number;
-	return 0;
 }
 
 static int set_number(struct config *config, const struct key *key, const char *value,
