@@ -242,14 +242,25 @@ static void fail(struct fetcher *fetcher, struct fetch *fetch, bool may_help, st
 
 /* ---- workers -------------------------------------------------------------------- */
 
-static void slot_end(struct slot *slot)
+/* True: it is gone, and can tell how; else it hangs in the kernel. */
+static bool slot_kill(struct slot *slot)
 {
 	child_kill(slot->child);
-	if (child_ended(slot->child, time_monotonic_ms() + END_MS))
+	return child_ended(slot->child, time_monotonic_ms() + END_MS);
+}
+
+static void slot_leave(struct slot *slot, bool ended)
+{
+	if (ended)
 		child_free(slot->child);
 	else
 		slot->corpse = slot->child;
 	slot->child = NULL;
+}
+
+static void slot_end(struct slot *slot)
+{
+	slot_leave(slot, slot_kill(slot));
 }
 
 static void bury(struct fetcher *fetcher, struct slot *slot, const char *why)
@@ -257,10 +268,9 @@ static void bury(struct fetcher *fetcher, struct slot *slot, const char *why)
 	_cleanup_(text_done) struct text words = { 0 };
 	struct error failure = { 0 };
 	struct fetch *fetch;
+	bool ended = slot_kill(slot);
 	int64_t peak;
 
-	child_kill(slot->child);
-	(void)child_ended(slot->child, time_monotonic_ms() + END_MS);
 	(void)text_adds(&words, "the worker that fetched it ");
 	child_death(slot->child, &words, &peak);
 	if (why) {
@@ -270,7 +280,7 @@ static void bury(struct fetcher *fetcher, struct slot *slot, const char *why)
 	(void)error_set(&failure, -EIO, BLAME_US, NULL, "%s", words.failed ? "died" : words.data);
 	atomic_fetch_add(&fetcher->deaths, 1);
 	log_warning("fetch: %s", failure.message);
-	slot_end(slot);
+	slot_leave(slot, ended);
 	fetch = slot_free(fetcher, slot);
 	if (fetch)
 		fail(fetcher, fetch, true, &failure);
@@ -393,39 +403,22 @@ static struct slot *slot_take(struct fetcher *fetcher, struct error *err)
 
 /* ---- the next one ----------------------------------------------------------------- */
 
-/* Is @base where the files of the site's Koji are? Manifests have it without user and password. */
-static bool is_topurl(const struct config *config, const char *base)
-{
-	const char *url = config->koji_topurl, *host = strstr(url, "://"), *at;
-	size_t scheme, length;
-
-	if (!host)
-		return false;
-	host += 3;
-	scheme = (size_t)(host - url);
-	at = memrchr(host, '@', strcspn(host, "/"));
-	host = at ? at + 1 : host;
-	for (length = strlen(host); length && host[length - 1] == '/'; length--)
-		;
-	return !strncmp(base, url, scheme) && strlen(base + scheme) == length &&
-	       !strncmp(base + scheme, host, length);
-}
-
 static int make_job(struct fetcher *fetcher, const struct fetch *fetch, int64_t number,
 		    struct fetch_job **ret)
 {
 	_cleanup_(fetch_job_freep) struct fetch_job *job = calloc(1, sizeof(*job));
+	_cleanup_(freep) char *topurl = NULL;
 	struct strings paths = { 0 };
-	int r;
+	int r = url_bare(fetcher->config->koji_topurl, &topurl);
 
-	if (!job)
+	if (!job || r == -ENOMEM)
 		return -ENOMEM;
 	job->id = number;
 	job->base = strdup(fetch->base);
 	job->path = strdup(fetch->path);
 	memcpy(job->sha256, fetch->sha256, sizeof(job->sha256));
 	job->size = (int64_t)fetch->size;
-	if (is_topurl(fetcher->config, fetch->base))
+	if (r == 0 && !strcmp(fetch->base, topurl)) /* a file of the site's Koji */
 		r = order_koji(fetcher->config, &job->koji);
 	else
 		r = order_repo(fetcher->config, &job->repo, &paths);

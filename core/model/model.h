@@ -381,6 +381,9 @@ const char *url_named(const struct strings *names, const char *name);
 int url_normal(const char *url, bool query, char **ret, struct error *err);
 /** url_word_normal() - the same of a word with a URL, with what is before that */
 int url_word_normal(const char *word, char **ret, struct error *err);
+/** url_bare() - @url as it is shown and recorded: without user and password, and without a slash at its end.
+ * -EINVAL: it has no scheme, -ENOMEM */
+int url_bare(const char *url, char **ret);
 /** url_below() - is @url @prefix, or below it? Both as url_normal() gives them */
 bool url_below(const char *url, const char *prefix);
 bool url_below_any(const char *url, const struct strings *prefixes);

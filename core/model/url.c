@@ -284,6 +284,23 @@ int url_word_normal(const char *word, char **ret, struct error *err)
 
 /* ---- places ------------------------------------------------------------ */
 
+int url_bare(const char *url, char **ret)
+{
+	const char *host = strstr(url, "://"), *at;
+	struct text text = { 0 };
+
+	if (!host)
+		return -EINVAL;
+	host += 3;
+	at = memrchr(host, '@', strcspn(host, "/"));
+	(void)text_add(&text, url, (size_t)(host - url));
+	(void)text_adds(&text, at ? at + 1 : host);
+	while (text.length && text.data[text.length - 1] == '/')
+		text.data[--text.length] = '\0';
+	*ret = text_steal(&text);
+	return *ret ? 0 : -ENOMEM;
+}
+
 bool url_below(const char *url, const char *prefix)
 {
 	size_t length = strlen(prefix);

@@ -89,19 +89,13 @@ static int open_topdir(struct site *site, struct tagged *tagged, const char *top
 	return tagged->base ? 0 : error_oom(err);
 }
 
-/* The URL that may be shown: without user and password, and without a slash at its end */
+/* The URL that may be shown */
 static int show_url(const struct site *site, struct tagged *tagged, const char *url,
 		    struct error *err)
 {
-	const char *host = strstr(url, "://") + 3, *path = strchrnul(host, '/');
-	const char *at = memrchr(host, '@', (size_t)(path - host));
-	_cleanup_(text_done) struct text text = { 0 };
+	_cleanup_(freep) char *bare = NULL;
 
-	(void)text_add(&text, url, (size_t)(host - url));
-	(void)text_adds(&text, at ? at + 1 : host);
-	while (text.length && text.data[text.length - 1] == '/')
-		text.data[--text.length] = '\0';
-	if (text.failed || !(tagged->base = package_set_text(site->load->set, text.data)))
+	if (url_bare(url, &bare) < 0 || !(tagged->base = package_set_text(site->load->set, bare)))
 		return error_oom(err);
 	return 0;
 }
