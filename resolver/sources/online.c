@@ -461,35 +461,14 @@ int online_find(struct load *load, struct repository *repository, struct error *
 
 /* ---- the files --------------------------------------------------------- */
 
-int online_path(const struct repository *repository, const char *base, const char *href, char **ret,
-		struct error *err)
+const char *online_below(const struct repository *repository, const char *base, char **ret_normal)
 {
-	const char *own = repository->online->url, *rest = base ? base : "";
-	_cleanup_(freep) char *normal = NULL, *path = NULL;
-	size_t length;
-	int r;
+	const char *own = repository->online->url, *rest;
 
-	if (strstr(rest, "://") || *rest == '/') {
-		if (!own || url_normal(rest, false, &normal, NULL) < 0 || !url_below(normal, own))
-			return error_set(err, -EACCES, BLAME_SOURCE, NULL,
-					 "xml:base \"%.256s\" leads out of the repository", base);
-		rest = normal + strlen(own);
-		rest += *rest == '/';
-	}
-	length = strlen(rest);
-	while (length && rest[length - 1] == '/')
-		length--;
-	if (asprintf(&path, "%.*s%s%s", (int)length, rest, length ? "/" : "", href) < 0) {
-		path = NULL;
-		return error_oom(err);
-	}
-	r = location_check(path, NULL, err);
-	if (r == 0)
-		r = mirrors_check_path(path, err);
-	if (r < 0)
-		return r;
-	*ret = steal(path);
-	return 0;
+	if (!own || url_normal(base, false, ret_normal, NULL) < 0 || !url_below(*ret_normal, own))
+		return NULL;
+	rest = *ret_normal + strlen(own);
+	return rest + (*rest == '/');
 }
 
 /* A file without a name: it is gone with whoever has it open. */
@@ -637,7 +616,7 @@ int online_look(struct load *load, const struct repository *repository, uint32_t
 				 "%s: the metadata has its %s only, and packages of a server are "
 				 "told by their SHA-256 (createrepo_c --checksum sha256)",
 				 package.href, package.checksum_type);
-	r = online_path(repository, package.base, package.href, &path, err);
+	r = repository_path(repository, package.base, package.href, &path, err);
 	if (r < 0)
 		return r;
 	row->path = strcmp(path, package.href) ? package_set_text(load->set, path) : package.href;

@@ -20,9 +20,11 @@ int online_fetch(struct load *load, struct repository *repository, struct error 
 /** online_open() - one of them; descriptor, the caller's */
 int online_open(const struct repository *repository, const struct repomd_record *record,
 		struct error *err);
-/** online_path() - as repository_path() */
-int online_path(const struct repository *repository, const char *base, const char *href, char **ret,
-		struct error *err);
+/**
+ * online_below() - what of an xml:base that is a URL lies below the repository; NULL: it leads
+ * elsewhere
+ * @ret_normal: malloc'ed or NULL, holds the answer */
+const char *online_below(const struct repository *repository, const char *base, char **ret_normal);
 /** online_look() - where the file of package @index will be got from; nobody is asked. -EBADMSG,
  * BLAME_SOURCE: its checksum is no SHA-256, or its location none */
 int online_look(struct load *load, const struct repository *repository, uint32_t index,

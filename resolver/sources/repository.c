@@ -5,6 +5,8 @@
  * opening are two steps: between them the service says whether the compose is to be made at all. */
 #include "resolver/sources/online.h"
 
+#include "resolver/fetch/mirrors.h"
+
 #include <fcntl.h>
 #include <stdarg.h>
 #include <sys/stat.h>
@@ -70,26 +72,30 @@ static const char *below(const char *path, const char *above)
 	return path + length + strspn(path + length, "/");
 }
 
+static const char *local_below(const struct repository *repository, const char *base)
+{
+	const char *absolute = without_scheme(base), *rest;
+
+	if (*absolute != '/')
+		return NULL;
+	rest = below(absolute, repository->base);
+	return rest ? rest : below(absolute, without_scheme(repository->word));
+}
+
 int repository_path(const struct repository *repository, const char *base, const char *href,
 		    char **ret, struct error *err)
 {
-	_cleanup_(freep) char *path = NULL;
+	_cleanup_(freep) char *path = NULL, *normal = NULL;
 	const char *rest = base ? base : "";
 	size_t length;
 	int r;
 
-	if (repository->online)
-		return online_path(repository, base, href, ret, err);
-	if (*rest && (strstr(rest, "://") || *rest == '/')) {
-		const char *absolute = without_scheme(rest);
-
-		rest = *absolute == '/' ? below(absolute, repository->base) : NULL;
-		if (!rest && *absolute == '/')
-			rest = below(absolute, without_scheme(repository->word));
-		if (!rest)
-			return error_set(err, -EACCES, BLAME_SOURCE, NULL,
-					 "xml:base \"%.256s\" leads out of the repository", base);
-	}
+	if (strstr(rest, "://") || *rest == '/')
+		rest = repository->online ? online_below(repository, rest, &normal)
+					  : local_below(repository, rest);
+	if (!rest)
+		return error_set(err, -EACCES, BLAME_SOURCE, NULL,
+				 "xml:base \"%.256s\" leads out of the repository", base);
 	length = strlen(rest);
 	while (length && rest[length - 1] == '/')
 		length--;
@@ -98,6 +104,8 @@ int repository_path(const struct repository *repository, const char *base, const
 		return error_oom(err);
 	}
 	r = location_check(path, NULL, err);
+	if (r == 0 && repository->online)
+		r = mirrors_check_path(path, err);
 	if (r < 0)
 		return r;
 	*ret = steal(path);
