@@ -73,6 +73,20 @@ static void test_numbers(void)
 		{ "+1", -EINVAL, 0 },
 		{ "9223372036854775807", 0, INT64_MAX },
 		{ "9223372036854775808", -ERANGE, 0 },
+	}, sizes[] = {
+		{ "0", 0, 0 },
+		{ "1000", 0, 1000 },
+		{ "1k", 0, 1024 },
+		{ "3M", 0, 3145728 },
+		{ "-2G", 0, -2147483648 },
+		{ "1T", 0, 1099511627776 },
+		{ "", -EINVAL, 0 },
+		{ "M", -EINVAL, 0 },
+		{ "1KB", -EINVAL, 0 },
+		{ "1 K", -EINVAL, 0 },
+		{ "1P", -EINVAL, 0 },
+		{ "8388607T", 0, 9223370937343148032 },
+		{ "8388608T", -ERANGE, 0 },
 	};
 	char buffer[TIME_ISO_SIZE];
 
@@ -81,6 +95,12 @@ static void test_numbers(void)
 
 		CHECK_INT(parse_int64(cases[i].text, &value), cases[i].r);
 		CHECK_INT(value, cases[i].value);
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(sizes); i++) {
+		int64_t value = 0;
+
+		CHECK_INT(parse_size(sizes[i].text, &value), sizes[i].r);
+		CHECK_INT(value, sizes[i].value);
 	}
 	CHECK_STR(time_iso(1700000000, buffer), "2023-11-14T22:13:20Z");
 	CHECK_STR(time_date(1700000000, buffer), "20231114");

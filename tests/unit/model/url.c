@@ -151,9 +151,34 @@ static void test_words(void)
 	strings_done(&names);
 }
 
+static void test_bare(void)
+{
+	static const struct {
+		const char *url;
+		int r;
+		const char *bare;
+	} cases[] = {
+		{ "http://h/a", 0, "http://h/a" },
+		{ "https://user:pass@h:8443/a//", 0, "https://h:8443/a" },
+		{ "ftp://user@h", 0, "ftp://h" },
+		{ "http://u:p@w@h/", 0, "http://h" },
+		{ "http://h/a@b/", 0, "http://h/a@b" },
+		{ "h/a", -EINVAL, NULL },
+		{ "", -EINVAL, NULL },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		_cleanup_(freep) char *bare = NULL;
+
+		CHECK_INT(url_bare(cases[i].url, &bare), cases[i].r);
+		CHECK_STR(bare, cases[i].bare);
+	}
+}
+
 int main(void)
 {
 	test_normal();
+	test_bare();
 	test_long();
 	test_below();
 	test_words();
