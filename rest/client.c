@@ -197,6 +197,17 @@ struct link *connection_link(struct MHD_Connection *connection)
 	return info ? info->socket_context : NULL;
 }
 
+void link_cork(struct link *link, struct MHD_Connection *connection, bool corked)
+{
+	const union MHD_ConnectionInfo *info =
+		MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD);
+	const int on = corked;
+
+	if (link->corked != corked && info &&
+	    setsockopt(info->connect_fd, IPPROTO_TCP, TCP_CORK, &on, sizeof(on)) == 0)
+		link->corked = corked;
+}
+
 void link_phase(struct link *link, enum phase phase)
 {
 	if (!link)

@@ -47,6 +47,7 @@ struct link {
 	_Atomic enum phase phase;
 	_Atomic int64_t since_ms;  /* of the phase */
 	_Atomic uint64_t received; /* bytes of bodies */
+	bool corked;		   /* the connection's thread's own */
 	/* the tick's own: what had been moved when the window began */
 	int64_t window_since_ms, window_ms;
 	uint64_t window_bytes;
@@ -60,6 +61,10 @@ void connection_notify(void *rest, struct MHD_Connection *connection, void **con
 		       enum MHD_ConnectionNotificationCode what);
 struct link *connection_link(struct MHD_Connection *connection); /* NULL: it is being closed */
 void link_phase(struct link *link, enum phase phase);
+/** link_cork() - from now on nothing goes out but full packets; when that ends, all that is there.
+ * libmicrohttpd sends the header of an answer out of a file at once, which wakes the client for it
+ * alone */
+void link_cork(struct link *link, struct MHD_Connection *connection, bool corked);
 /** clients_tick() - end connections that send or take too slowly */
 void clients_tick(struct rest *rest, int64_t now_ms);
 unsigned int clients_connections(struct clients *clients); /* now */

@@ -5,6 +5,7 @@
  * Files that still grow (logs) have neither ETag nor Last-Modified, but ranges: that is how the
  * stock client follows them. */
 #include "rest/bring.h"
+#include "rest/client.h"
 #include "rest/listing.h"
 #include "rest/words.h"
 
@@ -226,6 +227,8 @@ static int bytes_answer(struct exchange *ex, const struct tree_node *node, struc
 	struct MHD_Response *response;
 
 	memcpy(etag, file->etag, sizeof(etag));
+	if (!ex->head && range->length > SMALL)
+		link_cork(ex->link, ex->connection, true);
 	if (file->hold) { /* as long as bytes go out */
 		tree_hold_release(ex->hold);
 		ex->hold = steal(file->hold);

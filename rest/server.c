@@ -91,8 +91,10 @@ static void on_completed(void *data, struct MHD_Connection *connection, void **c
 	link_phase(link, PHASE_QUIET);
 	if (!ex)
 		return;
-	if (link)
+	if (link) {
 		link->unheard = NULL;
+		link_cork(link, connection, false);
+	}
 	if (ex->early && how == MHD_REQUEST_TERMINATED_COMPLETED_OK)
 		linger_add(rest->lingers, connection);
 	exchange_over(rest, ex);
