@@ -9,9 +9,9 @@
  * reads whole files, which takes time: what was fetched, and what was there when the service
  * started. Whoever asks waits in neither: he leaves a struct tree_waiter. Workers are started when
  * there is something to fetch, and end when there was nothing for a while. */
-#include "core/daemon/daemon.h"
-#include "core/daemon/fetches.h"
+#include "core/daemon/fetch_slots.h"
 #include "core/daemon/prefetch.h"
+#include "core/daemon/verifier.h"
 
 #include <poll.h>
 #include <stdatomic.h>
@@ -20,59 +20,30 @@
 
 #define TICK_MS 200	      /* between looks at time, while there is something to do */
 #define IDLE_MS 30000	      /* a worker without work ends after this */
-#define END_MS 1000	      /* from SIGKILL to its end; else it is taken to hang in the kernel */
 #define READY_MS 30000	      /* from a worker's start to its first word */
 #define TRIES 3		      /* of workers that die, and of full disks */
 #define AGAIN_MS 200	      /* before the next one, times the number */
 #define ROOM_MS 100	      /* between looks whether there is room now */
 #define ROOM_PATIENCE_MS 1000 /* what is open may be closed soon */
-#define SLOTS (2 * CONFIG_MAX_FETCHERS)
-
-/** struct slot - a worker and the package that it fetches */
-struct slot {
-	struct child *child;
-	struct child
-		*corpse; /* killed, and hangs in the kernel: its work directory is not to be used */
-	int64_t started_ms, idle_ms;
-	bool ready;
-	bool taking;	     /* its file is with the verifier */
-	int64_t number;	     /* of this try; answers to another one are late */
-	struct fetch *fetch; /* NULL: idle */
-	uint64_t reserved;
-};
-
-/** struct verification - a file to be read by the verifier */
-struct verification {
-	struct verification *next;
-	struct fetch *fetch;
-	struct slot *slot; /* that fetched it; NULL: it was there */
-	struct tree_want want;
-	int work_dirfd;
-	uint64_t reserved;
-	int r;
-	struct error err;
-};
 
 struct fetcher {
 	const struct config *config;
 	struct store *store;
-	pthread_t thread, verifier;
+	struct verifier *verifier;
+	pthread_t thread;
 	bool running;
 	int event_fd;
 	_Atomic bool stop;
 	_Atomic int64_t fetched, fetched_bytes, failures, deaths;
-	struct slot slot[SLOTS]; /* of the thread */
-	int64_t number;
-	struct prefetch *ahead; /* the one at hand; of the thread */
-	pthread_mutex_t lock;	/* for the rest; nothing else is locked under it */
-	pthread_cond_t more;
+	struct fetch_slots slots; /* of the thread */
+	struct prefetches prefetches;
+	pthread_mutex_t lock; /* for the rest; nothing else is locked under it */
 	struct fetches table;
-	struct verification *todo, **last, *done;
-	struct prefetch *prefetches;
 };
 
-static void kick(struct fetcher *fetcher)
+static void kick(void *data)
 {
+	struct fetcher *fetcher = data;
 	uint64_t one = 1;
 
 	(void)!write(fetcher->event_fd, &one, sizeof(one));
@@ -116,64 +87,35 @@ static bool forget(void *data, struct tree_waiter *waiter)
 	return forgotten;
 }
 
-/* ---- the verifier ----------------------------------------------------------- */
+/* ---- files to be verified ------------------------------------------------------ */
 
-static void verify(struct fetcher *fetcher, struct verification *item)
-{
-	struct tree_store *trees = fetcher->store->trees;
-
-	item->r = item->slot ? tree_package_take(trees, item->work_dirfd, item->want.sha256,
-						 item->reserved, &item->err)
-			     : tree_package_verify(trees, &item->want, &item->err);
-}
-
-static void *run_verifier(void *data)
-{
-	struct fetcher *fetcher = data;
-
-	(void)pthread_mutex_lock(&fetcher->lock);
-	while (!atomic_load(&fetcher->stop)) {
-		struct verification *item = fetcher->todo;
-
-		if (!item) {
-			(void)pthread_cond_wait(&fetcher->more, &fetcher->lock);
-			continue;
-		}
-		fetcher->todo = item->next;
-		if (!fetcher->todo)
-			fetcher->last = &fetcher->todo;
-		(void)pthread_mutex_unlock(&fetcher->lock);
-		verify(fetcher, item);
-		(void)pthread_mutex_lock(&fetcher->lock);
-		item->next = fetcher->done;
-		fetcher->done = item;
-		kick(fetcher);
-	}
-	(void)pthread_mutex_unlock(&fetcher->lock);
-	return NULL;
-}
-
-/* under the lock; false: out of memory */
-static bool hand_to_verifier(struct fetcher *fetcher, struct fetch *fetch, struct slot *slot)
+/* @slot: whose worker has fetched it; NULL: it was there. false: out of memory */
+static bool hand_to_verifier(struct fetcher *fetcher, struct fetch *fetch, struct fetch_slot *slot)
 {
 	struct verification *item = calloc(1, sizeof(*item));
 
 	if (!item)
 		return false;
-	item->fetch = fetch;
-	item->slot = slot;
+	item->data = fetch;
 	memcpy(item->want.sha256, fetch->sha256, sizeof(item->want.sha256));
 	item->want.size = fetch->size;
+	item->work_dirfd = slot ? child_work_dirfd(slot->child) : -1;
 	if (slot) {
-		item->work_dirfd = child_work_dirfd(slot->child);
 		item->reserved = slot->reserved;
 		slot->reserved = 0;
 		slot->taking = true;
 	}
-	*fetcher->last = item;
-	fetcher->last = &item->next;
-	(void)pthread_cond_signal(&fetcher->more);
+	verifier_add(fetcher->verifier, item);
 	return true;
+}
+
+/* NULL: none fetches it */
+static struct fetch_slot *slot_of(struct fetcher *fetcher, const struct fetch *fetch)
+{
+	for (size_t i = 0; i < FETCH_SLOTS; i++)
+		if (fetcher->slots.slot[i].fetch == fetch)
+			return &fetcher->slots.slot[i];
+	return NULL;
 }
 
 /* ---- how it ends ------------------------------------------------------------- */
@@ -219,7 +161,7 @@ static void again(struct fetcher *fetcher, struct fetch *fetch, int64_t pause_ms
 }
 
 /* The slot has nothing to do any more. */
-static struct fetch *slot_free(struct fetcher *fetcher, struct slot *slot)
+static struct fetch *slot_free(struct fetcher *fetcher, struct fetch_slot *slot)
 {
 	struct fetch *fetch = slot->fetch;
 
@@ -242,33 +184,12 @@ static void fail(struct fetcher *fetcher, struct fetch *fetch, bool may_help, st
 
 /* ---- workers -------------------------------------------------------------------- */
 
-/* True: it is gone, and can tell how; else it hangs in the kernel. */
-static bool slot_kill(struct slot *slot)
-{
-	child_kill(slot->child);
-	return child_ended(slot->child, time_monotonic_ms() + END_MS);
-}
-
-static void slot_leave(struct slot *slot, bool ended)
-{
-	if (ended)
-		child_free(slot->child);
-	else
-		slot->corpse = slot->child;
-	slot->child = NULL;
-}
-
-static void slot_end(struct slot *slot)
-{
-	slot_leave(slot, slot_kill(slot));
-}
-
-static void bury(struct fetcher *fetcher, struct slot *slot, const char *why)
+static void bury(struct fetcher *fetcher, struct fetch_slot *slot, const char *why)
 {
 	_cleanup_(text_done) struct text words = { 0 };
 	struct error failure = { 0 };
 	struct fetch *fetch;
-	bool ended = slot_kill(slot);
+	bool ended = fetch_slot_kill(slot);
 	int64_t peak;
 
 	(void)text_adds(&words, "the worker that fetched it ");
@@ -280,23 +201,20 @@ static void bury(struct fetcher *fetcher, struct slot *slot, const char *why)
 	(void)error_set(&failure, -EIO, BLAME_US, NULL, "%s", words.failed ? "died" : words.data);
 	atomic_fetch_add(&fetcher->deaths, 1);
 	log_warning("fetch: %s", failure.message);
-	slot_leave(slot, ended);
+	fetch_slot_leave(slot, ended);
 	fetch = slot_free(fetcher, slot);
 	if (fetch)
 		fail(fetcher, fetch, true, &failure);
 }
 
-static void on_fetched(struct fetcher *fetcher, struct slot *slot, const struct message *message)
+static void on_fetched(struct fetcher *fetcher, struct fetch_slot *slot,
+		       const struct message *message)
 {
 	struct error failure = { .code = message->code, .blame = BLAME_SOURCE };
 	struct fetch *fetch;
-	bool handed;
 
 	if (!message->code) {
-		(void)pthread_mutex_lock(&fetcher->lock);
-		handed = hand_to_verifier(fetcher, slot->fetch, slot);
-		(void)pthread_mutex_unlock(&fetcher->lock);
-		if (handed)
+		if (hand_to_verifier(fetcher, slot->fetch, slot))
 			return;
 		(void)error_oom(&failure);
 	} else {
@@ -316,7 +234,7 @@ static void on_fetched(struct fetcher *fetcher, struct slot *slot, const struct 
 	fail(fetcher, fetch, failure.code == -ENOSPC, &failure);
 }
 
-static void receive(struct fetcher *fetcher, struct slot *slot)
+static void receive(struct fetcher *fetcher, struct fetch_slot *slot)
 {
 	struct error err = { 0 };
 
@@ -346,7 +264,7 @@ static void receive(struct fetcher *fetcher, struct slot *slot)
 }
 
 /* What somebody waits for may take as long as the worker gives it; what nobody does, not. */
-static void judge(struct fetcher *fetcher, struct slot *slot, int64_t now)
+static void judge(struct fetcher *fetcher, struct fetch_slot *slot, int64_t now)
 {
 	const struct config *config = fetcher->config;
 	const char *why = NULL;
@@ -369,77 +287,11 @@ static void judge(struct fetcher *fetcher, struct slot *slot, int64_t now)
 			slot->fetch->tries = TRIES;
 		bury(fetcher, slot, why);
 	} else if (!slot->fetch && now - slot->idle_ms > IDLE_MS) {
-		slot_end(slot);
+		fetch_slot_end(slot);
 	}
-}
-
-/* One that is idle, rather than one that has to be started */
-static struct slot *slot_take(struct fetcher *fetcher, struct error *err)
-{
-	struct slot *none = NULL;
-	int64_t now = time_monotonic_ms();
-
-	for (size_t i = 0; i < SLOTS; i++) {
-		struct slot *slot = &fetcher->slot[i];
-
-		if (slot->corpse && child_ended(slot->corpse, 0))
-			child_free(steal(slot->corpse));
-		if (slot->child && !slot->fetch)
-			return slot;
-		if (!slot->child && !slot->corpse && !none)
-			none = slot;
-	}
-	if (!none) {
-		(void)error_set(err, -EAGAIN, BLAME_US, NULL, "too many downloads");
-		return NULL;
-	}
-	if (child_start(fetcher->config, CHILD_FETCHES, fetcher->store->state_dirfd,
-			(unsigned int)(none - fetcher->slot), &none->child, err) < 0)
-		return NULL;
-	none->ready = false;
-	none->started_ms = none->idle_ms = now;
-	return none;
 }
 
 /* ---- the next one ----------------------------------------------------------------- */
-
-static int make_job(struct fetcher *fetcher, const struct fetch *fetch, int64_t number,
-		    struct fetch_job **ret)
-{
-	_cleanup_(fetch_job_freep) struct fetch_job *job = calloc(1, sizeof(*job));
-	_cleanup_(freep) char *topurl = NULL;
-	struct strings paths = { 0 };
-	int r = url_bare(fetcher->config->koji_topurl, &topurl);
-
-	if (!job || r == -ENOMEM)
-		return -ENOMEM;
-	job->id = number;
-	job->base = strdup(fetch->base);
-	job->path = strdup(fetch->path);
-	memcpy(job->sha256, fetch->sha256, sizeof(job->sha256));
-	job->size = (int64_t)fetch->size;
-	if (r == 0 && !strcmp(fetch->base, topurl)) /* a file of the site's Koji */
-		r = order_koji(fetcher->config, &job->koji);
-	else
-		r = order_repo(fetcher->config, &job->repo, &paths);
-	strings_done(&paths);
-	if (r < 0 || !job->base || !job->path)
-		return -ENOMEM;
-	*ret = steal(job);
-	return 0;
-}
-
-static int send(struct fetcher *fetcher, struct slot *slot, struct fetch *fetch, struct error *err)
-{
-	_cleanup_(fetch_job_freep) struct fetch_job *job = NULL;
-	struct message message = { .type = PIPE_FETCH };
-	int r = make_job(fetcher, fetch, ++fetcher->number, &job);
-
-	message.fetch = job;
-	if (r == 0)
-		r = child_send(slot->child, &message);
-	return r < 0 ? error_oom(err) : 0;
-}
 
 /* No room: it waits a moment for files to be closed, or for others that are on their way. */
 static void wait_for_room(struct fetcher *fetcher, struct fetch *fetch, struct error *failure)
@@ -460,8 +312,7 @@ static void wait_for_room(struct fetcher *fetcher, struct fetch *fetch, struct e
 static void start(struct fetcher *fetcher, struct fetch *fetch)
 {
 	struct error failure = { 0 };
-	struct slot *slot;
-	bool handed = true;
+	struct fetch_slot *slot = NULL;
 	int r = fetch->there ? 0 : tree_cache_reserve(fetcher->store->trees, fetch->size, &failure);
 
 	if (r < 0) {
@@ -470,20 +321,15 @@ static void start(struct fetcher *fetcher, struct fetch *fetch)
 	}
 	(void)pthread_mutex_lock(&fetcher->lock);
 	fetches_start(&fetcher->table, fetch, time_monotonic_ms());
-	if (fetch->there)
-		handed = hand_to_verifier(fetcher, fetch, NULL);
 	(void)pthread_mutex_unlock(&fetcher->lock);
-	if (!handed)
+	if (!fetch->there)
+		slot = fetch_slots_take(&fetcher->slots, &failure);
+	else if (hand_to_verifier(fetcher, fetch, NULL))
+		return;
+	else
 		(void)error_oom(&failure);
-	if (fetch->there && handed)
+	if (slot && fetch_slot_send(&fetcher->slots, slot, fetch, &failure) == 0)
 		return;
-	slot = handed ? slot_take(fetcher, &failure) : NULL;
-	if (slot && send(fetcher, slot, fetch, &failure) == 0) {
-		slot->fetch = fetch;
-		slot->number = fetcher->number;
-		slot->reserved = fetch->size;
-		return;
-	}
 	if (!fetch->there)
 		tree_cache_unreserve(fetcher->store->trees, fetch->size);
 	fail(fetcher, fetch, true, &failure);
@@ -501,16 +347,9 @@ static bool ask_ahead(struct fetcher *fetcher)
 	(void)pthread_mutex_lock(&fetcher->lock);
 	room = fetcher->table.running < (size_t)fetcher->config->cache_fetchers &&
 	       !fetcher->table.first;
-	if (room && !fetcher->ahead)
-		fetcher->ahead = prefetches_take(&fetcher->prefetches);
 	(void)pthread_mutex_unlock(&fetcher->lock);
-	if (!room || !fetcher->ahead)
+	if (!room || !prefetches_next(&fetcher->prefetches, fetcher->store, &want))
 		return false;
-	if (prefetch_open(fetcher->ahead, fetcher->store, &err) < 0 ||
-	    !prefetch_next(fetcher->ahead, &want)) {
-		prefetch_free(steal(fetcher->ahead));
-		return true;
-	}
 	(void)pthread_mutex_lock(&fetcher->lock);
 	(void)fetches_ask(&fetcher->table, &want, NULL, time_monotonic_ms(), NULL, &err);
 	(void)pthread_mutex_unlock(&fetcher->lock);
@@ -520,9 +359,9 @@ static bool ask_ahead(struct fetcher *fetcher)
 int fetcher_prefetch(struct fetcher *fetcher, int64_t id, const struct strings *packages, bool now,
 		     struct prefetch_count *ret, struct error *err)
 {
-	_cleanup_(prefetch_freep) struct prefetch *prefetch = prefetch_new(id);
 	int64_t limit = fetcher->config->cache_size;
-	int r = prefetch ? prefetch_packages(prefetch, packages) : -ENOMEM;
+	_cleanup_(prefetch_freep) struct prefetch *prefetch = NULL;
+	int r = prefetch_new(id, packages, &prefetch);
 
 	if (r < 0)
 		return error_oom(err);
@@ -537,9 +376,7 @@ int fetcher_prefetch(struct fetcher *fetcher, int64_t id, const struct strings *
 				 " bytes, the package cache has room "
 				 "for %" PRId64 " (cache.size); ask the administrator",
 				 ret->bytes, limit);
-	(void)pthread_mutex_lock(&fetcher->lock);
 	prefetches_add(&fetcher->prefetches, steal(prefetch));
-	(void)pthread_mutex_unlock(&fetcher->lock);
 	kick(fetcher);
 	return 0;
 }
@@ -549,14 +386,10 @@ void fetcher_changed(struct fetcher *fetcher, const struct catalogue_event *even
 	struct prefetch *prefetch;
 
 	if (event->request_only || event->compose->state != STATE_DONE ||
-	    event->old_state == STATE_DONE || event->compose->spec->prefetch != 1)
+	    event->old_state == STATE_DONE || event->compose->spec->prefetch != 1 ||
+	    prefetch_new(event->compose->id, NULL, &prefetch) < 0)
 		return;
-	prefetch = prefetch_new(event->compose->id);
-	if (!prefetch)
-		return;
-	(void)pthread_mutex_lock(&fetcher->lock);
 	prefetches_add(&fetcher->prefetches, prefetch);
-	(void)pthread_mutex_unlock(&fetcher->lock);
 	kick(fetcher);
 }
 
@@ -586,8 +419,8 @@ static void start_all(struct fetcher *fetcher)
 
 static void on_verified(struct fetcher *fetcher, struct verification *item)
 {
-	struct fetch *fetch = item->fetch;
-	struct slot *slot = item->slot;
+	struct fetch *fetch = item->data;
+	struct fetch_slot *slot = slot_of(fetcher, fetch);
 
 	if (slot) {
 		(void)child_clean(slot->child, NULL);
@@ -608,12 +441,8 @@ static void on_verified(struct fetcher *fetcher, struct verification *item)
 
 static void collect(struct fetcher *fetcher)
 {
-	struct verification *list;
+	struct verification *list = verifier_collect(fetcher->verifier);
 
-	(void)pthread_mutex_lock(&fetcher->lock);
-	list = fetcher->done;
-	fetcher->done = NULL;
-	(void)pthread_mutex_unlock(&fetcher->lock);
 	while (list) {
 		struct verification *next = list->next;
 
@@ -649,12 +478,12 @@ static int prepare_poll(struct fetcher *fetcher, struct pollfd *polls)
 	bool busy;
 
 	polls[0] = (struct pollfd){ .fd = fetcher->event_fd, .events = POLLIN };
-	for (size_t i = 0; i < SLOTS; i++) {
-		struct child *child = fetcher->slot[i].child;
+	for (size_t i = 0; i < FETCH_SLOTS; i++) {
+		struct child *child = fetcher->slots.slot[i].child;
 
 		/* what it may say while its file is verified is heard afterwards */
 		polls[i + 1] = (struct pollfd){
-			.fd = child && !fetcher->slot[i].taking ? child_fd(child) : -1,
+			.fd = child && !fetcher->slots.slot[i].taking ? child_fd(child) : -1,
 			.events =
 				(short)(POLLIN | (child && child_wants_write(child) ? POLLOUT : 0))
 		};
@@ -664,8 +493,8 @@ static int prepare_poll(struct fetcher *fetcher, struct pollfd *polls)
 	(void)pthread_mutex_unlock(&fetcher->lock);
 	if (busy)
 		return TICK_MS;
-	for (size_t i = 0; i < SLOTS; i++)
-		if (fetcher->slot[i].child)
+	for (size_t i = 0; i < FETCH_SLOTS; i++)
+		if (fetcher->slots.slot[i].child)
 			return IDLE_MS / 10;
 	return -1;
 }
@@ -674,8 +503,8 @@ static void serve_slots(struct fetcher *fetcher, const struct pollfd *polls)
 {
 	int64_t now = time_monotonic_ms();
 
-	for (size_t i = 0; i < SLOTS; i++) {
-		struct slot *slot = &fetcher->slot[i];
+	for (size_t i = 0; i < FETCH_SLOTS; i++) {
+		struct fetch_slot *slot = &fetcher->slots.slot[i];
 
 		if (slot->child && polls[i + 1].fd >= 0 && polls[i + 1].revents & POLLOUT)
 			(void)child_flush(slot->child);
@@ -690,11 +519,12 @@ static void serve_slots(struct fetcher *fetcher, const struct pollfd *polls)
 static void *run(void *data)
 {
 	struct fetcher *fetcher = data;
-	struct pollfd polls[SLOTS + 1];
+	struct pollfd polls[FETCH_SLOTS + 1];
 	uint64_t count;
 
 	while (!atomic_load(&fetcher->stop)) {
-		if (poll(polls, SLOTS + 1, prepare_poll(fetcher, polls)) < 0 && errno != EINTR)
+		if (poll(polls, FETCH_SLOTS + 1, prepare_poll(fetcher, polls)) < 0 &&
+		    errno != EINTR)
 			break;
 		if (polls[0].revents & POLLIN)
 			(void)!read(fetcher->event_fd, &count, sizeof(count));
@@ -718,13 +548,15 @@ int fetcher_new(const struct config *config, struct store *store, struct fetcher
 		return error_oom(err);
 	fetcher->config = config;
 	fetcher->store = store;
-	fetcher->last = &fetcher->todo;
+	fetcher->slots.config = config;
+	fetcher->slots.state_dirfd = store->state_dirfd;
 	(void)pthread_mutex_init(&fetcher->lock, NULL);
-	(void)pthread_cond_init(&fetcher->more, NULL);
+	prefetches_init(&fetcher->prefetches);
 	fetcher->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (fetcher->event_fd < 0)
 		return error_errno(err, -errno, "eventfd");
-	if (fetches_init(&fetcher->table, config->cache_read_timeout * 1000) < 0)
+	if (fetches_init(&fetcher->table, config->cache_read_timeout * 1000) < 0 ||
+	    verifier_new(store->trees, kick, fetcher, &fetcher->verifier) < 0)
 		return error_oom(err);
 	bringer.data = fetcher;
 	tree_store_bringer(store->trees, &bringer);
@@ -735,19 +567,15 @@ int fetcher_new(const struct config *config, struct store *store, struct fetcher
 
 int fetcher_start(struct fetcher *fetcher, struct error *err)
 {
-	int r = pthread_create(&fetcher->verifier, NULL, run_verifier, fetcher);
+	int r = verifier_start(fetcher->verifier, err);
 
-	if (r != 0)
-		return error_errno(err, -r, "cannot start the verifier of packages");
+	if (r < 0)
+		return r;
 	r = pthread_create(&fetcher->thread, NULL, run, fetcher);
 	fetcher->running = r == 0;
 	if (r == 0)
 		return 0;
-	atomic_store(&fetcher->stop, true);
-	(void)pthread_mutex_lock(&fetcher->lock);
-	(void)pthread_cond_signal(&fetcher->more);
-	(void)pthread_mutex_unlock(&fetcher->lock);
-	(void)pthread_join(fetcher->verifier, NULL);
+	verifier_stop(fetcher->verifier);
 	return error_errno(err, -r, "cannot start the fetcher of packages");
 }
 
@@ -763,42 +591,20 @@ void fetcher_figures(struct fetcher *fetcher, struct fetcher_figures *ret)
 	(void)pthread_mutex_unlock(&fetcher->lock);
 }
 
-static void verifications_free(struct verification *list)
-{
-	while (list) {
-		struct verification *next = list->next;
-
-		free(list);
-		list = next;
-	}
-}
-
 void fetcher_free(struct fetcher *fetcher)
 {
 	if (!fetcher)
 		return;
-	(void)pthread_mutex_lock(&fetcher->lock);
 	atomic_store(&fetcher->stop, true);
-	(void)pthread_cond_signal(&fetcher->more);
-	(void)pthread_mutex_unlock(&fetcher->lock);
 	if (fetcher->running) {
 		kick(fetcher);
 		(void)pthread_join(fetcher->thread, NULL);
-		(void)pthread_join(fetcher->verifier, NULL);
 	}
-	for (size_t i = 0; i < SLOTS; i++) {
-		if (fetcher->slot[i].child)
-			slot_end(&fetcher->slot[i]);
-		child_free(fetcher->slot[i].corpse);
-	}
-	verifications_free(fetcher->todo);
-	verifications_free(fetcher->done);
-	prefetch_free(fetcher->ahead);
-	while (fetcher->prefetches)
-		prefetch_free(prefetches_take(&fetcher->prefetches));
+	verifier_free(fetcher->verifier);
+	fetch_slots_done(&fetcher->slots);
+	prefetches_done(&fetcher->prefetches);
 	fetches_done(&fetcher->table);
 	closep(&fetcher->event_fd);
-	(void)pthread_cond_destroy(&fetcher->more);
 	(void)pthread_mutex_destroy(&fetcher->lock);
 	free(fetcher);
 }

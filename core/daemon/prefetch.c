@@ -22,18 +22,15 @@ void prefetch_free(struct prefetch *prefetch)
 	free(prefetch);
 }
 
-struct prefetch *prefetch_new(int64_t id)
+int prefetch_new(int64_t id, const struct strings *packages, struct prefetch **ret)
 {
-	struct prefetch *prefetch = calloc(1, sizeof(*prefetch));
+	_cleanup_(prefetch_freep) struct prefetch *prefetch = calloc(1, sizeof(*prefetch));
 
-	if (prefetch)
-		prefetch->id = id;
-	return prefetch;
-}
-
-int prefetch_packages(struct prefetch *prefetch, const struct strings *packages)
-{
-	return strings_copy(&prefetch->packages, packages);
+	if (!prefetch || (packages && strings_copy(&prefetch->packages, packages) < 0))
+		return -ENOMEM;
+	prefetch->id = id;
+	*ret = steal(prefetch);
+	return 0;
 }
 
 int prefetch_open(struct prefetch *prefetch, const struct store *store, struct error *err)
@@ -79,7 +76,8 @@ static bool is_wanted(const struct prefetch *prefetch, uint32_t index, char **bu
 	       strings_has(&prefetch->packages, parts.name);
 }
 
-bool prefetch_next(struct prefetch *prefetch, struct tree_want *ret)
+/* The next package that is not here; borrowed. false: there is none */
+static bool next_of(struct prefetch *prefetch, struct tree_want *ret)
 {
 	_cleanup_(freep) char *buffer = NULL;
 	uint32_t index;
@@ -112,18 +110,61 @@ int prefetch_count(const struct prefetch *prefetch, struct prefetch_count *ret, 
 	return 0;
 }
 
-void prefetches_add(struct prefetch **list, struct prefetch *prefetch)
+/* ---- one after another ---------------------------------------------------- */
+
+void prefetches_init(struct prefetches *prefetches)
 {
-	while (*list)
-		list = &(*list)->next;
-	*list = prefetch;
+	(void)pthread_mutex_init(&prefetches->lock, NULL);
 }
 
-struct prefetch *prefetches_take(struct prefetch **list)
+void prefetches_done(struct prefetches *prefetches)
 {
-	struct prefetch *first = *list;
+	prefetch_free(prefetches->ahead);
+	while (prefetches->list) {
+		struct prefetch *next = prefetches->list->next;
 
+		prefetch_free(prefetches->list);
+		prefetches->list = next;
+	}
+	(void)pthread_mutex_destroy(&prefetches->lock);
+}
+
+void prefetches_add(struct prefetches *prefetches, struct prefetch *prefetch)
+{
+	struct prefetch **end = &prefetches->list;
+
+	(void)pthread_mutex_lock(&prefetches->lock);
+	while (*end)
+		end = &(*end)->next;
+	*end = prefetch;
+	(void)pthread_mutex_unlock(&prefetches->lock);
+}
+
+static struct prefetch *take(struct prefetches *prefetches)
+{
+	struct prefetch *first;
+
+	(void)pthread_mutex_lock(&prefetches->lock);
+	first = prefetches->list;
 	if (first)
-		*list = first->next;
+		prefetches->list = first->next;
+	(void)pthread_mutex_unlock(&prefetches->lock);
 	return first;
+}
+
+bool prefetches_next(struct prefetches *prefetches, const struct store *store,
+		     struct tree_want *ret)
+{
+	for (;;) {
+		struct error err = { 0 };
+
+		if (!prefetches->ahead)
+			prefetches->ahead = take(prefetches);
+		if (!prefetches->ahead)
+			return false;
+		if (prefetch_open(prefetches->ahead, store, &err) == 0 &&
+		    next_of(prefetches->ahead, ret))
+			return true;
+		prefetch_free(steal(prefetches->ahead));
+	}
 }
