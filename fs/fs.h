@@ -43,6 +43,7 @@ struct fs_options {
 	int64_t drafts_per_user;
 	int64_t live_composes_per_user; /* 0: no limit */
 	int64_t cache_size_bytes;	/* what statfs shows as total */
+	const char *contact;	  /* whom to ask for more, in the words of limits; NULL: nobody is named */
 	bool list_aliases;
 	bool owner_may_expire;
 	/* may this user use this source? NULL: yes. -EACCES with words */

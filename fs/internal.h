@@ -393,6 +393,8 @@ int requests_lookup(struct fs *fs, const char *name, struct fuse_entry_param *re
 int requests_list(struct fs *fs, struct listing *listing, off_t offset);
 int requests_mkdir(struct fs *fs, const char *name, uint32_t mode, const struct caller *who,
 		   struct fuse_entry_param *ret);
+/** requests_obstacle() - what keeps @who from making a request now, in a line of words; -ENODATA: nothing */
+int requests_obstacle(struct fs *fs, const struct caller *who, struct text *ret);
 int requests_rmdir(struct fs *fs, const char *name, const struct caller *who);
 int requests_rename(struct fs *fs, const char *name, const char *to, const struct caller *who);
 int64_t requests_count(struct fs *fs);
@@ -517,8 +519,9 @@ int new_flush(struct fs *fs, struct handle *handle);
 
 /* ---- xattr.c -------------------------------------------------------------- */
 
-int xattr_get(struct fs *fs, const struct inode *node, const char *name, struct text *ret);
-int xattr_list(struct fs *fs, const struct inode *node, struct text *ret);
+int xattr_get(struct fs *fs, const struct inode *node, const struct caller *who, const char *name,
+	      struct text *ret);
+int xattr_list(struct fs *fs, const struct inode *node, const struct caller *who, struct text *ret);
 int xattr_set(struct fs *fs, const struct inode *node, const struct caller *who, const char *name,
 	      const char *value, size_t size); /* @value NULL: remove */
 

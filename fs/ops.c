@@ -500,9 +500,11 @@ static void xattr_reply(fuse_req_t req, int r, const struct text *value, size_t 
 static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
 {
 	figure_add(&fs_of(req)->figure[FIGURE_GETXATTR]);
+	struct caller who = caller_of(req);
 	struct text value = { 0 };
 	struct inode node;
-	int r = node_of(req, ino, &node) ? xattr_get(fs_of(req), &node, name, &value) : -ENOENT;
+	int r = node_of(req, ino, &node) ? xattr_get(fs_of(req), &node, &who, name, &value)
+					 : -ENOENT;
 
 	xattr_reply(req, r, &value, size);
 	text_done(&value);
@@ -511,9 +513,10 @@ static void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t
 static void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 {
 	figure_add(&fs_of(req)->figure[FIGURE_LISTXATTR]);
+	struct caller who = caller_of(req);
 	struct text value = { 0 };
 	struct inode node;
-	int r = node_of(req, ino, &node) ? xattr_list(fs_of(req), &node, &value) : -ENOENT;
+	int r = node_of(req, ino, &node) ? xattr_list(fs_of(req), &node, &who, &value) : -ENOENT;
 
 	xattr_reply(req, r, &value, size);
 	text_done(&value);

@@ -245,28 +245,65 @@ static int live_composes(struct fs *fs, const char *owner, int64_t *ret)
 	return 0;
 }
 
-static int quota_check(struct fs *fs, const struct caller *who, const char *owner)
+/* @words may be NULL */
+static int beyond(struct fs *fs, int64_t count, int64_t limit, const char *what, const char *key,
+		  struct text *words)
 {
+	char suffix[LIMIT_SUFFIX_SIZE];
+
+	if (limit <= 0 || count < limit)
+		return 0;
+	if (words)
+		(void)text_addf(words, "%s, you have %" PRId64 "%s\n", what, count,
+				limit_suffix(fs->options.contact, key, limit, suffix));
+	return -EDQUOT;
+}
+
+static int quota_check(struct fs *fs, const struct caller *who, const char *owner,
+		       struct text *words)
+{
+	int64_t count, limit = fs->options.drafts_per_user;
 	struct error err = { 0 };
-	int64_t count, limit;
 	int r;
 
-	if (fs->options.drafts_per_user > 0) {
+	if (limit > 0) {
 		r = catalogue_request_drafts(fs->options.catalogue, who->uid, &count, &err);
+		if (r >= 0)
+			r = beyond(fs, count, limit, "too many drafts", "limits.drafts", words);
 		if (r < 0)
-			return -EIO;
-		if (count >= fs->options.drafts_per_user)
-			return -EDQUOT;
+			return r == -EDQUOT ? r : -EIO;
 	}
 	limit = live_limit(fs, who);
-	if (limit > 0) {
-		r = live_composes(fs, owner, &count);
-		if (r < 0)
-			return r;
-		if (count >= limit)
-			return -EDQUOT;
-	}
-	return 0;
+	if (limit <= 0)
+		return 0;
+	r = live_composes(fs, owner, &count);
+	return r < 0 ? r
+		     : beyond(fs, count, limit,
+			      "too many composes that are not removed or failed",
+			      "limits.live_composes_per_user", words);
+}
+
+int requests_obstacle(struct fs *fs, const struct caller *who, struct text *ret)
+{
+	const struct inode conversation = { .kind = INODE_FIXED, .part = FIXED_NEW };
+	_cleanup_(freep) char *owner = owner_name(who->uid);
+	int r;
+
+	if (!owner)
+		return -ENOMEM;
+	if (fs->draining)
+		return text_adds(ret, "the service takes no requests at the moment\n");
+	if (fs->options.admit && fs->options.admit(fs->options.admit_data, who->uid, who->gid) < 0)
+		return text_addf(ret, "you are in none of the groups that may make requests "
+				      "(fs.allowed_groups)%s%s\n",
+				 fs->options.contact ? "; ask " : "",
+				 fs->options.contact ? fs->options.contact : "");
+	r = quota_check(fs, who, owner, ret);
+	if (r == 0)
+		r = beyond(fs, (int64_t)handles_count(fs, who->uid, &conversation),
+			   fs->options.drafts_per_user, "too many opens of `new`", "limits.drafts",
+			   ret);
+	return r == 0 ? -ENODATA : r == -EDQUOT ? 0 : r;
 }
 
 int requests_mkdir(struct fs *fs, const char *name, uint32_t mode, const struct caller *who,
@@ -287,7 +324,7 @@ int requests_mkdir(struct fs *fs, const char *name, uint32_t mode, const struct 
 	owner = owner_name(who->uid);
 	if (!owner)
 		return -ENOMEM;
-	r = quota_check(fs, who, owner);
+	r = quota_check(fs, who, owner, NULL);
 	if (r < 0)
 		return r;
 	/* Others never write; the owner always may. */

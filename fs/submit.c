@@ -63,6 +63,7 @@ int submit_text(struct fs *fs, const struct submitter *who, const struct text *t
 		.text_length = text->length,
 		.respin_of = who->respin_of,
 		.live_limit = live_limit(fs, &who->by),
+		.contact = fs->options.contact,
 	};
 	r = catalogue_submit(fs->options.catalogue, &submission, NULL, ret, &err);
 	if (r < 0) {

@@ -203,7 +203,13 @@ static int record_get(struct fs *fs, const struct inode *node, int name, struct 
 	return r < 0 ? r : record_value(fs, compose, (enum record_name)name, ret);
 }
 
-int xattr_get(struct fs *fs, const struct inode *node, const char *name, struct text *ret)
+static bool is_requests(const struct inode *node)
+{
+	return node->kind == INODE_FIXED && node->part == FIXED_REQUESTS;
+}
+
+int xattr_get(struct fs *fs, const struct inode *node, const struct caller *who, const char *name,
+	      struct text *ret)
 {
 	int number;
 
@@ -216,6 +222,8 @@ int xattr_get(struct fs *fs, const struct inode *node, const char *name, struct 
 		number = name_find(record_names, RECORD_NAMES, name);
 		return number < 0 ? number : record_get(fs, node, number, ret);
 	}
+	if (is_requests(node)) /* what mkdir cannot say */
+		return strcmp(name, "error") != 0 ? -ENODATA : requests_obstacle(fs, who, ret);
 	if (node->kind != INODE_COMPOSE)
 		return -ENODATA;
 	number = name_find(package_names, PACKAGE_NAMES, name);
@@ -223,12 +231,20 @@ int xattr_get(struct fs *fs, const struct inode *node, const char *name, struct 
 }
 
 /* Names that have a value now, each with its NUL. */
-int xattr_list(struct fs *fs, const struct inode *node, struct text *ret)
+int xattr_list(struct fs *fs, const struct inode *node, const struct caller *who, struct text *ret)
 {
 	bool record = is_record(node);
 	const char *const *names = record ? record_names : package_names;
 	size_t count = record ? RECORD_NAMES : PACKAGE_NAMES;
 
+	if (is_requests(node)) {
+		struct text words = { 0 };
+		int r = requests_obstacle(fs, who, &words);
+
+		text_done(&words);
+		return r == 0 ? text_add(ret, PREFIX "error", sizeof(PREFIX "error"))
+			      : r == -ENODATA ? 0 : r;
+	}
 	if (!record && node->kind != INODE_COMPOSE)
 		return 0;
 	for (size_t i = 0; i < count; i++) {

@@ -8,7 +8,9 @@
 #include "rest/proxies.h"
 #include "rest/tls.h"
 
+#include <arpa/inet.h>
 #include <ctype.h>
+#include <netinet/in.h>
 #include <pwd.h>
 
 #define NAME_MAX_BYTES 255 /* of a user: it becomes the owner of composes */
@@ -122,6 +124,64 @@ void account_locate(const struct exchange *ex, struct account *account)
 		account->asker.gid = found->pw_gid;
 }
 
+static enum MHD_Result last_one(void *data, enum MHD_ValueKind kind _unused_,
+				const char *name, const char *value)
+{
+	const char **last = data;
+
+	if (!strcasecmp(name, "X-Forwarded-For"))
+		*last = value;
+	return MHD_YES;
+}
+
+/* Whom the proxy before us has seen: it adds the last address. */
+static bool forwarded(const struct exchange *ex, struct client_key *ret)
+{
+	struct sockaddr_storage address = { 0 };
+	struct sockaddr_in6 *in6 = (void *)&address;
+	struct sockaddr_in *in = (void *)&address;
+	const char *last = NULL, *comma;
+
+	(void)MHD_get_connection_values(ex->connection, MHD_HEADER_KIND, last_one, &last);
+	if (!last)
+		return false;
+	comma = strrchr(last, ',');
+	last = comma ? comma + 1 : last;
+	last += strspn(last, " \t");
+	if (inet_pton(AF_INET, last, &in->sin_addr) == 1)
+		address.ss_family = AF_INET;
+	else if (inet_pton(AF_INET6, last, &in6->sin6_addr) == 1)
+		address.ss_family = AF_INET6;
+	else
+		return false;
+	*ret = client_address((struct sockaddr *)&address);
+	return true;
+}
+
+static bool is_proxy(const struct exchange *ex, const struct peer *peer)
+{
+	const struct proxies *proxies = ex->rest->proxies;
+
+	if (!proxies)
+		return false;
+	return peer->local ? proxies_have_uid(proxies, peer->uid)
+			   : peer->address && proxies_have_address(proxies, peer->address);
+}
+
+bool account_client(const struct exchange *ex, char ret[static CLIENT_TEXT_SIZE])
+{
+	struct client_key key = ex->link->client->key;
+	struct peer peer;
+
+	if (ex->account.asker.name || ex->account.asker.local)
+		return false;
+	peer_find(ex, &peer);
+	if (is_proxy(ex, &peer))
+		(void)forwarded(ex, &key);
+	client_text(&key, ret);
+	return true;
+}
+
 /* ---- backends ------------------------------------------------------------ */
 
 /* The user at the other end of the unix socket. */
@@ -157,7 +217,7 @@ static int ssl_account(const struct exchange *ex, const struct peer *peer, struc
 		       struct error *err)
 {
 	char *name = NULL;
-	int r = tls_client_name(ex->connection, &name, err);
+	int r = tls_client_name(ex->rest->tls, ex->connection, &name, err);
 
 	if (r < 0)
 		return r;

@@ -29,14 +29,18 @@ static int queue(struct exchange *ex, unsigned int status, struct MHD_Response *
 
 int answer_queue(struct exchange *ex, unsigned int status, struct MHD_Response *response)
 {
+	char suffix[LIMIT_SUFFIX_SIZE];
 	int r;
 
 	if (!response) {
 		if (!ex->overdrawn)
 			return -ENOMEM;
 		ex->overdrawn = false;
-		return answer_error(ex, MHD_HTTP_TOO_MANY_REQUESTS,
-				    "Too many bytes for you are under way, ask again in a moment.");
+		return answer_error(
+			ex, MHD_HTTP_TOO_MANY_REQUESTS,
+			"Too many bytes for you are under way, ask again in a moment%s.",
+			limit_suffix(ex->rest->options.contact, "limits.client_memory",
+				     (int64_t)ex->rest->limits.client_bytes, suffix));
 	}
 	if (ex->work) {
 		ex->answer = response;
@@ -130,6 +134,17 @@ int answer_error(struct exchange *ex, unsigned int status, const char *format, .
 					   "status", (int)status));
 	error_headers(ex, status, response);
 	return answer_queue(ex, status, response);
+}
+
+int answer_waits(struct exchange *ex)
+{
+	unsigned int limit = ex->rest->limits.client_waits;
+	char suffix[LIMIT_SUFFIX_SIZE];
+
+	return answer_error(
+		ex, MHD_HTTP_TOO_MANY_REQUESTS,
+		"More than %u connections of yours are waiting already%s.", limit,
+		limit_suffix(ex->rest->options.contact, "limits.client_waits", limit, suffix));
 }
 
 /* What the client did wrong has a status of its own; the same errno for another reason has not. */

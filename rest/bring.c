@@ -117,9 +117,7 @@ int bring_park(struct exchange *ex, const struct tree *tree, uint32_t index)
 	int r = ex->bring ? 0 : make(ex);
 
 	if (r == -EDQUOT)
-		return answer_error(ex, MHD_HTTP_TOO_MANY_REQUESTS,
-				    "More than %u connections of yours are waiting already.",
-				    ex->rest->limits.client_waits);
+		return answer_waits(ex);
 	if (r < 0)
 		return r;
 	bring = ex->bring;

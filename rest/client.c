@@ -9,6 +9,7 @@
 #include "rest/client.h"
 #include "rest/peer.h"
 
+#include <arpa/inet.h>
 #include <linux/tcp.h>
 #include <netinet/in.h>
 #include <pthread.h>
@@ -57,7 +58,7 @@ unsigned int clients_connections(struct clients *clients)
 
 /* ---- who it is --------------------------------------------------------- */
 
-static struct client_key address_key(const struct sockaddr *address)
+struct client_key client_address(const struct sockaddr *address)
 {
 	struct client_key key = { .kind = (uint8_t)address->sa_family };
 
@@ -108,7 +109,7 @@ static struct client_key key_of(struct MHD_Connection *connection, int fd)
 	if (!info || !info->client_addr)
 		return key;
 	if (local_uid(fd, info->client_addr, &uid) < 0)
-		return address_key(info->client_addr);
+		return client_address(info->client_addr);
 	key.kind = AF_UNIX;
 	memcpy(key.bytes, &uid, sizeof(uid));
 	return key;
@@ -120,6 +121,21 @@ bool client_uid(const struct client *client, uint32_t *ret)
 		return false;
 	memcpy(ret, client->key.bytes, sizeof(*ret));
 	return true;
+}
+
+void client_text(const struct client_key *key, char ret[static CLIENT_TEXT_SIZE])
+{
+	char address[INET6_ADDRSTRLEN] = "";
+	uint32_t uid;
+
+	memcpy(&uid, key->bytes, sizeof(uid));
+	if (key->kind == AF_UNIX)
+		(void)snprintf(ret, CLIENT_TEXT_SIZE, "uid:%" PRIu32, uid);
+	else if (inet_ntop(key->kind, key->bytes, address, sizeof(address)))
+		(void)snprintf(ret, CLIENT_TEXT_SIZE, "%s:%s", key->kind == AF_INET ? "in" : "in6",
+			       address);
+	else
+		(void)snprintf(ret, CLIENT_TEXT_SIZE, "unknown");
 }
 
 static struct client **bucket_of(struct clients *clients, const struct client_key *key)
@@ -216,12 +232,46 @@ void link_phase(struct link *link, enum phase phase)
 	atomic_store_explicit(&link->phase, phase, memory_order_relaxed);
 }
 
+static bool speaks_tls(const struct rest *rest, int fd)
+{
+	socklen_t length = sizeof(int);
+	int family = AF_UNSPEC;
+
+	(void)getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &family, &length);
+	return rest->tls && family != AF_UNIX;
+}
+
+/* Closed at once, with words for who looks: as much as the kernel's buffer takes without waiting. */
+static void link_refuse(const struct rest *rest, int fd, bool own)
+{
+	const struct rest_limits *limits = &rest->limits;
+	char suffix[LIMIT_SUFFIX_SIZE];
+	json_auto_t *body = json_pack(
+		"{s:s, s:o, s:i}", "error", "Service Unavailable", "message",
+		json_sprintf("Too many connections%s are open, ask again in a moment%s.",
+			     own ? " of yours" : "",
+			     own ? limit_suffix(rest->options.contact, "limits.client_connections",
+						limits->client_connections, suffix)
+				 : limit_suffix(rest->options.contact, "limits.connections",
+						limits->connections, suffix)),
+		"status", 503);
+	_cleanup_(freep) char *line = body ? json_line(body) : NULL, *answer = NULL;
+
+	if (line && !speaks_tls(rest, fd) &&
+	    asprintf(&answer,
+		     "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n"
+		     "Content-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+		     strlen(line), line) > 0)
+		(void)send(fd, answer, strlen(answer), MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)shutdown(fd, SHUT_RDWR);
+}
+
 static struct link *link_add(struct rest *rest, const struct client_key *key, int fd)
 {
 	struct clients *clients = rest->clients;
 	struct link *link = calloc(1, sizeof(*link));
 	const int unsent = UNSENT_BYTES;
-	bool many = false;
+	bool many = false, own = false;
 
 	if (!link)
 		return NULL;
@@ -232,8 +282,8 @@ static struct link *link_add(struct rest *rest, const struct client_key *key, in
 	link->client = client_take(clients, key);
 	if (link->client) {
 		clients->count++;
-		many = link->client->connections > rest->limits.client_connections ||
-		       clients->count > rest->limits.connections;
+		own = link->client->connections > rest->limits.client_connections;
+		many = own || clients->count > rest->limits.connections;
 		link->next = clients->links;
 		link->previous = &clients->links;
 		if (link->next)
@@ -246,7 +296,7 @@ static struct link *link_add(struct rest *rest, const struct client_key *key, in
 		return NULL;
 	}
 	if (many) {
-		(void)shutdown(fd, SHUT_RDWR);
+		link_refuse(rest, fd, own);
 		figure_add(&rest->figures.connections_refused);
 	}
 	return link;

@@ -69,6 +69,10 @@ void link_cork(struct link *link, struct MHD_Connection *connection, bool corked
 void clients_tick(struct rest *rest, int64_t now_ms);
 unsigned int clients_connections(struct clients *clients); /* now */
 
+/** client_address() - the key of who has @address */
+struct client_key client_address(const struct sockaddr *address);
+/** client_text() - "in:192.0.2.7", "in6:2001:db8::", "uid:1000" */
+void client_text(const struct client_key *key, char ret[static CLIENT_TEXT_SIZE]);
 /** client_uid() - of a user of this machine; false: he is elsewhere, or it is not known */
 bool client_uid(const struct client *client, uint32_t *ret);
 /** client_request() - one more under way; false: too many. client_request_done() in either case */

@@ -88,10 +88,14 @@ static int submit(struct exchange *ex, const struct spec *spec, const char *text
 		.text_length = length,
 		.respin_of = respin_of,
 		.live_limit = account_live_limit(ex),
+		.contact = options->contact,
 	};
+	char client[CLIENT_TEXT_SIZE];
 	int64_t id;
 
 	account_locate(ex, account);
+	if (account_client(ex, client))
+		submission.client = client;
 	submission.uid = account->asker.uid;
 	submission.gid = account->asker.gid;
 	if (options->authorise) {

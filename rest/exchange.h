@@ -181,6 +181,10 @@ void account_locate(const struct exchange *ex, struct account *account);
 int account_role(const struct exchange *ex, enum role role, struct error *err);
 int account_limits(const struct exchange *ex, const struct spec *spec,
 		   const struct compose *compose, struct error *err);
+/** account_client() - where he is, if nothing says who he is: "in:192.0.2.7", "in6:2001:db8::" (64 bits); the
+ * word of a proxy counts if options.proxies names it. false: he is somebody */
+#define CLIENT_TEXT_SIZE 64
+bool account_client(const struct exchange *ex, char ret[static CLIENT_TEXT_SIZE]);
 int64_t account_live_limit(const struct exchange *ex); /* 0: none */
 
 /* ---- routes.c ---------------------------------------------------------- */
@@ -211,6 +215,8 @@ int answer_error(struct exchange *ex, unsigned int status, const char *format, .
 unsigned int failure_status(const struct error *err); /* for what went wrong below */
 /** error_headers() - what an answer with that status must say beside its body */
 void error_headers(const struct exchange *ex, unsigned int status, struct MHD_Response *response);
+/** answer_waits() - 429: limits.client_waits */
+int answer_waits(struct exchange *ex);
 /** answer_failure() - what went wrong below; US is logged */
 int answer_failure(struct exchange *ex, const struct error *err);
 int answer_redirect(struct exchange *ex, unsigned int status, const char *location);

@@ -47,6 +47,7 @@ struct rest_options {
 	const struct strings *proxies; /* "proxy": whose headers count, see rest_proxies_check() */
 	/* files; tls_cert NULL or "": listen speaks HTTP; tls_client_ca: of "ssl" */
 	const char *tls_cert, *tls_key, *tls_client_ca;
+	const char *tls_client_crl; /* what these authorities withdrew, PEM; NULL or "": none */
 	const char *socket;	  /* path of the unix socket; NULL or "": none */
 	uint32_t socket_mode;	  /* permissions of it */
 	const char *socket_group; /* NULL or "": that of the service */
@@ -77,6 +78,7 @@ struct rest_options {
 	void (*cache)(void *data, struct rest_cache *ret);
 	void *cache_data;
 	struct rest_limits limits;
+	const char *contact; /* whom to ask for more, in the words of limits; NULL: nobody is named */
 };
 
 /** rest_proxies_check() - are these addresses, networks ("10.0.0.0/8") or local users ("unix:USER")?
@@ -85,6 +87,8 @@ int rest_proxies_check(const struct strings *words, struct error *err);
 /** rest_start() - listen and serve in threads of libmicrohttpd's own. -EADDRINUSE names the address
  */
 int rest_start(const struct rest_options *options, struct rest **ret, struct error *err);
+/** rest_reload() - read tls_client_crl again; any thread. On failure the old lists stay */
+int rest_reload(struct rest *rest, struct error *err);
 /** rest_url() - "http://127.0.0.1:5005": where it really listens; borrowed */
 const char *rest_url(const struct rest *rest);
 /** rest_changed() - for catalogue_watch(): forgets rendered answers, wakes long polls; never

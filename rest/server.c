@@ -23,8 +23,6 @@
 #define CONNECTION_MEMORY ((size_t)32 * 1024)
 #define ARGUMENTS_ROOM 400 /* members of a query that surely find room in that memory */
 #define STOP_MS 2000
-#define TOO_MANY "Too many requests of yours are under way, ask again in a moment."
-#define TOO_MUCH "Too much of yours is under way, ask again in a moment."
 
 /* ---- one exchange ------------------------------------------------------ */
 
@@ -169,12 +167,24 @@ static bool framing_clear(const struct exchange *ex, const char *coding)
 
 static void refuse_size(struct exchange *ex)
 {
-	char words[96];
+	char words[512], suffix[LIMIT_SUFFIX_SIZE];
+	const struct rest *rest = ex->rest;
+
+	(void)snprintf(words, sizeof(words), "The request body is larger than %zu bytes%s.",
+		       rest->body_limit,
+		       limit_suffix(rest->options.contact, "limits.body", (int64_t)rest->body_limit,
+				    suffix));
+	exchange_refuse(ex, MHD_HTTP_CONTENT_TOO_LARGE, words);
+}
+
+static void refuse_client(struct exchange *ex, const char *what, const char *key, int64_t limit)
+{
+	char words[512], suffix[LIMIT_SUFFIX_SIZE];
 
 	(void)snprintf(words, sizeof(words),
-		       "The request body is larger than %zu bytes (limits.body).",
-		       ex->rest->body_limit);
-	exchange_refuse(ex, MHD_HTTP_CONTENT_TOO_LARGE, words);
+		       "Too many %s of yours are under way, ask again in a moment%s.", what,
+		       limit_suffix(ex->rest->options.contact, key, limit, suffix));
+	exchange_refuse(ex, MHD_HTTP_TOO_MANY_REQUESTS, words);
 }
 
 /* The checks that need no body. Returns true when the answer should not wait for the body: it is
@@ -192,7 +202,8 @@ static bool exchange_admit(struct exchange *ex)
 	route_find(ex);
 	ex->counted = true;
 	if (!client_request(ex->rest, ex->link->client))
-		exchange_refuse(ex, MHD_HTTP_TOO_MANY_REQUESTS, TOO_MANY);
+		refuse_client(ex, "requests", "limits.client_requests",
+			      ex->rest->limits.client_requests);
 	if (!framing_clear(ex, coding)) {
 		exchange_refuse(
 			ex, MHD_HTTP_BAD_REQUEST,
@@ -225,7 +236,8 @@ static int exchange_receive(struct exchange *ex, const char *bytes, size_t lengt
 		refuse_size(ex);
 	}
 	if (!ex->refused && exchange_charge(ex, length) < 0)
-		exchange_refuse(ex, MHD_HTTP_TOO_MANY_REQUESTS, TOO_MUCH);
+		refuse_client(ex, "bytes", "limits.client_memory",
+			      (int64_t)ex->rest->limits.client_bytes);
 	if (ex->refused)
 		text_done(&ex->body);
 	else if (text_add(&ex->body, bytes, length) < 0)
@@ -363,11 +375,12 @@ static int access_start(struct rest *rest, struct error *err)
 	const struct rest_options *options = &rest->options;
 	int r = 0;
 
-	if (!strcmp(options->auth_backend, "proxy"))
+	if (!strcmp(options->auth_backend, "proxy") ||
+	    (options->proxies && options->proxies->count))
 		r = proxies_parse(options->proxies, &rest->proxies, err);
 	if (r >= 0 && options->tls_cert && *options->tls_cert)
 		r = tls_load(options->tls_cert, options->tls_key, options->tls_client_ca,
-			     &rest->tls, err);
+			     options->tls_client_crl, &rest->tls, err);
 	return r;
 }
 
@@ -429,6 +442,11 @@ int rest_start(const struct rest_options *options, struct rest **ret, struct err
 		return r;
 	*ret = steal(rest);
 	return 0;
+}
+
+int rest_reload(struct rest *rest, struct error *err)
+{
+	return tls_reload(rest->tls, err);
 }
 
 const char *rest_url(const struct rest *rest)

@@ -2,12 +2,14 @@
 /* rest/tls.c: certificates: ours, and those of clients.
  *
  * libmicrohttpd does the handshake, without blocking, and asks for a certificate of the client when
- * there are authorities; it does not judge it. That is done here, when somebody wants to write. */
+ * there are authorities; it does not judge it. That is done here, when somebody wants to write, by
+ * a list of authorities and of what they withdrew that is ours, so that it can be read again. */
 #include "rest/tls.h"
 
 #include <fcntl.h>
 #include <gnutls/gnutls.h>
 #include <gnutls/x509.h>
+#include <pthread.h>
 
 #define FILE_MAX_BYTES ((size_t)4 << 20)
 #define PRIORITIES "NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2"
@@ -15,6 +17,9 @@
 struct tls {
 	char *cert, *key, *client_ca;
 	size_t key_length;
+	char *crl_path; /* NULL: no revocation list */
+	pthread_rwlock_t lock;
+	gnutls_x509_trust_list_t trusted; /* under lock; NULL: no authorities */
 	struct MHD_OptionItem options[5];
 };
 
@@ -32,6 +37,10 @@ void tls_free(struct tls *tls)
 	free(tls->cert);
 	free(tls->key);
 	free(tls->client_ca);
+	free(tls->crl_path);
+	if (tls->trusted)
+		gnutls_x509_trust_list_deinit(tls->trusted, 1);
+	(void)pthread_rwlock_destroy(&tls->lock);
 	free(tls);
 }
 
@@ -79,8 +88,111 @@ static int try_out(const struct tls *tls, const char *cert, const char *key, con
 	return r < 0 ? r : 0;
 }
 
-int tls_load(const char *cert, const char *key, const char *client_ca, struct tls **ret,
-	     struct error *err)
+/* ---- authorities, and what they withdrew --------------------------------- */
+
+struct crls {
+	gnutls_x509_crl_t *item;
+	unsigned int count;
+};
+
+static void crls_done(struct crls *crls)
+{
+	for (unsigned int i = 0; i < crls->count; i++)
+		gnutls_x509_crl_deinit(crls->item[i]);
+	gnutls_free(crls->item);
+}
+
+static int bad_crl(struct error *err, const char *path, const char *why)
+{
+	return error_set(err, -EINVAL, BLAME_REQUEST, "auth.crl", "auth.crl: %s: %s", path, why);
+}
+
+/* One whose time is over counts still: what was withdrawn does not become good by waiting. */
+static void warn_old(const char *path, gnutls_x509_crl_t crl)
+{
+	time_t next = gnutls_x509_crl_get_next_update(crl);
+
+	if (next != (time_t)-1 && (int64_t)next < time_now())
+		log_warning("auth.crl: %s: a list in it should have been followed by a newer one "
+			    "%" PRId64 " s ago; it counts still",
+			    path, time_now() - (int64_t)next);
+}
+
+/* Each must be signed by an authority of the list. */
+static int add_crls(const char *path, gnutls_x509_trust_list_t trusted, struct error *err)
+{
+	_cleanup_(crls_done) struct crls crls = { 0 };
+	_cleanup_(freep) char *text = NULL;
+	size_t length;
+	int r = read_file("auth.crl", path, &text, &length, err);
+
+	if (r < 0)
+		return r;
+	const gnutls_datum_t bytes = datum(text);
+
+	r = gnutls_x509_crl_list_import2(&crls.item, &crls.count, &bytes, GNUTLS_X509_FMT_PEM, 0);
+	if (r < 0 || !crls.count)
+		return bad_crl(err, path, r < 0 ? gnutls_strerror(r) : "no list in it");
+	for (unsigned int i = 0; i < crls.count; i++) {
+		gnutls_x509_crl_t crl = crls.item[i];
+
+		warn_old(path, crl);
+		r = gnutls_x509_trust_list_add_crls(
+			trusted, &crl, 1, GNUTLS_TL_VERIFY_CRL | GNUTLS_TL_FAIL_ON_INVALID_CRL,
+			GNUTLS_VERIFY_DISABLE_TIME_CHECKS |
+				GNUTLS_VERIFY_DISABLE_TRUSTED_TIME_CHECKS);
+		if (r <= 0)
+			return bad_crl(err, path,
+				       "a list that no authority of http.tls_client_ca signed");
+		crls.item[i] = NULL; /* it belongs to @trusted */
+	}
+	return 0;
+}
+
+static int trust_make(const struct tls *tls, gnutls_x509_trust_list_t *ret, struct error *err)
+{
+	gnutls_datum_t authorities = datum(tls->client_ca);
+	gnutls_x509_trust_list_t trusted;
+	int r = gnutls_x509_trust_list_init(&trusted, 0);
+
+	if (r < 0)
+		return error_oom(err);
+	r = gnutls_x509_trust_list_add_trust_mem(trusted, &authorities, NULL, GNUTLS_X509_FMT_PEM,
+						 0, 0);
+	if (r <= 0)
+		r = error_set(err, -EINVAL, BLAME_REQUEST, "http.tls_client_ca",
+			      "http.tls_client_ca: %s",
+			      r ? gnutls_strerror(r) : "no certificate in it");
+	else if (tls->crl_path)
+		r = add_crls(tls->crl_path, trusted, err);
+	if (r < 0) {
+		gnutls_x509_trust_list_deinit(trusted, 1);
+		return r;
+	}
+	*ret = trusted;
+	return 0;
+}
+
+int tls_reload(struct tls *tls, struct error *err)
+{
+	gnutls_x509_trust_list_t trusted, old;
+	int r;
+
+	if (!tls || !tls->crl_path)
+		return 0;
+	r = trust_make(tls, &trusted, err);
+	if (r < 0)
+		return r;
+	(void)pthread_rwlock_wrlock(&tls->lock);
+	old = tls->trusted;
+	tls->trusted = trusted;
+	(void)pthread_rwlock_unlock(&tls->lock);
+	gnutls_x509_trust_list_deinit(old, 1);
+	return 0;
+}
+
+int tls_load(const char *cert, const char *key, const char *client_ca, const char *crl,
+	     struct tls **ret, struct error *err)
 {
 	_cleanup_(tls_freep) struct tls *tls = calloc(1, sizeof(*tls));
 	static char priorities[] = PRIORITIES;
@@ -88,6 +200,9 @@ int tls_load(const char *cert, const char *key, const char *client_ca, struct tl
 	int r;
 
 	if (!tls)
+		return error_oom(err);
+	(void)pthread_rwlock_init(&tls->lock, NULL);
+	if (crl && *crl && !(tls->crl_path = strdup(crl)))
 		return error_oom(err);
 	if (MHD_is_feature_supported(MHD_FEATURE_TLS) != MHD_YES)
 		return error_set(err, -EOPNOTSUPP, BLAME_US, "http.tls_cert",
@@ -99,6 +214,8 @@ int tls_load(const char *cert, const char *key, const char *client_ca, struct tl
 		r = read_file("http.tls_client_ca", client_ca, &tls->client_ca, &length, err);
 	if (r >= 0)
 		r = try_out(tls, cert, key, client_ca, err);
+	if (r >= 0 && tls->client_ca)
+		r = trust_make(tls, &tls->trusted, err);
 	if (r < 0)
 		return r;
 	tls->options[count++] = (struct MHD_OptionItem){ MHD_OPTION_HTTPS_MEM_CERT, 0, tls->cert };
@@ -140,16 +257,65 @@ static int not_verified(struct error *err, const char *why)
 	return error_set(err, -EPERM, BLAME_REQUEST, NULL, "Cannot verify client: %s", why);
 }
 
-static int verify(gnutls_session_t session, struct error *err)
+/* struct chain - what the client sent, his own certificate first */
+#define CHAIN_MAX 8
+
+struct chain {
+	gnutls_x509_crt_t item[CHAIN_MAX];
+	unsigned int count;
+};
+
+static void chain_done(struct chain *chain)
+{
+	for (unsigned int i = 0; i < chain->count; i++)
+		gnutls_x509_crt_deinit(chain->item[i]);
+}
+
+/* Negative: a code of the library. */
+static int chain_get(gnutls_session_t session, struct chain *ret)
+{
+	unsigned int count = 0;
+	const gnutls_datum_t *sent = gnutls_certificate_get_peers(session, &count);
+	int r = sent && count ? 0 : GNUTLS_E_NO_CERTIFICATE_FOUND;
+
+	if (r == 0 && count > CHAIN_MAX)
+		return GNUTLS_E_CONSTRAINT_ERROR;
+	for (unsigned int i = 0; i < count && r >= 0; i++) {
+		r = gnutls_x509_crt_init(&ret->item[i]);
+		if (r < 0)
+			break;
+		ret->count++;
+		r = gnutls_x509_crt_import(ret->item[i], &sent[i], GNUTLS_X509_FMT_DER);
+	}
+	return r;
+}
+
+static int judge(struct tls *tls, struct chain *chain, unsigned int *ret_status)
 {
 	static char purpose[] = GNUTLS_KP_TLS_WWW_CLIENT;
 	gnutls_typed_vdata_st data = { .type = GNUTLS_DT_KEY_PURPOSE_OID,
 				       .data = (unsigned char *)purpose };
+	int r;
+
+	(void)pthread_rwlock_rdlock(&tls->lock);
+	r = tls->trusted
+		    ? gnutls_x509_trust_list_verify_crt2(tls->trusted, chain->item, chain->count,
+							 &data, 1, 0, ret_status, NULL)
+		    : GNUTLS_E_NO_CERTIFICATE_FOUND;
+	(void)pthread_rwlock_unlock(&tls->lock);
+	return r;
+}
+
+static int verify(struct tls *tls, gnutls_session_t session, struct error *err)
+{
+	_cleanup_(chain_done) struct chain chain = { 0 };
 	gnutls_datum_t words = { 0 };
 	char why[256] = "";
 	unsigned int status = 0;
-	int r = gnutls_certificate_verify_peers(session, &data, 1, &status);
+	int r = chain_get(session, &chain);
 
+	if (r >= 0)
+		r = judge(tls, &chain, &status);
 	if (r == GNUTLS_E_NO_CERTIFICATE_FOUND)
 		return not_verified(err, "None");
 	if (r < 0)
@@ -184,10 +350,11 @@ static int subject(gnutls_session_t session, char **ret)
 	return r;
 }
 
-int tls_client_name(struct MHD_Connection *connection, char **ret, struct error *err)
+int tls_client_name(struct tls *tls, struct MHD_Connection *connection, char **ret,
+		    struct error *err)
 {
 	gnutls_session_t session = session_of(connection);
-	int r = session ? verify(session, err) : not_verified(err, "None");
+	int r = session && tls ? verify(tls, session, err) : not_verified(err, "None");
 
 	if (r < 0)
 		return r;

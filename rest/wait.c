@@ -334,9 +334,7 @@ int events_get(struct exchange *ex)
 	if (ex->head)
 		return events_head(ex);
 	if (!client_wait(ex->rest, client))
-		return answer_error(ex, MHD_HTTP_TOO_MANY_REQUESTS,
-				    "More than %u connections of yours are waiting already.",
-				    ex->rest->limits.client_waits);
+		return answer_waits(ex);
 	waiter = calloc(1, sizeof(*waiter));
 	if (!waiter) {
 		client_wait_done(client);

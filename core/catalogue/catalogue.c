@@ -110,11 +110,11 @@ static int tables_check(struct connection *writer, struct error *err)
 {
 	static const char *const sql[] = {
 		"SELECT " ROW_COLUMNS ROW_FROM "LIMIT 1",
-		"SELECT question, inputs, lease, latest, timestamp FROM composes LIMIT 1",
+		"SELECT question, inputs, lease, latest, timestamp, party FROM composes LIMIT 1",
 		"SELECT written FROM specs LIMIT 1",
 		("SELECT number, name, owner, uid, gid, mode, time_created, compose_id, "
 		 "time_removed, note FROM requests LIMIT 1"),
-		"SELECT number, owner, uid FROM turns LIMIT 1",
+		"SELECT number, party FROM turns LIMIT 1",
 		"SELECT source_type, state, count FROM tallies LIMIT 1",
 	};
 

@@ -108,7 +108,10 @@ int catalogue_request_reap(struct catalogue *catalogue, int64_t before, int64_t 
  * @request: number of the draft it comes from; 0: make a directory named auto-ID for it
  * @text:    the spec as the user wrote it, kept for spec.json
  * @respin_of, @koji_event: for a regenerated compose (PATCH); NULL / -1
- * @live_limit: 0, or: refuse with -EDQUOT when @owner has that many composes not removed or failed */
+ * @live_limit: 0, or: refuse with -EDQUOT when @owner has that many composes not removed or failed
+ * @contact:    whom to ask for more of them, for the words; may be NULL
+ * @client:     where it came from, when @owner and @uid say nobody in particular: turns are taken by it
+ *              too. Without blanks; NULL: not known. Forgotten once the compose is made */
 struct submission {
 	int64_t request;
 	const char *owner;
@@ -118,6 +121,7 @@ struct submission {
 	size_t text_length;
 	const char *respin_of;
 	int64_t live_limit;
+	const char *contact, *client;
 };
 
 /** catalogue_submit() - *durable*. -EBUSY: the request was accepted before; -ENOENT: it is gone;
@@ -125,8 +129,8 @@ struct submission {
 int catalogue_submit(struct catalogue *catalogue, const struct submission *submission,
 		     int64_t *ret_id, struct compose **ret, struct error *err);
 
-/** catalogue_claim() - oldest waiting compose of the owner and uid with the fewest generating, of
- * those of who was served longest ago: wait → generating, "Compose thread started", time_started,
+/** catalogue_claim() - oldest waiting compose of the owner and uid (and client) with the fewest generating,
+ * of those of who was served longest ago: wait → generating, "Compose thread started", time_started,
  * pungi_compose_id. 1 = got one, 0 = none */
 int catalogue_claim(struct catalogue *catalogue, struct compose **ret, struct error *err);
 

@@ -74,6 +74,7 @@ int step_write(struct catalogue *catalogue, struct verb *verb, struct error *err
 struct submit {
 	const struct submission *submission;
 	char *owner, *spec, *source, *sigkeys, *arches;
+	char *party; /* "UID OWNER" or "UID@CLIENT OWNER": who takes turns */
 	struct spec *read_back; /* from what is kept, for the record */
 	int64_t id;
 };
@@ -81,11 +82,25 @@ struct submit {
 static void submit_done(struct submit *submit)
 {
 	free(submit->owner);
+	free(submit->party);
 	free(submit->spec);
 	free(submit->source);
 	free(submit->sigkeys);
 	free(submit->arches);
 	spec_free(submit->read_back);
+}
+
+/* Without accounts everybody has one name: those who are known by their uid, or by where they are, must
+ * not wait behind one flood. */
+static char *party_make(const struct submission *submission, const char *owner)
+{
+	char *party = NULL;
+
+	if (!owner ||
+	    asprintf(&party, "%" PRIu32 "%s%s %s", submission->uid, submission->client ? "@" : "",
+		     submission->client ? submission->client : "", owner) < 0)
+		return NULL;
+	return party;
 }
 
 /* What costs time is made before the queue, in the caller's own thread. */
@@ -96,6 +111,7 @@ static int submit_prepare(struct submit *submit, struct error *err)
 	int r = json ? spec_from_json(json, &submit->read_back, err) : error_oom(err);
 
 	submit->owner = text_clean(submission->owner);
+	submit->party = party_make(submission, submit->owner);
 	submit->spec = json ? json_dumps(json, JSON_COMPACT | JSON_SORT_KEYS) : NULL;
 	json_decref(json);
 	if (r < 0) /* nothing is accepted that could not be read again */
@@ -103,7 +119,7 @@ static int submit_prepare(struct submit *submit, struct error *err)
 	submit->source = strings_join(&submission->spec->source, " ");
 	submit->sigkeys = strings_join(&submission->spec->sigkeys, " ");
 	submit->arches = strings_join(&submission->spec->arches, " ");
-	if (!submit->owner || !submit->spec || !submit->source || !submit->sigkeys ||
+	if (!submit->owner || !submit->party || !submit->spec || !submit->source || !submit->sigkeys ||
 	    !submit->arches)
 		return error_oom(err);
 	return 0;
@@ -114,6 +130,7 @@ static int submit_allowed(struct catalogue *catalogue, const struct submit *subm
 {
 	const struct submission *submission = submit->submission;
 	int64_t compose_id = -1, live = 0;
+	char suffix[LIMIT_SUFFIX_SIZE];
 	int r;
 
 	if (submission->request) {
@@ -138,10 +155,10 @@ static int submit_allowed(struct catalogue *catalogue, const struct submit *subm
 		       VALUES(TEXT(submit->owner), INTEGER(submission->live_limit)), &live, err);
 	if (r >= 0 && live >= submission->live_limit)
 		r = error_set(err, -EDQUOT, BLAME_REQUEST, NULL,
-			      "%s has %" PRId64
-			      " composes that are not removed or failed, the limit "
-			      "(live_composes_per_user)",
-			      submit->owner, live);
+			      "%s has %" PRId64 " composes that are not removed or failed%s",
+			      submit->owner, live,
+			      limit_suffix(submission->contact, "limits.live_composes_per_user",
+					   submission->live_limit, suffix));
 	return r;
 }
 
@@ -156,15 +173,15 @@ static int submit_insert(struct catalogue *catalogue, struct submit *submit, str
 		catalogue->writer,
 		"INSERT INTO composes (request, owner, uid, gid, state, source_type, source, "
 		"compose_type, label, time_submitted, time_to_expire, koji_event, respin_of, "
-		"sigkeys, arches, lease, latest) "
+		"sigkeys, arches, lease, latest, party) "
 		"VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, "
-		"?16)",
+		"?16, ?17)",
 		VALUES(INTEGER(submission->request), TEXT(submit->owner), INTEGER(submission->uid),
 		       INTEGER(submission->gid), INTEGER(spec->source_type), TEXT(submit->source),
 		       TEXT(spec->compose_type), TEXT(spec->label), INTEGER(now),
 		       INTEGER(time_after(now, spec->seconds_to_live)), INTEGER(spec->koji_event),
 		       TEXT(submission->respin_of), TEXT(submit->sigkeys), TEXT(submit->arches),
-		       INTEGER(spec->lease), TEXT(spec->latest)),
+		       INTEGER(spec->lease), TEXT(spec->latest), TEXT(submit->party)),
 		err);
 	if (r < 0)
 		return r;
@@ -271,30 +288,25 @@ int catalogue_submit(struct catalogue *catalogue, const struct submission *submi
 
 /* ---- claim ------------------------------------------------------------- */
 
-/* Turns are taken by owner and uid: without accounts all have one name, and those who are known by
- * their uid must not wait behind one flood. Each with waiting composes is found, by his oldest, by
+/* Turns are taken by party (submit_prepare()). Each with waiting composes is found, by his oldest, by
  * one step in the index, whatever their number. Of those with the fewest generating, the one served
  * longest ago comes first: by age alone, a flood that came before a polite client's only compose
  * would keep it waiting until the flood is done. */
-#define WAITING_ROW "composes_active WHERE state < 3 AND state = 0 "
+#define WAITING_ROW "composes INDEXED BY composes_party WHERE state < 2 AND state = 0 "
 #define CLAIM_SQL                                                                                  \
 	"WITH RECURSIVE waiting (id) AS ("                                                         \
-	"SELECT (SELECT id FROM composes INDEXED BY " WAITING_ROW                                  \
-	"ORDER BY owner, uid, id LIMIT 1) "                                                        \
+	"SELECT (SELECT id FROM " WAITING_ROW "ORDER BY party, id LIMIT 1) "                       \
 	"UNION ALL "                                                                               \
-	"SELECT coalesce("                                                                         \
-	"(SELECT id FROM composes INDEXED BY " WAITING_ROW                                         \
-	"AND owner = known.owner AND uid > known.uid ORDER BY uid, id LIMIT 1), "                  \
-	"(SELECT id FROM composes INDEXED BY " WAITING_ROW                                         \
-	"AND owner > known.owner ORDER BY owner, uid, id LIMIT 1)) "                               \
+	"SELECT (SELECT id FROM " WAITING_ROW                                                      \
+	"AND party > known.party ORDER BY party, id LIMIT 1) "                                     \
 	"FROM waiting JOIN composes AS known ON known.id = waiting.id) "                           \
 	"SELECT oldest.id, "                                                                       \
-	"(SELECT count(*) FROM composes INDEXED BY composes_active "                               \
-	"WHERE state < 3 AND state = 1 AND owner = oldest.owner AND uid = oldest.uid) "            \
-	"AS generating, "                                                                          \
-	"(SELECT number FROM turns WHERE owner = oldest.owner AND uid = oldest.uid) AS turn "      \
+	"(SELECT count(*) FROM composes INDEXED BY composes_party "                                \
+	"WHERE state < 2 AND state = 1 AND party = oldest.party) AS generating, "                  \
+	"(SELECT number FROM turns WHERE party = oldest.party) AS turn "                           \
 	"FROM waiting JOIN composes AS oldest ON oldest.id = waiting.id "                          \
 	"ORDER BY generating, turn, oldest.id LIMIT 1"
+#define TURNS_MAX 1000 /* who was not among the last so many is as one who was never served */
 
 /* A waiting row whose record cannot be read would be claimed again and again. */
 static int claim_damaged(struct catalogue *catalogue, int64_t id, const char *words,
@@ -326,9 +338,14 @@ static int claim_start(struct catalogue *catalogue, const struct compose *compos
 		    VALUES(INTEGER(compose->id), INTEGER(now), TEXT(text)), err);
 	if (r < 0)
 		return r;
+	r = sql_run(catalogue->writer,
+		    "INSERT OR REPLACE INTO turns (party) SELECT party FROM composes WHERE id = ?1",
+		    VALUES(INTEGER(compose->id)), err);
+	if (r < 0)
+		return r;
 	return sql_run(catalogue->writer,
-		       "INSERT OR REPLACE INTO turns (owner, uid) VALUES (?1, ?2)",
-		       VALUES(TEXT(compose->owner), INTEGER(compose->uid)), err);
+		       "DELETE FROM turns WHERE number <= (SELECT max(number) FROM turns) - ?1",
+		       VALUES(INTEGER(TURNS_MAX)), err);
 }
 
 static int claim_run(struct catalogue *catalogue, struct verb *verb, struct error *err)

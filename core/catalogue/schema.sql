@@ -155,3 +155,23 @@ CREATE TABLE turns (
 INSERT INTO turns SELECT number, owner, coalesce((SELECT max(uid) FROM composes
 	WHERE composes.owner = turns_of_owners.owner), 0) FROM turns_of_owners;
 DROP TABLE turns_of_owners;
+
+-- version 6
+-- Turns are taken by party: the uid and owner, and where these say nobody in particular the client, too. It is
+-- kept as long as the compose waits or is made.
+DROP INDEX composes_active;
+CREATE INDEX composes_active ON composes (state, owner) WHERE state < 3;
+ALTER TABLE composes ADD COLUMN party TEXT NOT NULL DEFAULT ''; -- "UID OWNER" or "UID@CLIENT OWNER"; '' when it is over
+UPDATE composes SET party = uid || ' ' || owner WHERE state < 2;
+CREATE INDEX composes_party ON composes (state, party) WHERE state < 2;
+CREATE TRIGGER composes_party_over AFTER UPDATE OF state ON composes WHEN new.state > 1 AND new.party <> ''
+BEGIN
+	UPDATE composes SET party = '' WHERE id = new.id;
+END;
+ALTER TABLE turns RENAME TO turns_of_users;
+CREATE TABLE turns (
+	number INTEGER PRIMARY KEY AUTOINCREMENT, -- counts claims from 1
+	party  TEXT    NOT NULL UNIQUE            -- as in composes; the last 1000
+);
+INSERT INTO turns SELECT number, uid || ' ' || owner FROM turns_of_users;
+DROP TABLE turns_of_users;

@@ -219,6 +219,7 @@ static int check_configuration(struct look *look, struct error *err)
 	} files[] = { { "http.tls_cert", config->tls_cert },
 		      { "http.tls_key", config->tls_key },
 		      { "http.tls_client_ca", config->tls_client_ca },
+		      { "auth.crl", config->auth_crl },
 		      { "koji.ca", config->koji_ca } };
 	_cleanup_(access_freep) struct access *access = NULL;
 	int r = access_new(config, &access, err);

@@ -336,6 +336,11 @@ void child_death(struct child *child, struct text *ret, int64_t *ret_peak_bytes)
 		(void)text_addf(ret, "ended with exit code %d", WEXITSTATUS(child->status));
 }
 
+bool child_overran(const struct child *child)
+{
+	return !child->pid && WIFSIGNALED(child->status) && WTERMSIG(child->status) == SIGXCPU;
+}
+
 int child_clean(struct child *child, struct error *err)
 {
 	static const char *const names[] = { "blobs", "manifests", "packages", "tmp" };

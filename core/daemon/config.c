@@ -14,6 +14,8 @@
 
 #define LINE_MAX_BYTES 190 /* inih cuts lines silently a little beyond this */
 
+#define CONTACT_MAX_BYTES 150
+
 enum key_type {
 	KEY_STRING,
 	KEY_PATH,
@@ -48,6 +50,8 @@ static const struct key keys[] = {
 	  "arches of a request that names none" },
 	{ "odcsfs.log_level", KEY_STRING, FIELD(log_level), "info", 0, 0,
 	  "error, warning, info or debug" },
+	{ "odcsfs.contact", KEY_STRING, FIELD(contact), "the administrators of this service", 0, 0,
+	  "whom users ask for more than a limit allows: words, a mail address or a URL" },
 	{ "http.listen", KEY_STRING, FIELD(listen), "127.0.0.1:5005", 0, 0,
 	  "ADDRESS:PORT of the API and the exported tree; port 0 picks one" },
 	{ "http.public_url", KEY_STRING, FIELD(public_url), "", 0, 0,
@@ -155,6 +159,9 @@ static const struct key keys[] = {
 	  "JSON file of who may ask, for what, and who are administrators; for proxy and ssl" },
 	{ "auth.proxies", KEY_WORDS, FIELD(auth_proxies), "", 0, 0,
 	  "whose headers about users are believed with proxy: addresses, networks, unix:USER" },
+	{ "auth.crl", KEY_PATH, FIELD(auth_crl), "", 0, 0,
+	  "certificates of clients that http.tls_client_ca's authorities withdrew, PEM; empty: "
+	  "none" },
 	{ "limits.packages", KEY_NUMBER, FIELD(limit_packages), "10000", 1, SPEC_MAX_PACKAGES,
 	  "names in one request" },
 	{ "limits.body", KEY_SIZE, FIELD(limit_body), "1M", 1024, SPEC_MAX_BYTES,
@@ -527,6 +534,8 @@ static int check_url(const char *key, const char *value, struct error *err)
 	const char *host = strstr(value, "://");
 
 	if (!*value)
+	if (config->auth_crl[0] && !ca)
+		return needs("auth.crl", "http.tls_client_ca", err);
 		return 0;
 	if ((strncmp(value, "http://", 7) != 0 && strncmp(value, "https://", 8) != 0) || !host[3] ||
 	    strpbrk(value, " \t?#"))
@@ -684,6 +693,10 @@ int config_check(const struct config *config, struct error *err)
 		r = check_koji(config, err);
 	if (r == 0)
 		r = check_module(config, err);
+	if (!config->contact[0] || strlen(config->contact) > CONTACT_MAX_BYTES)
+		return error_set(err, -EINVAL, BLAME_REQUEST, "odcsfs.contact",
+				 "odcsfs.contact must be a line of 1 to %d bytes",
+				 CONTACT_MAX_BYTES);
 	if (r == 0)
 		r = check_fs(config, err);
 	if (r == 0)

@@ -14,6 +14,7 @@ struct config {
 	char *mountpoint; /* "": serve without a mount */
 	char *state_dir;
 	char *log_level;
+	char *contact; /* whom to ask */
 	int64_t workers;
 	struct strings arches; /* of a request that names none */
 	/* [http] */
@@ -53,7 +54,7 @@ struct config {
 	int64_t cache_fetchers, cache_read_timeout;
 	/* [auth] */
 	char *auth_backend;
-	char *auth_roles;	     /* file; "": none */
+	char *auth_roles, *auth_crl; /* files; "": none */
 	struct strings auth_proxies; /* peers whose word about users is taken */
 	/* [limits] */
 	int64_t limit_packages, limit_body, limit_drafts, limit_live_composes;

@@ -83,6 +83,8 @@ struct scheduler;
 
 /** struct scheduler_options - borrowed until scheduler_free() */
 struct scheduler_options {
+/** child_overran() - did it die of its limit of processor time? */
+bool child_overran(const struct child *child);
 	const struct config *config;
 	struct store *store;
 	void (*progressed)(void *data, int64_t id); /* may be NULL; any thread */

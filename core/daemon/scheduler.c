@@ -350,6 +350,7 @@ static int on_message(struct scheduler *scheduler, struct slot *slot, struct mes
 static void death_words(const struct config *config, struct slot *slot, bool ended,
 			struct text *ret)
 {
+	char suffix[LIMIT_SUFFIX_SIZE];
 	int64_t peak = 0;
 
 	if (slot->reason[0] && ended) {
@@ -361,8 +362,13 @@ static void death_words(const struct config *config, struct slot *slot, bool end
 	(void)text_adds(ret, "the worker ");
 	child_death(slot->child, ret, &peak);
 	if (peak > config->worker_memory / 10 * 9)
-		(void)text_addf(ret, ": it had reached its memory limit of %" PRId64 " MiB",
-				config->worker_memory >> 20);
+		(void)text_addf(ret, ": it had reached its memory limit of %" PRId64 " MiB%s",
+				config->worker_memory >> 20,
+				limit_suffix(config->contact, "limits.worker_memory",
+					     config->worker_memory, suffix));
+	else if (child_overran(slot->child))
+		(void)text_adds(ret, limit_suffix(config->contact, "limits.worker_cpu_seconds",
+						  config->worker_cpu_seconds, suffix));
 }
 
 static void bury(struct scheduler *scheduler, struct slot *slot)
@@ -481,18 +487,23 @@ static void receive(struct scheduler *scheduler, struct slot *slot)
 static void judge_busy(struct scheduler *scheduler, struct slot *slot)
 {
 	const struct config *config = scheduler->options->config;
+	char suffix[LIMIT_SUFFIX_SIZE];
 
 	if (is_cancelled(slot))
 		(void)snprintf(slot->reason, sizeof(slot->reason), "cancelled");
 	else if (time_monotonic_ms() > slot->deadline_ms)
 		(void)snprintf(slot->reason, sizeof(slot->reason),
 			       "Compose has taken more time than allowed by configuration "
-			       "(%" PRId64 " seconds)",
-			       config->worker_seconds);
+			       "(%" PRId64 " seconds)%s",
+			       config->worker_seconds,
+			       limit_suffix(config->contact, "limits.worker_seconds",
+					    config->worker_seconds, suffix));
 	else if (child_memory(slot->child) > config->worker_memory)
 		(void)snprintf(slot->reason, sizeof(slot->reason),
-			       "the worker exceeded its memory limit of %" PRId64 " MiB",
-			       config->worker_memory >> 20);
+			       "the worker exceeded its memory limit of %" PRId64 " MiB%s",
+			       config->worker_memory >> 20,
+			       limit_suffix(config->contact, "limits.worker_memory",
+					    config->worker_memory, suffix));
 	if (slot->reason[0])
 		bury(scheduler, slot);
 }

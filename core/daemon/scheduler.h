@@ -40,7 +40,7 @@ struct slot {
 	char *source;	  /* of the last job that was made: its snapshots are loaded here */
 	int log_fd;
 	int64_t started_ms, deadline_ms, respawn_ms, pause_ms;
-	char reason[256]; /* why we killed it, or "" */
+	char reason[512]; /* why we killed it, or "" */
 };
 
 struct joined; /* reuse.c, as the next */

@@ -68,6 +68,7 @@ static const char readme_text[] =
 	"  cat requests/NAME/log         what was done; progress says how far it is\n"
 	"  echo 7200 > requests/NAME/ttl live on for so many seconds more\n"
 	"  rmdir requests/NAME           cancel it, or end it now (rm -r does not work)\n"
+	"  getfattr -n user.odcs.error requests   why mkdir is refused (quota, groups), and whom to ask\n"
 	"\n"
 	"composes/ID/ is the compose, composes/ID/compose/Temporary/odcs-ID.repo its .repo file.\n"
 	"The same over HTTP: /api/1/composes/ and /composes/. Manual: odcsfs(8).\n";
@@ -320,6 +321,7 @@ static int make_texts(struct daemon *daemon, struct error *err)
 		.target_dirs = &daemon->none,
 		.raw_configs = &daemon->none,
 		.maximum_packages = (size_t)config->limit_packages,
+		.contact = config->contact,
 	};
 	daemon->rest_rules = daemon->tree_rules;
 	daemon->rest_rules.strict = false;
@@ -390,6 +392,7 @@ static int start_http(struct daemon *daemon, struct error *err)
 		.tls_cert = config->tls_cert,
 		.tls_key = config->tls_key,
 		.tls_client_ca = config->tls_client_ca,
+		.tls_client_crl = config->auth_crl,
 		.socket = config->http_socket,
 		.socket_group = config->http_socket_group,
 		.user_name = access_user_name,
@@ -400,6 +403,7 @@ static int start_http(struct daemon *daemon, struct error *err)
 		.default_sigkeys = &daemon->none,
 		.body_limit = (size_t)config->limit_body,
 		.live_composes_per_user = config->limit_live_composes,
+		.contact = config->contact,
 		.authorise = authorise,
 		.authorise_data = daemon,
 		.metrics = on_metrics,
@@ -496,6 +500,7 @@ static int start_tree(struct daemon *daemon, struct error *err)
 		.draft_ttl = config->lifetime_draft,
 		.history_ttl = config->lifetime_history,
 		.drafts_per_user = config->limit_drafts,
+		.contact = config->contact,
 		.live_composes_per_user = config->limit_live_composes,
 		.cache_size_bytes = config->cache_size,
 		.cache_used = on_cache_used,
@@ -652,11 +657,15 @@ static bool place_visible(const struct place *place)
 	return strstr(text, needle);
 }
 
-/* SIGHUP: read the roles again. */
-static void reload_roles(struct daemon *daemon)
+/* SIGHUP: read the roles and the revocation lists again. */
+static void reload_access(struct daemon *daemon)
 {
 	struct error err = { 0 };
 
+	if (rest_reload(daemon->rooms.rest, &err) < 0)
+		log_error("%s; what was withdrawn stays as it was", err.message);
+	else if (daemon->config->auth_crl[0])
+		log_info("revocation lists read again from %s", daemon->config->auth_crl);
 	if (access_reload(daemon->access, &err) < 0)
 		log_error("%s; the roles stay as they were", err.message);
 	else if (daemon->config->auth_roles[0])
@@ -695,7 +704,7 @@ static void wait_for_end(struct daemon *daemon, const sigset_t *signals)
 		if (signal == SIGTERM || signal == SIGINT)
 			return;
 		if (signal == SIGHUP)
-			reload_roles(daemon);
+			reload_access(daemon);
 		for (int i = 0; i < FS_PLACES; i++)
 			if (signal == SIGHUP ||
 			    (daemon->places[i].wanted && !fs_mounted(daemon->rooms.fs, i)))

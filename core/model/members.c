@@ -200,10 +200,19 @@ void reader_field(const struct reader *reader, const json_t *object, const char 
 }
 
 /* The list @key of strings, or NULL when it is absent or was refused. */
+const char *list_suffix(const struct reader *reader, const char *key, size_t limit,
+			char ret[static LIMIT_SUFFIX_SIZE])
+{
+	bool ours = !strcmp(key, "packages") && limit == reader->rules->maximum_packages;
+
+	return ours ? limit_suffix(reader->rules->contact, "limits.packages", (int64_t)limit, ret)
+		    : "";
+}
+
 const json_t *read_list(struct reader *reader, const json_t *object, const char *key, size_t limit)
 {
 	const json_t *list = json_object_get(object, key);
-	char field[ERROR_FIELD_SIZE];
+	char field[ERROR_FIELD_SIZE], suffix[LIMIT_SUFFIX_SIZE];
 	json_t *element;
 	size_t i;
 
@@ -216,8 +225,8 @@ const json_t *read_list(struct reader *reader, const json_t *object, const char 
 	}
 	if (json_array_size(list) > limit) {
 		judge_say(&reader->judge, -EFBIG, field,
-			  "%s has %zu members, at most %zu are allowed", key, json_array_size(list),
-			  limit);
+			  "%s has %zu members, at most %zu are allowed%s", key,
+			  json_array_size(list), limit, list_suffix(reader, key, limit, suffix));
 		return NULL;
 	}
 	json_array_foreach(list, i, element)

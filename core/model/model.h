@@ -116,6 +116,7 @@ struct spec_rules {
 	const struct strings *target_dirs;	  /* names beside "default" */
 	const struct strings *raw_configs;	  /* names of raw_config sources */
 	size_t maximum_packages;		  /* <= SPEC_MAX_PACKAGES */
+	const char *contact;			  /* whom to ask for more; NULL: nobody is named */
 };
 
 /**
@@ -161,6 +162,12 @@ bool spec_reusable(const struct spec *spec);
 int spec_check_late(const struct spec *spec, struct error *err);
 void spec_free(struct spec *spec);
 DEFINE_FREEP(struct spec, spec_free)
+
+#define LIMIT_SUFFIX_SIZE 384
+/** limit_suffix() - how words for who has reached a limit end: " (limits.packages=3; for more ask WHOM)"
+ * @key: of the configuration; @contact: NULL: "" is made, for rooms that stand alone */
+const char *limit_suffix(const char *contact, const char *key, int64_t value,
+			 char ret[static LIMIT_SUFFIX_SIZE]);
 
 /** nearest_word() - the known word closest to @word (edit distance <= 3, and not all of it), or NULL */
 const char *nearest_word(const char *word, const char *const *known, size_t count);

@@ -135,6 +135,9 @@ void reader_field(const struct reader *reader, const json_t *object, const char 
 		  char ret[static ERROR_FIELD_SIZE]);
 /** read_known_members() - tree.md 2.4: refuse members that nobody knows */
 void read_known_members(struct reader *reader);
+/** list_suffix() - what follows "at most N are allowed" where the limit is the site's; else "" */
+const char *list_suffix(const struct reader *reader, const char *key, size_t limit,
+			char ret[static LIMIT_SUFFIX_SIZE]);
 /** read_list() - the list of strings @key; NULL when it is absent or was refused */
 const json_t *read_list(struct reader *reader, const json_t *object, const char *key, size_t limit);
 /** read_words() - the elements of list @key, cut at blanks since the record joins them by blanks.

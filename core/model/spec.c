@@ -199,7 +199,7 @@ static void read_packages(struct reader *reader)
 {
 	size_t limit = reader->rules->maximum_packages;
 	struct collector collector = { .list = &reader->spec->packages };
-	char field[ERROR_FIELD_SIZE];
+	char field[ERROR_FIELD_SIZE], suffix[LIMIT_SUFFIX_SIZE];
 	const json_t *list;
 	json_t *element;
 	size_t i;
@@ -232,8 +232,9 @@ static void read_packages(struct reader *reader)
 	collected(reader, &collector);
 	if (reader->spec->packages.count > limit)
 		judge_say(&reader->judge, -EFBIG, field,
-			  "packages has %zu names, at most %zu are allowed",
-			  reader->spec->packages.count, limit);
+			  "packages has %zu names, at most %zu are allowed%s",
+			  reader->spec->packages.count, limit,
+			  list_suffix(reader, "packages", limit, suffix));
 	/* upstream accepts it, and the compose fails (odcs-api.md 12) */
 	if (reader->spec->source_type == SOURCE_MODULE && json_array_size(list))
 		judge_say(&reader->judge, -EINVAL, field, MODULE_PACKAGES);

@@ -130,6 +130,16 @@ static size_t edit_distance(const char *a, size_t a_length, const char *b, size_
 	return old[b_length];
 }
 
+const char *limit_suffix(const char *contact, const char *key, int64_t value,
+			 char ret[static LIMIT_SUFFIX_SIZE])
+{
+	ret[0] = '\0';
+	if (contact)
+		(void)snprintf(ret, LIMIT_SUFFIX_SIZE, " (%s=%" PRId64 "; for more ask %s)", key,
+			       value, contact);
+	return ret;
+}
+
 const char *nearest_word(const char *word, const char *const *known, size_t count)
 {
 	size_t length = strlen(word), best = NEAREST_MAX_DISTANCE + 1;

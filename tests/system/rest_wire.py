@@ -96,7 +96,7 @@ def check_bodies(driver):
     with started(driver, "127.0.0.1:0", "1000", "8") as server:
         large = json.dumps(tag(x="a" * 1500))
         answer = server.post(large)
-        refused(server, "a body over the limit", answer, 413, "The request body is larger than 1000 bytes (limits.body).")
+        refused(server, "a body over the limit", answer, 413, "The request body is larger than 1000 bytes.")
         data = server.raw(b"POST /api/1/composes/ HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
                           b"Content-Length: 1001\r\n\r\n")
         case("asked first, refused at once", (413, 1), (status_of(data), data.count(b"HTTP/1.1 ")))

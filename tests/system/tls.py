@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""tests/system/tls.py: TLS and certificates of clients: good, expired, of a foreign authority, for
+"""tests/system/tls.py: TLS and certificates of clients: good, expired, withdrawn, of a foreign authority, for
 something else, none; what links say; and handshakes that never end.
 
 promises = 22
@@ -20,6 +20,8 @@ certificate = {0}/ca.pem
 private_key = {0}/ca.key
 default_md = sha256
 policy = any
+crlnumber = {0}/crlnumber
+default_crl_days = 30
 email_in_dn = no
 copy_extensions = copy
 [any]
@@ -52,6 +54,7 @@ class Authority:
         (self.folder / "index.txt").touch()
         (self.folder / "index.txt.attr").write_text("unique_subject = no\n")
         (self.folder / "serial").write_text("1000\n")
+        (self.folder / "crlnumber").write_text("01\n")
         self.config = self.folder / "ca.conf"
         self.config.write_text(CA_CONFIG.format(self.folder))
         openssl("req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
@@ -65,6 +68,12 @@ class Authority:
         openssl("ca", "-batch", "-notext", "-utf8", "-config", self.config, "-in", request, "-out", cert,
                 "-extensions", extensions, "-startdate", start, "-enddate", end)
         return cert, key
+
+    def withdraw(self, path, *certs, last=(), until=()):
+        """@path becomes this authority's list of what it has ever withdrawn, these among it"""
+        for cert in certs:
+            openssl("ca", "-config", self.config, "-revoke", cert)
+        openssl("ca", "-config", self.config, "-gencrl", "-out", path, *last, *until)
 
 
 def https(service, authority, method, path, body=None, identity=None, headers=None):
@@ -167,6 +176,42 @@ def check_handshakes(service, ca):
     check(left, f"descriptors: {before} before, {descriptors()} after")
 
 
+REVOKED = ("Cannot verify client: FAILED:The certificate is NOT trusted. The certificate chain is revoked.")
+
+
+def check_withdrawn(service, ca, foreign, people, crl):
+    """Lists that are read again at SIGHUP; a bad one changes nothing."""
+    def reload(words):
+        before = service.log_text().count(words)
+        service.process.send_signal(signal.SIGHUP)
+        check(wait_for(lambda: service.log_text().count(words) > before, 10), f"the log says: {words}")
+
+    def post(name):
+        return https(service, ca, "POST", COMPOSES, TAG, people[name])
+
+    refused(post("gone"), 401, REVOKED, "withdrawn before the start")
+    same(https(service, ca, "GET", COMPOSES, None, people["gone"])[0], 200, "reading asks nobody")
+    accepted(post("alice"), "CN=alice,O=Example", "another one of the same name is good")
+    ca.withdraw(crl, people["plain"][0])
+    accepted(post("plain"), "CN=plain", "withdrawn, but the list was not read again")
+    reload("revocation lists read again")
+    refused(post("plain"), 401, REVOKED, "withdrawn while the service runs")
+    good = crl.read_bytes()
+    for bad, words in ((b"nothing", "auth.crl: "), (None, "No such file")):
+        crl.unlink() if bad is None else crl.write_bytes(bad)
+        reload("what was withdrawn stays as it was")
+        check(words in service.log_text(), f"the log names the file: {words}")
+        refused(post("plain"), 401, REVOKED, "a list that cannot be read changes nothing")
+    foreign.withdraw(crl)
+    reload("what was withdrawn stays as it was")
+    check("no authority of http.tls_client_ca signed" in service.log_text(), "a list of somebody else")
+    ca.withdraw(crl, last=("-crl_lastupdate", "20200101000000Z"), until=("-crl_nextupdate", "20200201000000Z"))
+    reload("it counts still")
+    refused(post("plain"), 401, REVOKED, "an old list counts still")
+    crl.write_bytes(good)
+    reload("revocation lists read again")
+
+
 def check_wrong(folder, ca, cert, key):
     empty, other = folder / "empty.pem", ca.issue("other", "/CN=other", "server")[1]
     empty.write_text("nothing\n")
@@ -175,7 +220,8 @@ def check_wrong(folder, ca, cert, key):
             ([f"http.tls_cert={cert}", f"http.tls_key={other}"], f"http.tls_cert, http.tls_key: {cert}, {other}: "),
             ([f"http.tls_cert={empty}", f"http.tls_key={key}"], f"http.tls_cert, http.tls_key: {empty}, {key}: "),
             ([f"http.tls_cert={cert}", f"http.tls_key={folder}/none"], f"http.tls_key: {folder}/none: No such"),
-            ([*good, "auth.backend=ssl", f"http.tls_client_ca={empty}"], f"http.tls_client_ca: {empty}: ")):
+            ([*good, "auth.backend=ssl", f"http.tls_client_ca={empty}"], f"http.tls_client_ca: {empty}: "),
+            ([*good, "auth.backend=ssl", f"http.tls_client_ca={ca.cert}", f"auth.crl={empty}"], f"auth.crl: {empty}: ")):
         got = failed_start(folder, *options)
         check(words in got.stderr and got.returncode == 1, f"{options}: {got.returncode} {got.stderr}")
         check("PRIVATE KEY" not in got.stderr, "nothing of the key is told")
@@ -196,6 +242,7 @@ def main():
             "boss": ca.issue("boss", "/O=Example/CN=boss", "client"),
             "eve": ca.issue("eve", "/O=Example/CN=Ève, the first", "client"),
             "plain": ca.issue("plain", "/CN=plain", "plain"),
+            "gone": ca.issue("gone", "/O=Example/CN=alice", "client"),
             "nameless": ca.issue("nameless", "/", "client"),
             "expired": ca.issue("expired", "/O=Example/CN=alice", "client", end="20200102000000Z"),
             "early": ca.issue("early", "/O=Example/CN=alice", "client", start="20480102000000Z"),
@@ -211,11 +258,13 @@ def main():
                 ("CN=alice,O=Example", "CN=plain", "CN=Ève\\, the first,O=Example")}},
             "admins": {"users": ["CN=boss,O=Example"]}}))
         tls = [f"http.tls_cert={cert}", f"http.tls_key={key}", f"repo.allowed={UNIVERSE}"]
+        ca.withdraw(crl := folder / "crl.pem", people["gone"][0])
         with Service(*tls, "auth.backend=ssl", f"http.tls_client_ca={ca.cert}", f"auth.roles={roles}",
-                     f"http.socket={folder}/s", mount=False) as service:
+                     f"auth.crl={crl}", f"http.socket={folder}/s", mount=False) as service:
             os.symlink(folder / "s", service.dir / "s")
             check_clients(service, ca, people)
             check_links(service, ca, people)
+            check_withdrawn(service, ca, foreign, people, crl)
             check_handshakes(service, ca)
             check("PRIVATE" not in service.log_text(), "no key in the log")
         with Service(*tls, mount=False) as service: # with another backend

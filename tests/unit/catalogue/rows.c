@@ -73,7 +73,7 @@ static const struct {
 	  "number",
 	  { "name", "owner", "uid", "gid", "mode", "time_created", "compose_id", "time_removed",
 	    "note" } },
-	{ "turns", "number", { "owner", "uid" } },
+	{ "turns", "number", { "party" } },
 	{ "tallies", "source_type = 1 AND 2", { "count" } },
 };
 

@@ -377,10 +377,13 @@ static void test_fairness(void)
 	CHECK_INT(catalogue_fail(catalogue, flood[2], "late", NULL), -ESTALE);
 }
 
-static int64_t submit_as(struct catalogue *catalogue, const char *owner, uint32_t uid)
+static int64_t submit_from(struct catalogue *catalogue, const char *owner, uint32_t uid,
+			   const char *client)
 {
 	_cleanup_(spec_freep) struct spec *spec = test_spec(TEST_TEXT);
-	struct submission submission = { .owner = owner, .uid = uid, .gid = 1 };
+	struct submission submission = {
+		.owner = owner, .uid = uid, .gid = 1, .client = client
+	};
 	int64_t id = 0;
 
 	submission.spec = spec;
@@ -388,6 +391,11 @@ static int64_t submit_as(struct catalogue *catalogue, const char *owner, uint32_
 	submission.text_length = strlen(TEST_TEXT);
 	CHECK_INT(catalogue_submit(catalogue, &submission, &id, NULL, NULL), 0);
 	return id;
+}
+
+static int64_t submit_as(struct catalogue *catalogue, const char *owner, uint32_t uid)
+{
+	return submit_from(catalogue, owner, uid, NULL);
 }
 
 /* without accounts a flood and a polite client have the same name */
@@ -408,6 +416,31 @@ static void test_fairness_uids(void)
 	polite = submit_as(catalogue, "unknown", 999);
 	CHECK_INT(test_claim(catalogue), polite); /* each has one under way */
 	CHECK_INT(test_claim(catalogue), flood[2]);
+	CHECK_INT(test_claim(catalogue), flood[3]);
+	CHECK_INT(test_claim(catalogue), 0);
+}
+
+/* nor are those of other machines one, and who has a name is one from wherever he asks */
+static void test_fairness_clients(void)
+{
+	_cleanup_(catalogue_closep) struct catalogue *catalogue = test_open(test_path("clients"));
+	int64_t flood[4], polite, named[3];
+
+	for (int i = 0; i < 4; i++)
+		flood[i] = submit_from(catalogue, "unknown", 65534, "in:192.0.2.1");
+	for (int i = 0; i < 3; i++)
+		named[i] = submit_as(catalogue, "alice", 65534);
+	polite = submit_from(catalogue, "unknown", 65534, "in6:2001:db8::");
+	CHECK_INT(test_claim(catalogue), flood[0]);
+	CHECK_INT(test_claim(catalogue), named[0]);
+	CHECK_INT(test_claim(catalogue), polite);
+	CHECK_INT(test_finish_compose(catalogue, flood[0], NULL), 0);
+	CHECK_INT(test_claim(catalogue), flood[1]);
+	CHECK_INT(test_claim(catalogue), named[1]);
+	CHECK_INT(catalogue_unclaim(catalogue, flood[1], NULL), 0); /* his place is not lost */
+	CHECK_INT(test_claim(catalogue), flood[1]);
+	CHECK_INT(test_claim(catalogue), flood[2]);
+	CHECK_INT(test_claim(catalogue), named[2]);
 	CHECK_INT(test_claim(catalogue), flood[3]);
 	CHECK_INT(test_claim(catalogue), 0);
 }
@@ -660,6 +693,7 @@ int main(void)
 	test_foreign_letters();
 	test_fairness();
 	test_fairness_uids();
+	test_fairness_clients();
 	test_reuse();
 	test_requests();
 	test_many_requests();
