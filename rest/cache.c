@@ -112,6 +112,24 @@ void cache_put(struct cache *cache, const struct rest *rest, uint64_t seen, stru
 	kept_unref(old);
 }
 
+void cache_sweep(struct cache *cache, bool (*over)(const struct kept *kept, int64_t now_ms),
+		 int64_t now_ms)
+{
+	for (size_t i = 0; i < cache->slots; i++) {
+		size_t slot = slot_lock(cache, (int64_t)i);
+		struct kept *old = cache->slot[slot];
+
+		if (old && over(old, now_ms)) {
+			cache->slot[slot] = NULL;
+			atomic_fetch_sub(&cache->bytes, old->bytes);
+		} else {
+			old = NULL;
+		}
+		slot_unlock(cache, slot);
+		kept_unref(old);
+	}
+}
+
 void cache_drop(struct cache *cache, int64_t key)
 {
 	size_t slot = slot_lock(cache, key);

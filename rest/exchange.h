@@ -119,7 +119,7 @@ struct rest {
 	_Atomic bool stopping; /* rest_changed() may not be called any more */
 	_Atomic bool watched;	 /* rest_changed() is really called: answers may be kept */
 	_Atomic int64_t tick_ms; /* of the last rest_tick() */
-	struct cache *records, *items, *pages, *trees;
+	struct cache *records, *items, *pages, *trees, *hots;
 	_Atomic uint64_t generation; /* grows with each change that rest_changed() tells */
 	struct clients *clients;
 	struct waits *waits;
@@ -264,8 +264,9 @@ int cache_show(struct exchange *ex);
 int cache_delete(struct exchange *ex);
 int prefetch_get(struct exchange *ex);
 int prefetch_post(struct exchange *ex);
-int file_send(struct exchange *ex, const struct tree *tree,
-	      const struct tree_node *node); /* send.c */
+/** file_send() - send.c; @id: of the compose that has the tree */
+int file_send(struct exchange *ex, const struct tree *tree, int64_t id,
+	      const struct tree_node *node);
 
 /* ---- openapi.c: the document at /static/openapispec.json --------------- */
 
@@ -294,6 +295,9 @@ struct kept *cache_get(struct cache *cache, const struct rest *rest, int64_t key
  * @seen: rest->generation before @kept was read from the catalogue */
 void cache_put(struct cache *cache, const struct rest *rest, uint64_t seen, struct kept *kept);
 void cache_drop(struct cache *cache, int64_t key);
+/** cache_sweep() - drop those of which @over says so */
+void cache_sweep(struct cache *cache, bool (*over)(const struct kept *kept, int64_t now_ms),
+		 int64_t now_ms);
 void kept_init(struct kept *kept, int64_t key, size_t bytes, void (*release)(struct kept *kept));
 struct kept *kept_ref(struct kept *kept);
 void kept_unref(struct kept *kept);

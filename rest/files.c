@@ -208,7 +208,7 @@ static int node_answer(struct exchange *ex, struct rest_tree *shown, const char 
 	if (!node.directory) {
 		if (options->read && !ex->head && tree_is_content(shown->tree, &node))
 			options->read(options->read_data, shown->tree_id);
-		return file_send(ex, shown->tree, &node);
+		return file_send(ex, shown->tree, shown->tree_id, &node);
 	}
 	if (!slash)
 		return directory_redirect(ex, *below ? below : name);

@@ -6,6 +6,7 @@
  * stock client follows them. */
 #include "rest/bring.h"
 #include "rest/client.h"
+#include "rest/hot.h"
 #include "rest/listing.h"
 #include "rest/words.h"
 
@@ -219,9 +220,20 @@ static int empty_answer(struct exchange *ex, unsigned int status, const struct t
 	return answer_queue(ex, status, response);
 }
 
-static int bytes_answer(struct exchange *ex, const struct tree_node *node, struct tree_file *file,
-			const struct range *range)
+/* Does it stay what it is, and is it open as a whole? */
+static bool is_lasting(const struct tree_node *node, const struct tree_file *file)
 {
+	return node->index >= TREE_MANIFEST_FIRST && file->etag[0] && file->fd >= 0 && file->size &&
+	       !file->head_length && !file->hold;
+}
+
+static int bytes_answer(struct exchange *ex, int64_t id, const struct tree_node *node,
+			struct tree_file *file, const struct range *range)
+{
+	struct hot_file hot = {
+		.id = id, .index = node->index, .length = file->size, .fd = file->fd
+	};
+	bool keep = !ex->head && !range->partial && is_lasting(node, file);
 	char etag[sizeof(file->etag)], text[80];
 	uint64_t size = file->size;
 	struct MHD_Response *response;
@@ -236,6 +248,11 @@ static int bytes_answer(struct exchange *ex, const struct tree_node *node, struc
 	response = bytes_response(file, range, ex->head);
 	add_headers(response, node, file, etag);
 	response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type(node));
+	hot.own_fd = keep && file->fd >= 0;
+	if (hot.own_fd)
+		file->fd = -1;
+	if (keep)
+		return hot_keep(ex, &hot, response);
 	if (!range->partial)
 		return answer_queue(ex, MHD_HTTP_OK, response);
 	(void)snprintf(text, sizeof(text), "bytes %" PRIu64 "-%" PRIu64 "/%" PRIu64, range->start,
@@ -244,13 +261,19 @@ static int bytes_answer(struct exchange *ex, const struct tree_node *node, struc
 	return answer_queue(ex, MHD_HTTP_PARTIAL_CONTENT, response);
 }
 
-int file_send(struct exchange *ex, const struct tree *tree, const struct tree_node *node)
+int file_send(struct exchange *ex, const struct tree *tree, int64_t id,
+	      const struct tree_node *node)
 {
 	_cleanup_(tree_file_done) struct tree_file file = { .fd = -1 };
+	struct kept *hot = hot_get(ex, id, node->index);
 	struct error err = { 0 };
 	struct range range;
 	unsigned int status;
-	int r = tree_file_open(tree, node->index, &file, &err);
+	int r;
+
+	if (hot)
+		return hot_answer(ex, hot);
+	r = tree_file_open(tree, node->index, &file, &err);
 
 	if (r < 0 && r != -EAGAIN) {
 		if (r == -ENOENT) /* the name is there, its bytes are not */
@@ -267,5 +290,5 @@ int file_send(struct exchange *ex, const struct tree *tree, const struct tree_no
 		return empty_answer(ex, MHD_HTTP_RANGE_NOT_SATISFIABLE, node, &file);
 	if (r == -EAGAIN && !ex->head)
 		return bring_park(ex, tree, node->index);
-	return bytes_answer(ex, node, &file, &range);
+	return bytes_answer(ex, id, node, &file, &range);
 }

@@ -7,6 +7,7 @@
  * worker is parked (rest/wait.c): these threads only answer. */
 #include "rest/bring.h"
 #include "rest/client.h"
+#include "rest/hot.h"
 #include "rest/linger.h"
 #include "rest/listen.h"
 #include "rest/proxies.h"
@@ -352,9 +353,9 @@ static int caches_start(struct rest *rest, struct error *err)
 	if (cache_new(4096, 6 * mib, &rest->records) < 0 ||
 	    cache_new(4096, 6 * mib, &rest->items) < 0 ||
 	    cache_new(512, 8 * mib, &rest->pages) < 0 || cache_new(64, mib, &rest->trees) < 0 ||
-	    clients_new(&rest->clients) < 0 || waits_new(&rest->waits) < 0 ||
-	    brings_new(&rest->brings) < 0 || lingers_new(&rest->lingers) < 0 ||
-	    works_new(&rest->works) < 0)
+	    hots_new(&rest->hots) < 0 || clients_new(&rest->clients) < 0 ||
+	    waits_new(&rest->waits) < 0 || brings_new(&rest->brings) < 0 ||
+	    lingers_new(&rest->lingers) < 0 || works_new(&rest->works) < 0)
 		return error_oom(err);
 	return 0;
 }
@@ -475,6 +476,7 @@ void rest_tick(struct rest *rest)
 	atomic_store(&rest->tick_ms, now_ms);
 	wait_tick(rest, now_ms);
 	bring_tick(rest);
+	hot_tick(rest, now_ms);
 	clients_tick(rest, now_ms);
 	lingers_tick(rest->lingers, now_ms);
 }
@@ -520,6 +522,7 @@ void rest_stop(struct rest *rest)
 	cache_free(rest->items);
 	cache_free(rest->pages);
 	cache_free(rest->trees);
+	cache_free(rest->hots);
 	openapi_free(rest->openapi);
 	clients_free(rest->clients);
 	waits_free(rest->waits);

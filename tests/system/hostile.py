@@ -4,7 +4,7 @@ outside is read, and the next request works.
 
 promises = 7, 17, 18, 21
 """
-import bz2, errno, gzip, hashlib, json, lzma, os, pathlib, shutil, subprocess, sys, time
+import bz2, contextlib, errno, gzip, hashlib, json, lzma, os, pathlib, shutil, subprocess, sys, time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import *
@@ -200,6 +200,48 @@ def test_changed_source(service, folder):
          "the same over HTTP")
 
 
+def test_sent_again(service, folder):
+    """over HTTP a file is kept open for a moment: not beyond its change or its end, and not for long"""
+    repo = folder / "again"
+    sized_repository(repo, {"small": 3000, "large": 300000, "gone": 300000})
+    number = service.compose("again", repo_spec(repo, packages=[]))
+    links = pathlib.Path(f"/proc/{service.process.pid}/fd")
+
+    def get(name, method="GET", **headers):
+        return service.call(method, f"/composes/{number}/compose/Temporary/x86_64/os/Packages/{name[0]}/{name}.rpm",
+                            headers={key.replace("_", "-"): value for key, value in headers.items()})
+
+    def opened():
+        count = 0
+        for link in links.iterdir():
+            with contextlib.suppress(OSError): # closed meanwhile
+                count += os.readlink(link).startswith(f"{repo}/")
+        return count
+    time.sleep(3) # what was changed a moment ago is not kept
+    for name in ("small", "large", "gone"):
+        want = (repo / f"{name}.rpm").read_bytes()
+        first = get(name)
+        for _ in range(3):
+            answer = get(name)
+            same((answer.status, answer.body == want, answer.headers["ETag"], answer.headers["Content-Type"],
+                  answer.headers["Last-Modified"]),
+                 (200, True, first.headers["ETag"], first.headers["Content-Type"], first.headers["Last-Modified"]),
+                 f"{name} again")
+        same(get(name, Range="bytes=10-19").body, want[10:20], f"a range of {name} meanwhile")
+        same(get(name, If_None_Match=first.headers["ETag"]).status, 304, f"{name} is known meanwhile")
+        same(get(name, If_Match='"x"').status, 412, f"another {name} is wanted meanwhile")
+        head = get(name, "HEAD")
+        same((head.status, head.body, head.headers["Content-Length"]), (200, b"", str(len(want))), f"HEAD of {name} meanwhile")
+    same(opened(), 3, "descriptors of what was sent")
+    for name in ("small", "large"):
+        with open(repo / f"{name}.rpm", "r+b") as file:
+            file.write(b"other")
+        same(get(name).status, 502, f"{name}, changed after it was sent")
+    (repo / "gone.rpm").unlink()
+    same(get("gone").status, 502, "a file that was removed after it was sent")
+    check(wait_for(lambda: not opened(), 10), "descriptors are closed after a moment")
+
+
 def test_rights(service, folder):
     """without [repo] allowed a user gets what he could read himself, and nothing else"""
     secret = folder / "secret"
@@ -233,7 +275,8 @@ def main():
             for test in (test_specs, test_big):
                 test(service)
                 print("ok", test.__name__, flush=True)
-            for test in (test_repositories, test_compressions, test_changed_source):
+            for test in (test_repositories, test_compressions, test_changed_source,
+                         test_sent_again):
                 test(service, folder)
                 print("ok", test.__name__, flush=True)
             service.compose("after-all", GOOD)
