@@ -74,6 +74,8 @@ int child_receive(struct child *child, struct message *ret, struct error *err);
 int64_t child_memory(const struct child *child);
 /** child_death() - words for how it ended ("was killed by signal 9 (Killed)"), or that it has not */
 void child_death(struct child *child, struct text *ret, int64_t *ret_peak_bytes);
+/** child_overran() - did it die of its limit of processor time? */
+bool child_overran(const struct child *child);
 /** child_clean() - empty the work directory */
 int child_clean(struct child *child, struct error *err);
 
@@ -83,8 +85,6 @@ struct scheduler;
 
 /** struct scheduler_options - borrowed until scheduler_free() */
 struct scheduler_options {
-/** child_overran() - did it die of its limit of processor time? */
-bool child_overran(const struct child *child);
 	const struct config *config;
 	struct store *store;
 	void (*progressed)(void *data, int64_t id); /* may be NULL; any thread */
