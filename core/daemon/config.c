@@ -522,6 +522,8 @@ static int check_access(const struct config *config, struct error *err)
 			     "http.tls_cert, http.tls_key and http.tls_client_ca", err);
 	if (ca && !ssl)
 		return needs("http.tls_client_ca", "auth.backend ssl", err);
+	if (config->auth_crl[0] && !ca)
+		return needs("auth.crl", "http.tls_client_ca", err);
 	if (config_socket_mode(config, &mode) < 0)
 		return error_set(err, -EINVAL, BLAME_REQUEST, "http.socket_mode",
 				 "http.socket_mode must be octal and not above 0777, not \"%s\"",
@@ -534,8 +536,6 @@ static int check_url(const char *key, const char *value, struct error *err)
 	const char *host = strstr(value, "://");
 
 	if (!*value)
-	if (config->auth_crl[0] && !ca)
-		return needs("auth.crl", "http.tls_client_ca", err);
 		return 0;
 	if ((strncmp(value, "http://", 7) != 0 && strncmp(value, "https://", 8) != 0) || !host[3] ||
 	    strpbrk(value, " \t?#"))
@@ -681,6 +681,10 @@ int config_check(const struct config *config, struct error *err)
 	if (!config->state_dir[0])
 		return error_set(err, -EINVAL, BLAME_REQUEST, "odcsfs.state_dir",
 				 "odcsfs.state_dir must not be empty");
+	if (!config->contact[0] || strlen(config->contact) > CONTACT_MAX_BYTES)
+		return error_set(err, -EINVAL, BLAME_REQUEST, "odcsfs.contact",
+				 "odcsfs.contact must be a line of 1 to %d bytes",
+				 CONTACT_MAX_BYTES);
 	if (config->arches.count == 0)
 		return error_set(err, -EINVAL, BLAME_REQUEST, "odcsfs.arches",
 				 "odcsfs.arches must name at least one arch");
@@ -693,10 +697,6 @@ int config_check(const struct config *config, struct error *err)
 		r = check_koji(config, err);
 	if (r == 0)
 		r = check_module(config, err);
-	if (!config->contact[0] || strlen(config->contact) > CONTACT_MAX_BYTES)
-		return error_set(err, -EINVAL, BLAME_REQUEST, "odcsfs.contact",
-				 "odcsfs.contact must be a line of 1 to %d bytes",
-				 CONTACT_MAX_BYTES);
 	if (r == 0)
 		r = check_fs(config, err);
 	if (r == 0)
