@@ -94,6 +94,9 @@ const char *rest_url(const struct rest *rest);
 /** rest_changed() - for catalogue_watch(): forgets rendered answers, wakes long polls; never
  * blocks. Must be registered: answers are kept until it says that they are stale */
 void rest_changed(void *rest, const struct catalogue_event *event);
+/** rest_watched() - from now on rest_changed() is called for each change; until then, or its first call,
+ * nothing is kept */
+void rest_watched(struct rest *rest);
 /** rest_tick() - about once a second, any thread: ends long polls whose time is over, keeps
  * followers of /api/1/events alive, drops clients that never finish their request's headers */
 void rest_tick(struct rest *rest);

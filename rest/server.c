@@ -469,6 +469,13 @@ void rest_changed(void *data, const struct catalogue_event *event)
 	wait_changed(rest, event);
 }
 
+void rest_watched(struct rest *rest)
+{
+	atomic_fetch_add(&rest->generation,
+			 1); /* what was read until now may have changed unheard */
+	atomic_store(&rest->watched, true);
+}
+
 void rest_tick(struct rest *rest)
 {
 	int64_t now_ms = time_monotonic_ms();

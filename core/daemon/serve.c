@@ -427,6 +427,7 @@ static int start_http(struct daemon *daemon, struct error *err)
 	if (r < 0)
 		return r;
 	ROOM_SET(daemon, rest, rest);
+	rest_watched(rest);
 	rest_tick(rest); /* without a tick nobody is left waiting */
 	r = start_writers(daemon, err);
 	if (r < 0 || daemon->public_url[0])
