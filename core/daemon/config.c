@@ -327,9 +327,21 @@ static int set_string(struct config *config, const struct key *key, const char *
 	return 0;
 }
 
+static bool has_controls(const char *text)
+{
+	for (const char *at = text; *at; at++)
+		if ((unsigned char)*at < 0x20 || *at == 0x7f)
+			return true;
+	return false;
+}
+
 static int set_key(struct config *config, const struct key *key, const char *value, bool append,
 		   struct error *err)
 {
+	/* beside blanks, inih takes some for the end of a line and keeps some */
+	if (has_controls(value))
+		return error_set(err, -EINVAL, BLAME_REQUEST, key->name,
+				 "%s: there is a control character in its value", key->name);
 	switch (key->type) {
 	case KEY_NUMBER:
 	case KEY_SIZE:
