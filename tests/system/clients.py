@@ -1,8 +1,7 @@
 # SPDX-License-Identifier: MIT
-"""tests/system/clients.py: 16 clients at once, by the tree and by HTTP, and the memory of a long life.
+"""tests/system/clients.py: 16 clients at once, by the tree and by HTTP.
 
-ODCSFS_SECONDS: how long the clients run (8). ODCSFS_COMPOSES: composes made and expired while the memory of
-the service is watched (300; scripts/soak: 5,000).
+ODCSFS_SECONDS: how long the clients run (8).
 """
 import collections, errno, http.client, json, os, pathlib, random, re, signal, sqlite3, sys, time
 import multiprocessing
@@ -11,9 +10,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import *
 
 SECONDS = int(os.environ.get("ODCSFS_SECONDS", "8"))
-COMPOSES = int(os.environ.get("ODCSFS_COMPOSES", "300"))
 NAMES = sorted({p.name.rsplit("-", 2)[0] for p in BASE.rglob("*.rpm")})
-MEMORY_MB = 10  # what the service may grow after the first third
 CONNECTIONS = 33 # to the catalogue: the writer, and the pool of readers that stays (core/catalogue/internal.h)
 
 # what an operation may meet beside success, because somebody else was there first
@@ -232,57 +229,11 @@ def settle(service, made):
     same(made - set(rows), set(), "composes that were answered and are not there")
 
 
-def private_bytes(service):
-    text = pathlib.Path(f"/proc/{service.process.pid}/smaps_rollup").read_text()
-    return sum(int(n) for n in re.findall(r"Private_(?:Clean|Dirty): +(\d+) kB", text)) * 1024
-
-
-def is_sanitized(service):
-    return any(word in pathlib.Path(f"/proc/{service.process.pid}/maps").read_text()
-               for word in ("libasan", "libtsan", "libubsan")) or b"__asan_init" in pathlib.Path(ODCSFS).read_bytes()
-
-
-def test_memory(service):
-    """composes come and go; the service does not grow"""
-    chance, first, third = random.Random(1), 0, COMPOSES // 3
-    waiting = collections.deque()
-    for number in range(COMPOSES):
-        spec = repo_spec(BASE, packages=chance.sample(NAMES, 2), seconds_to_live=1)
-        waiting.append(service.call("POST", "/api/1/composes/", spec).json["id"])
-        if len(waiting) > 8: # no more than what workers have in hand: the end is the same, the way shorter
-            same(service.wait_rest(waiting.popleft())["state_name"] in ("done", "removed"), True, "a compose")
-        if number == third:
-            first = private_bytes(service)
-    for number in waiting:
-        service.wait_rest(number)
-    rows = wait_for(lambda: set(states(service).values()) == {3} and states(service), 60, 0.2)
-    check(rows and len(rows) == COMPOSES, f"all {COMPOSES} removed: {collections.Counter(states(service).values())}")
-    last = private_bytes(service)
-    print(f"   {COMPOSES} composes; private memory {first / 1e6:.1f} MB after a third, {last / 1e6:.1f} MB at the end",
-          flush=True)
-    if is_sanitized(service):
-        print("   skipped: a sanitizer keeps freed memory, so its size says nothing here")
-    else:
-        check(last - first < MEMORY_MB * 1e6, f"memory grew from {first} to {last} bytes")
-    same(service.stop(), 0, "stop")
-    old = time.time() - 3600
-    for kind in ("manifests", "blobs"):
-        for path in (service.state / kind).iterdir():
-            os.utime(path, (old, old)) # the clean-up spares what may be about to be published
-    service.start()
-    left = lambda: [p.name for kind in ("manifests", "blobs") for p in (service.state / kind).iterdir()]
-    wait_for(lambda: not left(), 15)
-    same(left(), [], "manifests and blobs of composes that are all removed")
-
-
 def main():
     need_fuse()
     with Service(f"repo.allowed={UNIVERSE}") as service:
         test_clients(service)
         print("ok test_clients", flush=True)
-    with Service(f"repo.allowed={UNIVERSE}") as service:
-        test_memory(service)
-        print("ok test_memory", flush=True)
     end()
 
 

@@ -62,8 +62,8 @@ def test_memory_and_time():
             os.kill(worker, signal.SIGSTOP)
         request = service.submit("slow", repo_spec(BASE, packages=["nginx"]))
         same((request / "wait").read_text(), "failed\n", "a compose that takes too long")
-        check("more time than allowed by configuration (1 seconds)" in (request / "error").read_text(),
-              f"reason: {(request / 'error').read_text()!r}")
+        check("more time than allowed by configuration (1 seconds) (limits.worker_seconds=1; for more ask the administrators "
+              "of this service)" in (request / "error").read_text(), f"reason: {(request / 'error').read_text()!r}")
         service.compose("next", repo_spec(BASE, packages=["nginx"]))
 
 
@@ -139,11 +139,13 @@ def test_memory(folder):
     with Service(f"repo.allowed={folder}", "limits.worker_cpu_seconds=1", "odcsfs.workers=1") as service:
         request = service.submit("busy", repo_spec(folder, packages=["package-1"]))
         same((request / "wait").read_text(), "failed\n", "a compose that needs too much processor time")
-        check("CPU time limit exceeded" in (request / "error").read_text(), f"reason: {(request / 'error').read_text()!r}")
+        check("CPU time limit exceeded) (limits.worker_cpu_seconds=1; for more ask " in (request / "error").read_text(),
+              f"reason: {(request / 'error').read_text()!r}")
     with Service(f"repo.allowed={UNIVERSE} {folder}", "limits.worker_memory=64M", "odcsfs.workers=1") as service:
         request = service.submit("hungry", repo_spec(folder, packages=["package-1"]))
         same((request / "wait").read_text(), "failed\n", "a compose that needs too much memory")
-        check("memory limit of 64 MiB" in (request / "error").read_text(), f"reason: {(request / 'error').read_text()!r}")
+        check("memory limit of 64 MiB (limits.worker_memory=67108864; for more ask " in (request / "error").read_text(),
+              f"reason: {(request / 'error').read_text()!r}")
         service.compose("modest", repo_spec(BASE, packages=["nginx"]))
 
 

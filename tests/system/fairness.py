@@ -7,7 +7,7 @@ byte by byte, answers that are taken byte by byte, bodies of gigabytes, JSON tha
 brackets. Meanwhile somebody else reads, writes and looks at the mount: nothing of his may fail, and
 99 of 100 of his requests are answered within BOUND seconds.
 
-ODCSFS_BOUND: seconds (0.5; with a sanitizer 2).
+ODCSFS_BOUND: seconds (0.5; with a sanitizer 2). ODCSFS_SECONDS: of the flood (14; scripts/soak: 120).
 
 promises = 23, 24
 """
@@ -21,8 +21,9 @@ FLOODER = 65534 # a uid that nobody logs in with
 PROCESSES, THREADS, REQUESTS = 2, 100, 2000
 SLOW = 20 # of each kind
 LONG = 1500000 # bytes of a long list, at least
-SECONDS = 14 # the slow ones are seen after ten
+SECONDS = int(os.environ.get("ODCSFS_SECONDS", "14")) # the slow ones are seen after ten
 MEMORY_MB = 200
+COMMITS = {"tree request": 4} # one after another: made, accepted, cancelled, dropped
 WAITS, CONNECTIONS = 128, 256 # defaults of limits.client_waits, limits.client_connections
 
 
@@ -149,7 +150,8 @@ def many(place, until, counts):
     for link in links:
         link.setblocking(False)
         try:
-            counts["many", "closed" if link.recv(1) == b"" else "answered"] += 1
+            words = link.recv(4096) # before anything was asked
+            counts["many", "closed" if words == b"" else "told" if b"limits.client_connections=" in words else words] += 1
         except BlockingIOError:
             counts["many", "held"] += 1
         except OSError:
@@ -203,6 +205,13 @@ class Times:
         return sorted(self.seconds[what])[int(len(self.seconds[what]) * 0.99)]
 
 
+def tree_request(service, number):
+    """made, accepted, and given up"""
+    request = service.submit(f"polite-{os.getpid()}-{time.monotonic_ns()}-{number}", repo_spec(BASE, packages=["no-such"]))
+    os.rmdir(request)
+    return "accepted"
+
+
 def polite(service, seconds):
     times, limit = Times(), time.monotonic() + seconds
     deeds = [("GET one", lambda: service.call("GET", "/api/1/composes/1").status, 200),
@@ -212,6 +221,7 @@ def polite(service, seconds):
              ("POST", lambda: service.call("POST", "/api/1/composes/", repo_spec(
                  BASE, packages=["no-such"])).status, 200)]
     if service.mounts:
+        deeds.append(("tree request", lambda: tree_request(service, len(times.seconds["tree request"])), "accepted"))
         deeds.append(("mount", lambda: (service.mnt / "composes/1/COMPOSE_ID").read_text()[:5],
                       "odcs-"))
     while time.monotonic() < limit:
@@ -260,7 +270,8 @@ def test_flood(service, bound):
         print(f"   {what}: p99 {idle.p99(what) * 1000:.1f} ms alone, {times.p99(what) * 1000:.1f} ms "
               f"in the flood, at most {max(times.seconds[what]) * 1000:.1f} ms, "
               f"{len(times.seconds[what])} times", flush=True)
-        check(times.p99(what) < bound, f"{what}: p99 {times.p99(what):.3f} s, bound {bound} s")
+        most = bound * COMMITS.get(what, 1)
+        check(times.p99(what) < most, f"{what}: p99 {times.p99(what):.3f} s, bound {most} s")
     same(dict(times.bad), {}, "what failed for the one who does not flood")
     print(f"   the flood: {dict(counts)}")
     answered = sum(n for status, n in counts.items() if isinstance(status, int))
@@ -294,7 +305,7 @@ def test_crowd(service):
     counts = collections.Counter(dict(answers.get()))
     process.join()
     same(dict(times.bad), {}, "what failed for the one who is no crowd")
-    same((counts["many", "held"], counts["many", "closed"]), (CONNECTIONS, 44), f"connections: {counts}")
+    same((counts["many", "held"], counts["many", "told"]), (CONNECTIONS, 44), f"connections: {counts}")
     check(figures(service, "odcsfs_http_connections_refused_total") >= 44, "the refused are counted")
 
 
@@ -306,7 +317,7 @@ def hold(family, place, count):
         try:
             link.connect(place)
             link.sendall(request("GET", "/api/1/about/"))
-            served += link.recv(9) == b"HTTP/1.1 "
+            served += link.recv(12) == b"HTTP/1.1 200" # one too many is told 503
         except OSError:
             pass
     return links, served
