@@ -9,7 +9,7 @@ from harness import Service, repo_spec, sized_repository, wait_for
 
 BIG, SMALL, SMALL_COUNT = 1 << 30, 100 << 10, 5000
 SERVED = {"2k": 2048, "100k": SMALL, "10m": 10 << 20}
-SERVE_SECONDS = 2
+SERVE_SECONDS = 1
 MODES = ("passthrough", "splice", "copy")
 
 
@@ -84,9 +84,13 @@ def bench_bytes(place, native, memory, runs, row):
         for name in ("copy.cold", "copy.warm"):
             shutil.rmtree(memory / "ours", ignore_errors=True)
             note(name, timed(copy_all, place.packages / "s", memory / "ours"), peer)
-        ours, theirs = ([str(path) for path in sorted(folder.iterdir())] for folder in (place.packages / "s", native / "s"))
-        open_all(ours)
-        note("open", timed(open_all, ours), timed(open_all, theirs))
+        place.renew()
+        theirs = [str(path) for path in sorted((native / "s").iterdir())]
+        ours = [str(place.packages / "s" / os.path.basename(path)) for path in theirs]
+        open_all(theirs)
+        peer = timed(open_all, theirs)
+        for name in ("open.cold", "open.warm"):
+            note(name, timed(open_all, ours), peer)
     for name, (ours, peer) in rows.items():
         row(f"read.{place.name}.{name}", ours, peer)
 
@@ -123,6 +127,7 @@ def nginx(folder, places):
 
 def bench_served(place, native, folder, runs, row, rate):
     """@place: by nginx; and by the service's own HTTP once, beside the tree as it is by default"""
+    place.renew() # as it is after a start
     with nginx(folder, {"native": native, "ours": place.packages}) as url:
         for name in SERVED:
             native, ours = f"{url}/native/s/s{name}.rpm", f"{url}/ours/s/s{name}.rpm"
