@@ -278,8 +278,7 @@ static int quota_check(struct fs *fs, const struct caller *who, const char *owne
 		return 0;
 	r = live_composes(fs, owner, &count);
 	return r < 0 ? r
-		     : beyond(fs, count, limit,
-			      "too many composes that are not removed or failed",
+		     : beyond(fs, count, limit, "too many composes that are not removed or failed",
 			      "limits.live_composes_per_user", words);
 }
 
@@ -294,8 +293,9 @@ int requests_obstacle(struct fs *fs, const struct caller *who, struct text *ret)
 	if (fs->draining)
 		return text_adds(ret, "the service takes no requests at the moment\n");
 	if (fs->options.admit && fs->options.admit(fs->options.admit_data, who->uid, who->gid) < 0)
-		return text_addf(ret, "you are in none of the groups that may make requests "
-				      "(fs.allowed_groups)%s%s\n",
+		return text_addf(ret,
+				 "you are in none of the groups that may make requests "
+				 "(fs.allowed_groups)%s%s\n",
 				 fs->options.contact ? "; ask " : "",
 				 fs->options.contact ? fs->options.contact : "");
 	r = quota_check(fs, who, owner, ret);

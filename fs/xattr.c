@@ -242,8 +242,9 @@ int xattr_list(struct fs *fs, const struct inode *node, const struct caller *who
 		int r = requests_obstacle(fs, who, &words);
 
 		text_done(&words);
-		return r == 0 ? text_add(ret, PREFIX "error", sizeof(PREFIX "error"))
-			      : r == -ENODATA ? 0 : r;
+		return r == 0	       ? text_add(ret, PREFIX "error", sizeof(PREFIX "error"))
+		       : r == -ENODATA ? 0
+				       : r;
 	}
 	if (!record && node->kind != INODE_COMPOSE)
 		return 0;

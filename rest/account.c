@@ -124,8 +124,8 @@ void account_locate(const struct exchange *ex, struct account *account)
 		account->asker.gid = found->pw_gid;
 }
 
-static enum MHD_Result last_one(void *data, enum MHD_ValueKind kind _unused_,
-				const char *name, const char *value)
+static enum MHD_Result last_one(void *data, enum MHD_ValueKind kind _unused_, const char *name,
+				const char *value)
 {
 	const char **last = data;
 

@@ -241,7 +241,8 @@ static bool speaks_tls(const struct rest *rest, int fd)
 	return rest->tls && family != AF_UNIX;
 }
 
-/* Closed at once, with words for who looks: as much as the kernel's buffer takes without waiting. */
+/* Closed at once, with words for who looks: as much as the kernel's buffer takes without waiting.
+ */
 static void link_refuse(const struct rest *rest, int fd, bool own)
 {
 	const struct rest_limits *limits = &rest->limits;

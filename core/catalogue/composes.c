@@ -74,7 +74,7 @@ int step_write(struct catalogue *catalogue, struct verb *verb, struct error *err
 struct submit {
 	const struct submission *submission;
 	char *owner, *spec, *source, *sigkeys, *arches;
-	char *party; /* "UID OWNER" or "UID@CLIENT OWNER": who takes turns */
+	char *party;		/* "UID OWNER" or "UID@CLIENT OWNER": who takes turns */
 	struct spec *read_back; /* from what is kept, for the record */
 	int64_t id;
 };
@@ -90,8 +90,8 @@ static void submit_done(struct submit *submit)
 	spec_free(submit->read_back);
 }
 
-/* Without accounts everybody has one name: those who are known by their uid, or by where they are, must
- * not wait behind one flood. */
+/* Without accounts everybody has one name: those who are known by their uid, or by where they are,
+ * must not wait behind one flood. */
 static char *party_make(const struct submission *submission, const char *owner)
 {
 	char *party = NULL;
@@ -119,8 +119,8 @@ static int submit_prepare(struct submit *submit, struct error *err)
 	submit->source = strings_join(&submission->spec->source, " ");
 	submit->sigkeys = strings_join(&submission->spec->sigkeys, " ");
 	submit->arches = strings_join(&submission->spec->arches, " ");
-	if (!submit->owner || !submit->party || !submit->spec || !submit->source || !submit->sigkeys ||
-	    !submit->arches)
+	if (!submit->owner || !submit->party || !submit->spec || !submit->source ||
+	    !submit->sigkeys || !submit->arches)
 		return error_oom(err);
 	return 0;
 }
@@ -288,10 +288,10 @@ int catalogue_submit(struct catalogue *catalogue, const struct submission *submi
 
 /* ---- claim ------------------------------------------------------------- */
 
-/* Turns are taken by party (submit_prepare()). Each with waiting composes is found, by his oldest, by
- * one step in the index, whatever their number. Of those with the fewest generating, the one served
- * longest ago comes first: by age alone, a flood that came before a polite client's only compose
- * would keep it waiting until the flood is done. */
+/* Turns are taken by party (submit_prepare()). Each with waiting composes is found, by his oldest,
+ * by one step in the index, whatever their number. Of those with the fewest generating, the one
+ * served longest ago comes first: by age alone, a flood that came before a polite client's only
+ * compose would keep it waiting until the flood is done. */
 #define WAITING_ROW "composes INDEXED BY composes_party WHERE state < 2 AND state = 0 "
 #define CLAIM_SQL                                                                                  \
 	"WITH RECURSIVE waiting (id) AS ("                                                         \

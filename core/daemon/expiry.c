@@ -156,7 +156,9 @@ static void sweep(struct expiry *expiry)
 	int64_t files = 0, bytes = 0, started = time_monotonic_ms(), took, now;
 	struct error err = { 0 };
 
-	if (sweep_all(expiry, &files, &bytes, &err) < 0)
+	int r = sweep_all(expiry, &files, &bytes, &err);
+
+	if (r < 0 && r != -ECANCELED)
 		log_error("clean-up: %s", err.message);
 	else if (files)
 		log_info("clean-up: %" PRId64 " files, %" PRId64 " bytes", files, bytes);
@@ -308,6 +310,7 @@ void expiry_free(struct expiry *expiry)
 	if (!expiry)
 		return;
 	atomic_store(&expiry->stop, true);
+	tree_store_end(expiry->store->trees);
 	if (expiry->running) {
 		wake(expiry);
 		(void)pthread_join(expiry->thread, NULL);

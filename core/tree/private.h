@@ -111,6 +111,7 @@ struct tree_store {
 	struct strings sites; /* directories that are the site's own */
 	struct tree_bringer bringer; /* .ask NULL: none */
 	struct cache cache;
+	_Atomic bool ending;	     /* a sweep stops where it is */
 	_Atomic unsigned int serial; /* makes temporary names differ */
 	pthread_mutex_t lock;	     /* the rest is under it */
 	struct manifest **bucket;

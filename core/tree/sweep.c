@@ -191,12 +191,19 @@ static int each_name(struct sweep *sweep, int dirfd,
 		return r;
 	}
 	while (r == 0 && (errno = 0, entry = readdir(list)))
-		if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
+		if (atomic_load(&sweep->store->ending))
+			r = error_set(err, -ECANCELED, BLAME_US, NULL, "the sweep was ended");
+		else if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0)
 			r = visit(sweep, entry->d_name, err);
 	if (r == 0 && errno)
 		r = error_errno(err, -errno, "state directory");
 	(void)closedir(list);
 	return r;
+}
+
+void tree_store_end(struct tree_store *store)
+{
+	atomic_store(&store->ending, true);
 }
 
 int tree_store_sweep(struct tree_store *store, const struct strings *live,

@@ -49,6 +49,8 @@ int tree_check_bytes(const void *bytes, size_t length, struct error *err);
 int tree_store_publish(struct tree_store *store, int work_dirfd, const struct outcome *outcome,
 		       struct error *err);
 
+/** tree_store_end() - from here on a sweep ends with -ECANCELED, at once: what is left waits for the next start */
+void tree_store_end(struct tree_store *store);
 /** tree_store_sweep() - remove manifests, blobs and packages that no digest of @live (sorted, hex) leads to, and that
  * are older than @min_age_seconds; counts returned. Logs of ids for which @log_live says false go too.
  * Must not run between tree_store_publish() and the commit of the row that names the manifest: a result may
