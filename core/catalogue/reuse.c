@@ -105,6 +105,21 @@ static int candidates_read(struct candidates *candidates, struct connection *rea
 	return 0;
 }
 
+/* The digest of @spec, and somebody who reads; 1, or 0: it is never reused. */
+static int question_begin(struct catalogue *catalogue, const struct spec *spec,
+			  char question[static DIGEST_HEX_SIZE], struct connection **ret,
+			  struct error *err)
+{
+	int r;
+
+	if (!spec_reusable(spec))
+		return 0;
+	if (spec_question(spec, question) < 0)
+		return error_oom(err);
+	r = reader_get(catalogue, ret, err);
+	return r < 0 ? r : 1;
+}
+
 int catalogue_candidates(struct catalogue *catalogue, int64_t id, const struct spec *spec,
 			 const struct resolution *resolution,
 			 bool (*visit)(void *data, const struct compose *candidate), void *data,
@@ -115,12 +130,8 @@ int catalogue_candidates(struct catalogue *catalogue, int64_t id, const struct s
 	struct connection *reader;
 	int r;
 
-	if (!spec_reusable(spec))
-		return 0;
-	if (spec_question(spec, question) < 0)
-		return error_oom(err);
-	r = reader_get(catalogue, &reader, err);
-	if (r < 0)
+	r = question_begin(catalogue, spec, question, &reader, err);
+	if (r <= 0)
 		return r;
 	const struct value values[] = { INTEGER(id),
 					TEXT(question),
@@ -151,12 +162,8 @@ int catalogue_known_event(struct catalogue *catalogue, const struct spec *spec, 
 	int r;
 
 	*ret = -1;
-	if (!spec_reusable(spec))
-		return 0;
-	if (spec_question(spec, question) < 0)
-		return error_oom(err);
-	r = reader_get(catalogue, &reader, err);
-	if (r < 0)
+	r = question_begin(catalogue, spec, question, &reader, err);
+	if (r <= 0)
 		return r;
 	r = sql_number(
 		reader,

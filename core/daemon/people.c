@@ -78,23 +78,57 @@ void people_free(struct people *people)
 
 /* ---- asking ------------------------------------------------------------ */
 
-/* Name and first group; a uid without an entry is named by its number. */
-static int ask_user(uint32_t uid, char **ret_name, gid_t *gid)
+/* A question to the database with a buffer that may have to grow. @ask fills @data, whose texts are
+ * in the buffer: *ret_buffer keeps them. Positive errno, as getpwuid_r(3) */
+static int ask_growing(int (*ask)(void *data, uint32_t id, char *buffer, size_t size), void *data,
+		       uint32_t id, char **ret_buffer)
 {
-	struct passwd entry, *found = NULL;
-	_cleanup_(freep) char *buffer = NULL;
 	size_t size = 4096;
+	char *buffer = NULL;
 	int r;
 
 	do {
-		free(steal(buffer));
+		free(buffer);
 		size *= 2;
 		buffer = malloc(size);
-		r = buffer ? getpwuid_r(uid, &entry, buffer, size, &found) : ENOMEM;
+		r = buffer ? ask(data, id, buffer, size) : ENOMEM;
 	} while (r == ERANGE && size < ENTRY_MAX);
-	if (r == 0 && found) {
-		*gid = found->pw_gid;
-		*ret_name = strdup(found->pw_name);
+	*ret_buffer = buffer;
+	return r;
+}
+
+struct user_answer {
+	struct passwd entry, *found;
+};
+
+static int get_user(void *data, uint32_t uid, char *buffer, size_t size)
+{
+	struct user_answer *answer = data;
+
+	return getpwuid_r(uid, &answer->entry, buffer, size, &answer->found);
+}
+
+struct group_answer {
+	struct group entry, *found;
+};
+
+static int get_group(void *data, uint32_t gid, char *buffer, size_t size)
+{
+	struct group_answer *answer = data;
+
+	return getgrgid_r(gid, &answer->entry, buffer, size, &answer->found);
+}
+
+/* Name and first group; a uid without an entry is named by its number. */
+static int ask_user(uint32_t uid, char **ret_name, gid_t *gid)
+{
+	_cleanup_(freep) char *buffer = NULL;
+	struct user_answer answer = { 0 };
+	int r = ask_growing(get_user, &answer, uid, &buffer);
+
+	if (r == 0 && answer.found) {
+		*gid = answer.found->pw_gid;
+		*ret_name = strdup(answer.found->pw_name);
 	} else if (r == 0 || r == ENOENT || r == ESRCH) { /* getpwnam(3): both mean "not there" */
 		return asprintf(ret_name, "%" PRIu32, uid) < 0 ? -ENOMEM : 0;
 	}
@@ -103,19 +137,12 @@ static int ask_user(uint32_t uid, char **ret_name, gid_t *gid)
 
 static int add_group(gid_t gid, struct strings *ret)
 {
-	struct group entry, *found = NULL;
 	_cleanup_(freep) char *buffer = NULL;
-	size_t size = 4096;
-	int r;
+	struct group_answer answer = { 0 };
+	int r = ask_growing(get_group, &answer, gid, &buffer);
 
-	do {
-		free(steal(buffer));
-		size *= 2;
-		buffer = malloc(size);
-		r = buffer ? getgrgid_r(gid, &entry, buffer, size, &found) : ENOMEM;
-	} while (r == ERANGE && size < ENTRY_MAX);
-	if (r == 0 && found && !strings_has(ret, found->gr_name))
-		return strings_add(ret, found->gr_name);
+	if (r == 0 && answer.found && !strings_has(ret, answer.found->gr_name))
+		return strings_add(ret, answer.found->gr_name);
 	return r == ENOMEM ? -ENOMEM : 0; /* a group without a name gives no rights */
 }
 
