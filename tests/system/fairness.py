@@ -11,7 +11,7 @@ ODCSFS_BOUND: seconds (0.5; with a sanitizer 2). ODCSFS_SECONDS: of the flood (1
 
 promises = 23, 24
 """
-import collections, http.client, json, multiprocessing, os, pathlib, re, socket, sys
+import collections, contextlib, http.client, json, multiprocessing, os, pathlib, re, signal, socket, sqlite3, sys
 import tempfile, threading, time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
@@ -350,6 +350,37 @@ def test_total():
     os.rmdir(pathlib.Path(path).parent)
 
 
+def test_addresses():
+    """Without accounts turns are taken by address, as a proxy of auth.proxies says it: who comes after a flood is second."""
+    def post(address):
+        return service.call("POST", "/api/1/composes/", repo_spec(BASE, packages=["sed"], flags=["no_reuse", "no_deps"]),
+                            {"X-Forwarded-For": f"203.0.113.9, {address}"}).json["id"]
+
+    with Service(f"repo.allowed={UNIVERSE}", "auth.proxies=127.0.0.1", "odcsfs.workers=1", mount=False) as service:
+        workers = service.workers(1)
+        for worker in workers:
+            os.kill(worker, signal.SIGSTOP)
+        flood = [post("192.0.2.1") for _ in range(6)]
+        polite = [post(address) for address in ("192.0.2.2", "2001:db8:1::1", "2001:db8:1::2")] # the last two are one
+        with contextlib.closing(sqlite3.connect(f"file:{service.state}/catalogue.sqlite?mode=ro", uri=True)) as database:
+            parties = [row[0] for row in database.execute("SELECT party FROM composes ORDER BY id")]
+            same(parties[-4:], ["65534@in:192.0.2.1 unknown", "65534@in:192.0.2.2 unknown", "65534@in6:2001:db8:1:: unknown",
+                                "65534@in6:2001:db8:1:: unknown"], "who takes turns")
+            link = http.client.HTTPConnection(service.host, timeout=60)
+            link.request("GET", "/api/1/events")
+            events, order = link.getresponse(), []
+            for worker in workers:
+                os.kill(worker, signal.SIGCONT)
+            while len(order) < 9 and (line := events.readline()):
+                news = json.loads(line[5:])["compose"] if line.startswith(b"data:") else {}
+                if news.get("state_name") == "done":
+                    order.append(news["id"])
+            link.close()
+            same(order, [flood[0], polite[0], polite[1], flood[1], polite[2], *flood[2:]], "the order in which they are made")
+            parties = {row[0] for row in database.execute("SELECT party FROM composes")}
+            same(parties, {""}, "addresses that are kept when all is over")
+
+
 def test_bad_json(service):
     for text, depth in (("[" * 17 + "]" * 17, True), ('{"a":' * 17 + "1" + "}" * 17, True),
                         ('{"source":' * 15 + "1" + "}" * 15, False)):
@@ -389,8 +420,9 @@ def main():
             print(f"ok {test.__name__}", flush=True)
         test_flood(service, bound)
         print("ok test_flood", flush=True)
-    test_total()
-    print("ok test_total", flush=True)
+    for test in (test_total, test_addresses):
+        test()
+        print(f"ok {test.__name__}", flush=True)
     end()
 
 
