@@ -22,7 +22,7 @@ rest               | core/base core/model core/catalogue core/tree/tree.h       
 cli                | core/base core/model                                        | cli.h
 resolver/solve     | core/base core/model                                        | solve.h
 resolver/snapshot  | core/base core/model resolver/solve                         | snapshot.h
-resolver/fetch     | core/base core/model                                        | fetch.h mirrors.h
+resolver/fetch     | core/base core/model                                        | fetch.h mirrors.h asked.h
 resolver/koji      | core/base core/model resolver/fetch                         | hub.h builds.h
 resolver/modules   | core/base core/model resolver/fetch resolver/koji           | modules.h
 resolver/header    | core/base core/model                                        | header.h keys.h store.h

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* core/daemon/child.c: one worker process: spawn, talk, watch its memory, bury.
+/* core/daemon/child.c: one worker process, and the one that opens files for it: spawn, talk, watch
+ * its memory, bury.
  *
  * The thread that started a child is the only one that uses it. Nothing here knows what a compose
  * is. */
@@ -20,18 +21,27 @@
 #define CHILD_PIPE_FD 3
 #define CHILD_STATE_FD 4
 #define CHILD_WORK_FD 5
+#define CHILD_OPENER_FD 6
 #define FIRST_SAFE_FD 16
 
-#define PROBE_MS 2 /* between looks whether a killed one has ended */
+#define START_MS 1000 /* for an opener whose worker could not be started to end */
+#define PROBE_MS 2    /* between looks whether a killed one has ended */
 
-struct child {
-	pid_t pid; /* 0: reaped */
+/* struct end - what is to be written to one process */
+struct end {
+	pid_t pid; /* 0: reaped, or never there */
 	int fd;
-	int work_dirfd;
-	struct text out, in;
-	size_t out_done;
+	struct text out;
+	size_t done;
 	int status;
 	struct rusage usage;
+};
+
+/* struct child - @opener opens files for one that composes: each job goes to it first */
+struct child {
+	struct end worker, opener;
+	int work_dirfd;
+	struct text in;
 };
 
 static int move_up(int *fd)
@@ -58,8 +68,8 @@ static int add_argument(struct strings *list, const char *format, ...)
 	return n < 0 || (size_t)n >= sizeof(argument) ? -ENAMETOOLONG : strings_add(list, argument);
 }
 
-/* One that fetches may read these beside files of the system. */
-static int add_readable(const struct config *config, struct strings *list)
+/* Files that a worker may read beside those of the system, and the site's places */
+static int add_readable(const struct config *config, enum child_kind kind, struct strings *list)
 {
 	int r = *config->repo_ca ? add_argument(list, "--read=%s", config->repo_ca) : 0;
 
@@ -67,6 +77,12 @@ static int add_readable(const struct config *config, struct strings *list)
 		r = add_argument(list, "--read=%s", config->koji_ca);
 	for (size_t i = 0; i < config->repo_gpg_keys.count && r == 0; i++)
 		r = add_argument(list, "--read=%s", config->repo_gpg_keys.item[i]);
+	if (r < 0 || kind == CHILD_FETCHES)
+		return r;
+	if (*config->koji_topdir)
+		r = add_argument(list, "--site=%s", config->koji_topdir);
+	for (size_t i = 0; i < config->module_repos.count && r == 0; i++)
+		r = add_argument(list, "--site=%s", config->module_repos.item[i]);
 	return r;
 }
 
@@ -90,12 +106,26 @@ static int make_arguments(const struct config *config, enum child_kind kind, str
 		r |= add_argument(list, "--network");
 	if (kind == CHILD_FETCHES)
 		r |= add_argument(list, "--fetch");
-	if (r == 0 && kind == CHILD_FETCHES)
-		r = add_readable(config, list);
+	else
+		r |= add_argument(list, "--opener-fd=%d", CHILD_OPENER_FD);
+	if (r == 0)
+		r = add_readable(config, kind, list);
 	return r < 0 ? -ENOMEM : 0;
 }
 
-static int spawn_worker(char *const *argv, int pipe_fd, int state_fd, int work_fd, pid_t *ret_pid)
+static int make_opener_arguments(struct strings *list)
+{
+	int r = add_argument(list, "odcsfs");
+
+	r |= add_argument(list, "worker");
+	r |= add_argument(list, "--open");
+	r |= add_argument(list, "--pipe-fd=%d", CHILD_PIPE_FD);
+	r |= add_argument(list, "--opener-fd=%d", CHILD_OPENER_FD);
+	return r < 0 ? -ENOMEM : 0;
+}
+
+/* @fd: what it finds as CHILD_PIPE_FD and the next ones; -1: nothing */
+static int spawn(char *const *argv, const int fd[static 4], pid_t *ret_pid)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
@@ -120,31 +150,87 @@ static int spawn_worker(char *const *argv, int pipe_fd, int state_fd, int work_f
 							    POSIX_SPAWN_SETPGROUP);
 	(void)posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY, 0);
 	(void)posix_spawn_file_actions_adddup2(&actions, STDERR_FILENO, STDOUT_FILENO);
-	(void)posix_spawn_file_actions_adddup2(&actions, pipe_fd, CHILD_PIPE_FD);
-	(void)posix_spawn_file_actions_adddup2(&actions, state_fd, CHILD_STATE_FD);
-	(void)posix_spawn_file_actions_adddup2(&actions, work_fd, CHILD_WORK_FD);
+	for (int i = 0; i < 4; i++)
+		if (fd[i] >= 0)
+			(void)posix_spawn_file_actions_adddup2(&actions, fd[i], CHILD_PIPE_FD + i);
 	r = posix_spawn(ret_pid, "/proc/self/exe", &actions, &attributes, argv, environ);
 	(void)posix_spawnattr_destroy(&attributes);
 	(void)posix_spawn_file_actions_destroy(&actions);
 	return -r;
 }
 
-static int start_worker(const struct config *config, enum child_kind kind, int pipe_fd,
-			int state_fd, int work_fd, pid_t *ret_pid)
+static int start_process(const struct strings *arguments, const int fd[static 4], pid_t *ret_pid)
 {
-	struct strings arguments = { 0 };
-	_cleanup_(freep) char **argv = NULL;
-	int r = make_arguments(config, kind, &arguments);
+	_cleanup_(freep) char **argv = calloc(arguments->count + 1, sizeof(*argv));
 
+	if (!argv)
+		return -ENOMEM;
+	for (size_t i = 0; i < arguments->count; i++)
+		argv[i] = arguments->item[i];
+	return spawn(argv, fd, ret_pid);
+}
+
+/* A pair of sockets where those of a worker do not get in the way */
+static int make_pair(int type, int pair[static 2])
+{
+	int r = socketpair(AF_UNIX, type | SOCK_CLOEXEC, 0, pair) < 0 ? -errno : move_up(&pair[0]);
+
+	return r < 0 ? r : move_up(&pair[1]);
+}
+
+/* The pipe to one process: ours into @end, its own is returned, or negative errno */
+static int make_pipe(struct end *end)
+{
+	int pair[2] = { -1, -1 };
+	int r = make_pair(SOCK_STREAM, pair);
+
+	end->fd = pair[0];
+	if (r == 0 && fcntl(end->fd, F_SETFL, O_NONBLOCK) < 0)
+		r = -errno;
 	if (r == 0)
-		argv = calloc(arguments.count + 1, sizeof(*argv));
-	if (r == 0 && !argv)
-		r = -ENOMEM;
-	for (size_t i = 0; r == 0 && i < arguments.count; i++)
-		argv[i] = arguments.item[i];
+		return pair[1];
+	closep(&pair[1]);
+	return r;
+}
+
+static int start_opener(struct child *child, int ask_fd)
+{
+	_cleanup_(strings_done) struct strings arguments = { 0 };
+	_cleanup_(closep) int theirs = make_pipe(&child->opener);
+	const int fd[] = { theirs, -1, -1, ask_fd };
+	int r = theirs < 0 ? theirs : make_opener_arguments(&arguments);
+
+	return r < 0 ? r : start_process(&arguments, fd, &child->opener.pid);
+}
+
+static int start_worker(struct child *child, const struct config *config, enum child_kind kind,
+			int state_fd, int ask_fd)
+{
+	_cleanup_(strings_done) struct strings arguments = { 0 };
+	_cleanup_(closep) int theirs = make_pipe(&child->worker);
+	const int fd[] = { theirs, state_fd, child->work_dirfd, ask_fd };
+	int r = theirs < 0 ? theirs : make_arguments(config, kind, &arguments);
+
+	return r < 0 ? r : start_process(&arguments, fd, &child->worker.pid);
+}
+
+static int start(struct child *child, const struct config *config, enum child_kind kind,
+		 int state_dirfd)
+{
+	/* one that fetches has no business there */
+	_cleanup_(closep) int state = fcntl(kind == CHILD_FETCHES ? child->work_dirfd : state_dirfd,
+					    F_DUPFD_CLOEXEC, FIRST_SAFE_FD);
+	int ask[2] = { -1, -1 };
+	int r = state < 0 ? -errno : 0;
+
+	if (r == 0 && kind == CHILD_COMPOSES)
+		r = make_pair(SOCK_SEQPACKET, ask);
+	if (r == 0 && kind == CHILD_COMPOSES)
+		r = start_opener(child, ask[0]);
 	if (r == 0)
-		r = spawn_worker(argv, pipe_fd, state_fd, work_fd, ret_pid);
-	strings_done(&arguments);
+		r = start_worker(child, config, kind, state, ask[1]);
+	closep(&ask[0]);
+	closep(&ask[1]);
 	return r;
 }
 
@@ -152,35 +238,23 @@ int child_start(const struct config *config, enum child_kind kind, int state_dir
 		unsigned int number, struct child **ret, struct error *err)
 {
 	struct child *child = calloc(1, sizeof(*child));
-	_cleanup_(closep) int theirs = -1, state = -1;
-	int pair[2] = { -1, -1 }, r;
 	char name[32];
+	int r;
 
 	if (!child)
 		return error_oom(err);
-	child->fd = child->work_dirfd = -1;
+	child->worker.fd = child->opener.fd = child->work_dirfd = -1;
 	(void)snprintf(name, sizeof(name), kind == CHILD_FETCHES ? "work/fetch-%u" : "work/%u",
 		       number);
 	child->work_dirfd = directory_open(state_dirfd, name);
 	r = child->work_dirfd < 0 ? child->work_dirfd : move_up(&child->work_dirfd);
-	if (r == 0 && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) < 0)
-		r = -errno;
-	child->fd = pair[0];
-	theirs = pair[1];
-	/* one that fetches has no business there */
-	state = fcntl(kind == CHILD_FETCHES ? child->work_dirfd : state_dirfd, F_DUPFD_CLOEXEC,
-		      FIRST_SAFE_FD);
-	if (r == 0 && state < 0)
-		r = -errno;
-	if (r == 0)
-		r = move_up(&theirs);
-	if (r == 0 && fcntl(child->fd, F_SETFL, O_NONBLOCK) < 0)
-		r = -errno;
 	if (r == 0)
 		r = child_clean(child, err);
 	if (r == 0)
-		r = start_worker(config, kind, theirs, state, child->work_dirfd, &child->pid);
+		r = start(child, config, kind, state_dirfd);
 	if (r < 0) {
+		child_kill(child);
+		(void)child_ended(child, time_monotonic_ms() + START_MS);
 		child_free(child);
 		return error_errno(err, r, "cannot start a worker");
 	}
@@ -190,21 +264,23 @@ int child_start(const struct config *config, enum child_kind kind, int state_dir
 
 void child_kill(struct child *child)
 {
-	if (child->pid)
-		(void)kill(child->pid, SIGKILL);
+	if (child->worker.pid)
+		(void)kill(child->worker.pid, SIGKILL);
+	if (child->opener.pid)
+		(void)kill(child->opener.pid, SIGKILL);
 }
 
 /* A process inside a read that the kernel does not let it leave (a disk, a file server) takes no
  * signal: whoever waited for it without a limit would hang, too. */
-bool child_ended(struct child *child, int64_t limit_ms)
+static bool end_ended(struct end *end, int64_t limit_ms)
 {
-	while (child->pid) {
-		pid_t pid = wait4(child->pid, &child->status, WNOHANG, &child->usage);
+	while (end->pid) {
+		pid_t pid = wait4(end->pid, &end->status, WNOHANG, &end->usage);
 
 		if (pid < 0 && errno == EINTR)
 			continue;
 		if (pid != 0)
-			child->pid = 0;
+			end->pid = 0;
 		else if (time_monotonic_ms() >= limit_ms)
 			return false;
 		else
@@ -213,27 +289,42 @@ bool child_ended(struct child *child, int64_t limit_ms)
 	return true;
 }
 
+bool child_ended(struct child *child, int64_t limit_ms)
+{
+	bool worker = end_ended(&child->worker, limit_ms);
+
+	return end_ended(&child->opener, limit_ms) && worker;
+}
+
 void child_free(struct child *child)
 {
 	if (!child)
 		return;
-	if (child->work_dirfd >= 0 && !child->pid)
+	if (child->work_dirfd >= 0 && !child->worker.pid && !child->opener.pid)
 		(void)child_clean(child, NULL);
-	closep(&child->fd);
+	closep(&child->worker.fd);
+	closep(&child->opener.fd);
 	closep(&child->work_dirfd);
-	text_done(&child->out);
+	text_done(&child->worker.out);
+	text_done(&child->opener.out);
 	text_done(&child->in);
 	free(child);
 }
 
+static bool wants_write(const struct end *end)
+{
+	return end->done < end->out.length;
+}
+
+/* The worker hears of a job when its opener has; until then it says nothing that matters. */
 int child_fd(const struct child *child)
 {
-	return child->fd;
+	return wants_write(&child->opener) ? child->opener.fd : child->worker.fd;
 }
 
 bool child_wants_write(const struct child *child)
 {
-	return child->out_done < child->out.length;
+	return wants_write(&child->opener) || wants_write(&child->worker);
 }
 
 int child_work_dirfd(const struct child *child)
@@ -243,32 +334,41 @@ int child_work_dirfd(const struct child *child)
 
 int64_t child_pid(const struct child *child)
 {
-	return child->pid;
+	return child->worker.pid ? child->worker.pid : child->opener.pid;
 }
 
 int child_send(struct child *child, const struct message *message)
 {
-	int r = message_print(message, &child->out);
+	int r = message_print(message, &child->worker.out);
 
+	if (r == 0 && message->type == PIPE_COMPOSE && child->opener.fd >= 0)
+		r = message_print(message, &child->opener.out);
 	return r < 0 ? r : child_flush(child);
 }
 
-int child_flush(struct child *child)
+static int flush(struct end *end)
 {
-	while (child_wants_write(child)) {
-		ssize_t n = send(child->fd, child->out.data + child->out_done,
-				 child->out.length - child->out_done, MSG_NOSIGNAL);
+	while (wants_write(end)) {
+		ssize_t n = send(end->fd, end->out.data + end->done, end->out.length - end->done,
+				 MSG_NOSIGNAL);
 
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN)
 			return 0;
 		if (n < 0) /* it is gone: child_receive() will see the end */
-			n = (ssize_t)(child->out.length - child->out_done);
-		child->out_done += (size_t)n;
+			n = (ssize_t)(end->out.length - end->done);
+		end->done += (size_t)n;
 	}
-	text_clear(&child->out);
-	child->out_done = 0;
+	text_clear(&end->out);
+	end->done = 0;
+	return 1;
+}
+
+int child_flush(struct child *child)
+{
+	if (flush(&child->opener) > 0)
+		(void)flush(&child->worker);
 	return 0;
 }
 
@@ -300,7 +400,7 @@ int child_receive(struct child *child, struct message *ret, struct error *err)
 			return r;
 		if (text_reserve(&child->in, 64 * 1024) < 0)
 			return -EPIPE;
-		n = recv(child->fd, child->in.data + child->in.length, 64 * 1024, 0);
+		n = recv(child->worker.fd, child->in.data + child->in.length, 64 * 1024, 0);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno == EAGAIN)
@@ -317,8 +417,8 @@ int64_t child_memory(const struct child *child)
 	_cleanup_(freep) char *text = NULL;
 	char path[64];
 
-	(void)snprintf(path, sizeof(path), "/proc/%ld/statm", (long)child->pid);
-	if (!child->pid || file_read(AT_FDCWD, path, 4096, &text, NULL) < 0 ||
+	(void)snprintf(path, sizeof(path), "/proc/%ld/statm", (long)child->worker.pid);
+	if (!child->worker.pid || file_read(AT_FDCWD, path, 4096, &text, NULL) < 0 ||
 	    sscanf(text, "%ld %ld %ld", &pages[0], &pages[1], &pages[2]) != 3)
 		return 0;
 	return (int64_t)(pages[1] - pages[2]) * sysconf(_SC_PAGESIZE);
@@ -326,19 +426,23 @@ int64_t child_memory(const struct child *child)
 
 void child_death(struct child *child, struct text *ret, int64_t *ret_peak_bytes)
 {
-	*ret_peak_bytes = (int64_t)child->usage.ru_maxrss * 1024;
-	if (child->pid)
+	const struct end *worker = &child->worker;
+
+	*ret_peak_bytes = (int64_t)worker->usage.ru_maxrss * 1024;
+	if (worker->pid || child->opener.pid)
 		(void)text_adds(ret, "hangs in the kernel and cannot be ended");
-	else if (WIFSIGNALED(child->status))
-		(void)text_addf(ret, "was killed by signal %d (%s)", WTERMSIG(child->status),
-				strsignal(WTERMSIG(child->status)));
+	else if (WIFSIGNALED(worker->status))
+		(void)text_addf(ret, "was killed by signal %d (%s)", WTERMSIG(worker->status),
+				strsignal(WTERMSIG(worker->status)));
 	else
-		(void)text_addf(ret, "ended with exit code %d", WEXITSTATUS(child->status));
+		(void)text_addf(ret, "ended with exit code %d", WEXITSTATUS(worker->status));
 }
 
 bool child_overran(const struct child *child)
 {
-	return !child->pid && WIFSIGNALED(child->status) && WTERMSIG(child->status) == SIGXCPU;
+	const struct end *worker = &child->worker;
+
+	return !worker->pid && WIFSIGNALED(worker->status) && WTERMSIG(worker->status) == SIGXCPU;
 }
 
 int child_clean(struct child *child, struct error *err)

@@ -19,6 +19,10 @@ struct check {
 	const struct manifest_header *header;
 	const struct manifest_record *record;
 	const char *strings;
+	/* packages of one base that were not looked at yet */
+	const char *base, *path[COMPOSER_LOOK_MAX];
+	const struct manifest_record *package[COMPOSER_LOOK_MAX];
+	size_t waiting;
 };
 
 static int stale(struct error *err, const char *what, const char *name, const char *why)
@@ -69,27 +73,44 @@ static int look_at_ours(const struct check *check, const char *folder,
 	return 0;
 }
 
-static int look_at_package(const struct check *check, const struct manifest_record *record,
+static int look_at_waiting(struct check *check, struct error *err)
+{
+	struct composer_file file[COMPOSER_LOOK_MAX];
+	size_t count = check->waiting;
+	int r;
+
+	if (!count)
+		return 0;
+	check->waiting = 0;
+	r = check->look->stat(check->look->data, check->base, check->path, count, file, err);
+	for (size_t i = 0; i < count && r == 0; i++) {
+		const struct manifest_record *record = check->package[i];
+
+		if (file[i].size != record->size || file[i].mtime_ns != record->source_mtime_ns ||
+		    file[i].ino != record->source_ino)
+			r = error_set(err, -ESTALE, BLAME_SOURCE, NULL, "%s/%s is another file now",
+				      check->base, check->path[i]);
+	}
+	return r;
+}
+
+static int look_at_package(struct check *check, const struct manifest_record *record,
 			   struct error *err)
 {
-	const char *base = check->strings + record->count, *path = check->strings + record->first;
-	uint64_t size = 0, ino = 0;
-	int64_t mtime_ns = 0;
-	int r;
+	const char *base = check->strings + record->count;
+	int r = 0;
 
 	if (record->flags & MANIFEST_REMOTE)
 		return look_at_ours(check, "packages", record, err);
-	r = check->look->stat(check->look->data, base, path, &size, &mtime_ns, &ino, err);
-	if (r < 0)
-		return r;
-	if (size != record->size || mtime_ns != record->source_mtime_ns ||
-	    ino != record->source_ino)
-		return error_set(err, -ESTALE, BLAME_SOURCE, NULL, "%s/%s is another file now",
-				 base, path);
-	return 0;
+	if (check->waiting == COMPOSER_LOOK_MAX || (check->waiting && strcmp(check->base, base)))
+		r = look_at_waiting(check, err);
+	check->base = base;
+	check->path[check->waiting] = check->strings + record->first;
+	check->package[check->waiting++] = record;
+	return r;
 }
 
-static int look_at_all(const struct check *check, struct error *err)
+static int look_at_all(struct check *check, struct error *err)
 {
 	uint64_t strings = check->length - check->header->strings_offset;
 	int r = 0;
@@ -104,7 +125,7 @@ static int look_at_all(const struct check *check, struct error *err)
 				    ? look_at_package(check, record, err)
 				    : stale(err, "manifest", check->digest, "is damaged");
 	}
-	return r;
+	return r < 0 ? r : look_at_waiting(check, err);
 }
 
 int composer_check(int state_dirfd, const char *manifest, const struct composer_look *look,

@@ -10,13 +10,13 @@ enum composer_tree { COMPOSER_OS, COMPOSER_DEBUG, COMPOSER_SOURCE };
 /**
  * struct composer_package - one RPM at one place of the compose
  * @arch: index into composition.arches (COMPOSER_SOURCE: 0)
- * @base, @path: the source file is base/path; @base an absolute directory, or a URL ("http://…"): then the
- *               package needs a SHA-256 in its metadata
+ * @base, @path: the source file is base/path; @base an absolute directory, or a URL ("http://…"):
+ * then the package needs a SHA-256 in its metadata
  * @mtime_ns, @ino: of that file now; 0 with a URL
  * @sigkey: lower case, or NULL
- * @sha256: hex SHA-256 of the file, where the checksum in the snapshot is a stand-in of 64 hex digits (it was
- *          indexed before the file was hashed): then this one takes its place everywhere; else NULL
- * All borrowed for the call. */
+ * @sha256: hex SHA-256 of the file, where the checksum in the snapshot is a stand-in of 64 hex
+ * digits (it was indexed before the file was hashed): then this one takes its place everywhere;
+ * else NULL All borrowed for the call. */
 struct composer_package {
 	struct snapshot *snapshot;
 	uint32_t index;
@@ -47,10 +47,10 @@ enum composer_compression { COMPOSER_GZ, COMPOSER_ZSTD };
 
 /**
  * struct composition - input of composer_write(); order of @package does not matter
- * @arches: each once; every arch gets its trees, also without packages, and shows them under the name of
- *          arch_also() as well
- * @comps_names: names of the comps group "odcs-group" (empty or NULL: a group without packages); sorted and
- *               made unique here
+ * @arches: each once; every arch gets its trees, also without packages, and shows them under the
+ * name of arch_also() as well
+ * @comps_names: names of the comps group "odcs-group" (empty or NULL: a group without packages);
+ * sorted and made unique here
  * @modules: modules YAML for the os trees, or NULL
  * @arch_modules: NULL, or in place of @modules one for each of @arches; each may be NULL
  * @module: sorted by arch and @uid; none: there is no modules.json
@@ -77,7 +77,8 @@ struct composition {
  * struct composer_result - what was made: file names in the work directory are the digests;
  * blobs in WORK/blobs/, the manifest in WORK/manifests/
  * @manifest_new: it was written; @blobs: those that were written
- * @packages_count: RPMs, those shown under two names counted once; @size_bytes: of all files in the tree;
+ * @packages_count: RPMs, those shown under two names counted once; @size_bytes: of all files in the
+ * tree;
  * @bytes_written: to the work directory */
 struct composer_result {
 	char manifest[DIGEST_HEX_SIZE];
@@ -91,25 +92,30 @@ void composer_result_done(struct composer_result *result);
  * composer_write() - repodata, productmd files, logs and the manifest of one compose
  * @work_dirfd: empty directory with blobs/ and manifests/ in it; borrowed
  * @result: untouched on failure; composer_result_done() when done with it
- * @err: BLAME_US: -ENOSPC, -EIO, -ENOMEM, -EFBIG (more than a manifest holds); BLAME_SOURCE -EBADMSG: an
- *       element or file name that cannot be used; BLAME_REQUEST -EINVAL: an arch that is no plain name.
- *       The work directory is then half written: remove it
+ * @err: BLAME_US: -ENOSPC, -EIO, -ENOMEM, -EFBIG (more than a manifest holds); BLAME_SOURCE
+ * -EBADMSG: an element or file name that cannot be used; BLAME_REQUEST -EINVAL: an arch that is no
+ * plain name. The work directory is then half written: remove it
  *
- * Same composition, same bytes (DESIGN 5.4). Two RPMs of one tree with the same file name: the first by
- * (NEVRA, checksum) is taken, the other is named in depsolve.log unless both are the same RPM (then one with
- * an inode goes before one without).
- * Elements as the source wrote them, only <location> is rewritten to Packages/l/FILE (xml:base dropped), and a
- * stand-in for the checksum is replaced.
- * NEVRAs in logs and manifest: NAME-[EPOCH:]VERSION-RELEASE.ARCH, epoch 0 left out. */
+ * Same composition, same bytes (DESIGN 5.4). Two RPMs of one tree with the same file name: the
+ * first by (NEVRA, checksum) is taken, the other is named in depsolve.log unless both are the same
+ * RPM (then one with an inode goes before one without). Elements as the source wrote them, only
+ * <location> is rewritten to Packages/l/FILE (xml:base dropped), and a stand-in for the checksum is
+ * replaced. NEVRAs in logs and manifest: NAME-[EPOCH:]VERSION-RELEASE.ARCH, epoch 0 left out. */
 int composer_write(struct composition *composition, int work_dirfd, struct composer_result *result,
 		   struct error *err);
 
 /**
- * struct composer_look - how composer_check() sees the file of a package
- * @stat: fills size, mtime_ns and ino of base/path; negative errno with words: it cannot be read */
+ * struct composer_look - how composer_check() sees files of packages
+ * @stat: fills @count of them, up to COMPOSER_LOOK_MAX, all below @base; negative errno with words:
+ * one cannot be read */
+#define COMPOSER_LOOK_MAX 256
+struct composer_file {
+	uint64_t size, ino;
+	int64_t mtime_ns;
+};
 struct composer_look {
-	int (*stat)(void *data, const char *base, const char *path, uint64_t *ret_size,
-		    int64_t *ret_mtime_ns, uint64_t *ret_ino, struct error *err);
+	int (*stat)(void *data, const char *base, const char *const *path, size_t count,
+		    struct composer_file *ret, struct error *err);
 	void *data;
 };
 
@@ -118,8 +124,8 @@ struct composer_look {
  * @state_dirfd: directory with manifests/, blobs/ and packages/; borrowed
  * @manifest: its digest, hex
  *
- * The manifest has the bytes that it had, its blobs and fetched packages are there, and each package that is a
- * file of this machine is still the one (size, time, inode) that it was. 0, or a negative errno whose words say what
- * is not so: -ESTALE for what has changed */
+ * The manifest has the bytes that it had, its blobs and fetched packages are there, and each
+ * package that is a file of this machine is still the one (size, time, inode) that it was. 0, or a
+ * negative errno whose words say what is not so: -ESTALE for what has changed */
 int composer_check(int state_dirfd, const char *manifest, const struct composer_look *look,
 		   struct error *err);

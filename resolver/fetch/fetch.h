@@ -45,6 +45,11 @@ struct transport_file {
 };
 int transport_stat(struct transport *transport, const char *base, const char *path,
 		   struct transport_file *ret, struct error *err);
+/** transport_stat_all() - the same of many, up to the first that cannot be read
+ * @ret_count: files of which @ret tells, also when that one's error is returned */
+int transport_stat_all(struct transport *transport, const char *base, const char *const *path,
+		       size_t count, struct transport_file *ret, size_t *ret_count,
+		       struct error *err);
 
 /** transport_names() - append the names in directory @path below @base, sorted; one that is not
  * there has none. More than TRANSPORT_NAMES_MAX: -EFBIG */

@@ -239,12 +239,12 @@ static int local_open(struct transport *transport, const char *base, const char 
 	return open_regular(local_of(transport), base, path, &st, err);
 }
 
-static int local_stat(struct transport *transport, const char *base, const char *path,
-		      struct transport_file *ret, struct error *err)
+static int stat_one(const struct local *local, const char *base, const char *path,
+		    struct transport_file *ret, struct error *err)
 {
 	struct stat st;
 	/* opened, not only looked at: its bytes will be handed to whoever asked */
-	int fd = open_regular(local_of(transport), base, path, &st, err);
+	int fd = open_regular(local, base, path, &st, err);
 
 	if (fd < 0)
 		return fd;
@@ -256,6 +256,19 @@ static int local_stat(struct transport *transport, const char *base, const char 
 		.ctime_ns = (int64_t)st.st_ctim.tv_sec * 1000000000 + st.st_ctim.tv_nsec,
 	};
 	return 0;
+}
+
+static int local_stat(struct transport *transport, const char *base, const char *const *path,
+		      size_t count, struct transport_file *ret, size_t *ret_count,
+		      struct error *err)
+{
+	int r = 0;
+
+	while (*ret_count < count && r == 0) {
+		r = stat_one(local_of(transport), base, path[*ret_count], &ret[*ret_count], err);
+		*ret_count += r == 0;
+	}
+	return r;
 }
 
 static int local_names(struct transport *transport, const char *base, const char *path,

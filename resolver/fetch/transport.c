@@ -31,12 +31,22 @@ int transport_open(struct transport *transport, const char *base, const char *pa
 	return transport->ops->open(transport, base, path, err);
 }
 
+int transport_stat_all(struct transport *transport, const char *base, const char *const *path,
+		       size_t count, struct transport_file *ret, size_t *ret_count,
+		       struct error *err)
+{
+	*ret_count = 0;
+	if (!transport->ops->stat)
+		return no_files(err);
+	return transport->ops->stat(transport, base, path, count, ret, ret_count, err);
+}
+
 int transport_stat(struct transport *transport, const char *base, const char *path,
 		   struct transport_file *ret, struct error *err)
 {
-	if (!transport->ops->stat)
-		return no_files(err);
-	return transport->ops->stat(transport, base, path, ret, err);
+	size_t count;
+
+	return transport_stat_all(transport, base, &path, 1, ret, &count, err);
 }
 
 int transport_names(struct transport *transport, const char *base, const char *path,

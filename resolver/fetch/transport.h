@@ -36,8 +36,9 @@ struct transport_ops {
 		    struct error *err);
 	int (*open)(struct transport *transport, const char *base, const char *path,
 		    struct error *err);
-	int (*stat)(struct transport *transport, const char *base, const char *path,
-		    struct transport_file *ret, struct error *err);
+	/** @stat: as transport_stat_all(); *ret_count is 0 before */
+	int (*stat)(struct transport *transport, const char *base, const char *const *path,
+		    size_t count, struct transport_file *ret, size_t *ret_count, struct error *err);
 	int (*names)(struct transport *transport, const char *base, const char *path,
 		     struct strings *ret, struct error *err);
 	int (*transfer)(struct transport *transport, struct transfer *transfer, struct error *err);

@@ -9,14 +9,14 @@ struct online;
 
 /** struct repository - one word of source.source or lookaside_repos, or what is tagged */
 struct repository {
-	const char *word;      /* as requested; borrowed */
-	const char *base;      /* its real path, or the word in its one spelling; owned by the set */
+	const char *word; /* as requested; borrowed */
+	const char *base; /* its real path, or the word in its one spelling; owned by the set */
 	struct repomd *repomd; /* after repository_find() */
 	struct held *held;     /* after repository_open(); the set's reference */
 	bool lookaside;
 	struct transport *files; /* opens what is in it; NULL: the context's. Borrowed */
 	struct online *online;	 /* of a URL (online.h); NULL: files */
-	uint8_t *taken; /* one bit per package: already in the tree being filled */
+	uint8_t *taken;		 /* one bit per package: already in the tree being filled */
 	/** @look: NULL, or what fills where the file of a package is, in place of the transport */
 	int (*look)(struct load *load, const struct repository *repository, uint32_t index,
 		    struct composer_package *row, struct error *err);
@@ -29,8 +29,10 @@ struct load {
 	struct package_set *set;
 	struct repository *repository; /* lookaside ones last */
 	size_t count, sources;	       /* all of them; those that are not lookaside */
-	struct text log;	       /* becomes the compose's depsolve log: no times in it */
-	int64_t step, steps;	       /* of the progress line */
+	struct unseen *unseen;	       /* rows whose files nobody has looked at yet (rows.c) */
+	size_t unseen_count, unseen_room;
+	struct text log;     /* becomes the compose's depsolve log: no times in it */
+	int64_t step, steps; /* of the progress line */
 	/** @more: NULL, or adds rows of an arch beside those that were chosen */
 	int (*more)(struct load *load, size_t arch, struct error *err);
 	void *more_data;
@@ -58,6 +60,8 @@ int load_identify(const struct load *load, struct text *ret, struct error *err);
  * that no arch has */
 int load_arches(struct load *load, struct error *err);
 
+/** load_site() - what opens the site's own places; the caller's to free */
+int load_site(const struct source_context *context, struct transport **ret, struct error *err);
 /** repository_files() - what opens its files */
 struct transport *repository_files(const struct load *load, const struct repository *repository);
 /** repository_modules() - after repository_find(): append its modules record, if it has one */
@@ -97,12 +101,12 @@ char *package_nevra(const struct snapshot_package *package);
 int rows_begin(struct load *load);
 /** rows_add() - take package @index of repository @number into a tree, unless it is there already
  * @reason: owned by the set. -ENOENT, -ESTALE, BLAME_SOURCE: its file is missing or has another
- * size */
+ * size; of a file of this machine rows_add_sources() says that, of all rows at once */
 int rows_add(struct load *load, size_t number, uint32_t index, size_t arch, enum composer_tree tree,
 	     const char *reason, struct error *err);
 /** rows_add_debug() - debug packages of the rows that @arch has since @first; all with @everything
  */
 int rows_add_debug(struct load *load, size_t arch, size_t first, bool everything,
 		   struct error *err);
-/** rows_add_sources() - source packages of all rows; all with @everything */
+/** rows_add_sources() - last: source packages of all rows; all with @everything */
 int rows_add_sources(struct load *load, bool everything, struct error *err);

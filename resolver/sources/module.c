@@ -83,7 +83,7 @@ static int find_repositories(struct choosing *choosing, struct error *err)
 	const struct strings *repos =
 		choosing->spec->modular_koji_tags.count ? &none : &choosing->site->repos;
 	struct load *load = choosing->load;
-	int r = transport_local(NULL, true, 0, 0, &choosing->files, err);
+	int r = load_site(load->context, &choosing->files, err);
 
 	load->repository = calloc(repos->count + 2, sizeof(*load->repository)); /* and Koji */
 	choosing->text = calloc(repos->count + 1, sizeof(*choosing->text));

@@ -19,6 +19,7 @@ void load_done(struct load *load)
 		free(load->repository[i].taken);
 	}
 	free(load->repository);
+	free(load->unseen);
 	text_done(&load->log);
 	package_set_free(load->set);
 }
@@ -113,6 +114,12 @@ int repository_path(const struct repository *repository, const char *base, const
 }
 
 /* ---- metadata ---------------------------------------------------------- */
+
+int load_site(const struct source_context *context, struct transport **ret, struct error *err)
+{
+	return context->site ? context->site(context->data, ret, err)
+			     : transport_local(NULL, true, 0, 0, ret, err);
+}
 
 struct transport *repository_files(const struct load *load, const struct repository *repository)
 {

@@ -4,8 +4,16 @@
  *
  * A chosen package must be there: its file exists with the size that the metadata gives. Real
  * repositories list packages twice, the second time at a place that does not exist; any place of
- * the same package will do. */
+ * the same package will do.
+ *
+ * Files of this machine are looked at in the end, all at once: another process opens them, and a
+ * question for each would cost more than the answers. */
 #include "resolver/sources/online.h"
+
+/* struct unseen - a row of the set, and the repository it is of */
+struct unseen {
+	size_t row, number;
+};
 
 int rows_begin(struct load *load)
 {
@@ -40,19 +48,19 @@ static bool same_nevra(const struct snapshot_package *a, const struct snapshot_p
 	       !strcmp(a->arch, b->arch);
 }
 
-/* Is the file of package @index in its place? Fills where it is */
-static int look(struct load *load, const struct repository *repository, uint32_t index,
-		struct composer_package *row, struct error *err)
+static bool is_local(const struct repository *repository)
+{
+	return !repository->look && !repository->online;
+}
+
+/* Where the file of package @index lies */
+static int place(struct load *load, const struct repository *repository, uint32_t index,
+		 struct composer_package *row, struct error *err)
 {
 	_cleanup_(freep) char *joined = NULL;
 	struct snapshot_package package;
-	struct transport_file file;
 	int r;
 
-	if (repository->look)
-		return repository->look(load, repository, index, row, err);
-	if (repository->online)
-		return online_look(load, repository, index, row, err);
 	snapshot_package_get(repository->held->snapshot, index, &package);
 	row->path = package.href;
 	if (*package.base) {
@@ -65,17 +73,42 @@ static int look(struct load *load, const struct repository *repository, uint32_t
 	}
 	row->base = repository->base;
 	row->index = index;
-	r = transport_stat(repository_files(load, repository), row->base, row->path, &file, err);
-	if (r < 0)
-		return r;
-	if (file.size != package.size)
+	return 0;
+}
+
+/* Is @file what the metadata speaks of? */
+static int compare(struct composer_package *row, const struct transport_file *file,
+		   struct error *err)
+{
+	struct snapshot_package package;
+
+	snapshot_package_get(row->snapshot, row->index, &package);
+	if (file->size != package.size)
 		return error_set(err, -ESTALE, BLAME_SOURCE, NULL,
 				 "%s/%s has %" PRIu64 " bytes, not the %" PRIu64
 				 " that the metadata gives",
-				 row->base, row->path, file.size, package.size);
-	row->mtime_ns = file.mtime_ns;
-	row->ino = file.ino;
+				 row->base, row->path, file->size, package.size);
+	row->mtime_ns = file->mtime_ns;
+	row->ino = file->ino;
 	return 0;
+}
+
+/* Is the file of package @index in its place? Fills where it is */
+static int look(struct load *load, const struct repository *repository, uint32_t index,
+		struct composer_package *row, struct error *err)
+{
+	struct transport_file file;
+	int r;
+
+	if (repository->look)
+		return repository->look(load, repository, index, row, err);
+	if (repository->online)
+		return online_look(load, repository, index, row, err);
+	r = place(load, repository, index, row, err);
+	if (r == 0)
+		r = transport_stat(repository_files(load, repository), row->base, row->path, &file,
+				   err);
+	return r < 0 ? r : compare(row, &file, err);
 }
 
 static int look_for_twin(struct load *load, const struct repository *repository, uint32_t index,
@@ -93,6 +126,38 @@ static int look_for_twin(struct load *load, const struct repository *repository,
 	return -ENOENT;
 }
 
+/* What @r, of the look at package @index, comes to; 0: there is a twin, or it was fine */
+static int judge(struct load *load, const struct repository *repository, uint32_t index, int r,
+		 struct composer_package *row, struct error *words, struct error *err)
+{
+	if (r == -ENOENT || r == -ESTALE || r == -EACCES) {
+		if (look_for_twin(load, repository, index, row, words) == 0)
+			r = 0;
+	}
+	if (r < 0) {
+		if (words->blame == BLAME_REQUEST)
+			words->blame =
+				BLAME_SOURCE; /* the name of the file is not in the request */
+		*err = *words;
+	}
+	return r;
+}
+
+static int add_unseen(struct load *load, size_t row, size_t number)
+{
+	if (load->unseen_count == load->unseen_room) {
+		size_t room = load->unseen_room ? load->unseen_room * 2 : 256;
+		struct unseen *more = reallocarray(load->unseen, room, sizeof(*more));
+
+		if (!more)
+			return -ENOMEM;
+		load->unseen = more;
+		load->unseen_room = room;
+	}
+	load->unseen[load->unseen_count++] = (struct unseen){ row, number };
+	return 0;
+}
+
 int rows_add(struct load *load, size_t number, uint32_t index, size_t arch, enum composer_tree tree,
 	     const char *reason, struct error *err)
 {
@@ -107,18 +172,68 @@ int rows_add(struct load *load, size_t number, uint32_t index, size_t arch, enum
 	if (repository->taken[index / 8] & 1u << index % 8)
 		return 0;
 	repository->taken[index / 8] |= (uint8_t)(1u << index % 8);
-	r = look(load, repository, index, &row, &words);
-	if (r == -ENOENT || r == -ESTALE || r == -EACCES) {
-		if (look_for_twin(load, repository, index, &row, &words) == 0)
-			r = 0;
-	}
-	if (r < 0) {
-		if (words.blame == BLAME_REQUEST)
-			words.blame = BLAME_SOURCE; /* the name of the file is not in the request */
-		*err = words;
+	r = is_local(repository) ? place(load, repository, index, &row, &words)
+				 : look(load, repository, index, &row, &words);
+	r = judge(load, repository, index, r, &row, &words, err);
+	if (r < 0)
 		return r;
-	}
+	if (is_local(repository) && add_unseen(load, load->set->composition.count, number) < 0)
+		return error_oom(err);
 	return package_set_add(load->set, &row) < 0 ? error_oom(err) : 0;
+}
+
+/* ---- files of this machine --------------------------------------------- */
+
+/* Rows of one repository, from @unseen on: as many as are asked about together. @ret_count: so many
+ * are done */
+static int look_at_some(struct load *load, const struct unseen *unseen, size_t count,
+			size_t *ret_count, struct error *err)
+{
+	const struct repository *repository = &load->repository[unseen->number];
+	struct composer_package *row = load->set->composition.package;
+	const char *path[256];
+	struct transport_file file[ARRAY_SIZE(path)];
+	struct error words = { 0 };
+	size_t n = 0, seen, i = 0;
+	int r;
+
+	while (n < count && n < ARRAY_SIZE(path) && unseen[n].number == unseen->number) {
+		path[n] = row[unseen[n].row].path;
+		n++;
+	}
+	r = transport_stat_all(repository_files(load, repository), repository->base, path, n, file,
+			       &seen, &words);
+	for (; i < seen; i++) {
+		struct composer_package *one = &row[unseen[i].row];
+		struct error other = { 0 };
+		int one_r = compare(one, &file[i], &other);
+
+		one_r = judge(load, repository, one->index, one_r, one, &other, err);
+		if (one_r < 0)
+			return one_r;
+	}
+	if (r < 0) { /* that of the next one */
+		struct composer_package *one = &row[unseen[i].row];
+
+		r = judge(load, repository, one->index, r, one, &words, err);
+		i++;
+	}
+	*ret_count = i;
+	return r;
+}
+
+static int look_at_unseen(struct load *load, struct error *err)
+{
+	size_t done = 0;
+	int r = 0;
+
+	while (done < load->unseen_count && r == 0) {
+		size_t count = 0;
+
+		r = look_at_some(load, load->unseen + done, load->unseen_count - done, &count, err);
+		done += count;
+	}
+	return r;
 }
 
 /* ---- what belongs to them ---------------------------------------------- */
@@ -354,5 +469,5 @@ int rows_add_sources(struct load *load, bool everything, struct error *err)
 	if (r >= 0 && missing)
 		text_addf(&load->log, "source: %zu source packages are in no repository\n",
 			  missing);
-	return r;
+	return r < 0 ? r : look_at_unseen(load, err);
 }

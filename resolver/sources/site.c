@@ -68,7 +68,7 @@ static int open_topdir(struct site *site, struct tagged *tagged, const char *top
 	_cleanup_(freep) char *base = NULL, *packages = NULL, *real = NULL;
 	/* not with the rights of whoever asks: these files are the site's, and its to show. A link
 	 * may lead anywhere: volumes are mounted where there is room */
-	int r = transport_local(NULL, true, 0, 0, &tagged->files, err);
+	int r = load_site(site->load->context, &tagged->files, err);
 
 	if (r == 0)
 		r = transport_base(tagged->files, topdir, &base, err);

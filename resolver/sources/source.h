@@ -15,6 +15,8 @@ DEFINE_FREEP(struct pools, pools_free)
 /**
  * struct source_context - what a source may use; borrowed for the call
  * @transport: files that the request names
+ * @site: a transport for the site's own places (koji.topdir, module.repos), with the service's
+ * rights; the caller's to free. NULL: transport_local()
  * @connect: a transport to servers, as the job's Koji is configured; the caller's to free; any
  *           thread. NULL: none
  * @connect_repo: the same to servers of repositories, judged by @places. NULL: none
@@ -28,6 +30,7 @@ DEFINE_FREEP(struct pools, pools_free)
 struct source_context {
 	const struct job *job;
 	struct transport *transport;
+	int (*site)(void *data, struct transport **ret, struct error *err);
 	int (*connect)(void *data, struct transport **ret, struct error *err);
 	int (*connect_repo)(void *data, struct transport **ret, struct error *err);
 	const struct transport_places *places;

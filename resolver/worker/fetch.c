@@ -12,7 +12,6 @@
 #include "resolver/fetch/mirrors.h"
 #include "resolver/header/keys.h"
 #include "resolver/koji/hub.h"
-#include "resolver/worker/sandbox.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -26,30 +25,6 @@
 #define KOJI_PAUSE_MS 250
 #define KOJI_PAUSE_MAX_MS 16000
 #define KOJI_RATE 4096 /* bytes a second that have to come */
-
-/* For name resolution, TLS and librpm; what is not there is left out. */
-static const char *const system_files[] = {
-	"/etc/resolv.conf",
-	"/etc/hosts",
-	"/etc/host.conf",
-	"/etc/nsswitch.conf",
-	"/etc/gai.conf",
-	"/etc/services",
-	"/etc/protocols",
-	"/etc/localtime",
-	"/etc/ssl",
-	"/etc/pki",
-	"/etc/ca-certificates",
-	"/etc/crypto-policies",
-	"/etc/rpm",
-	"/usr",
-	"/lib",
-	"/lib64",
-	"/run/systemd/resolve",
-	"/dev/urandom",
-	"/dev/null",
-	"/proc/self",
-};
 
 /** struct site - mirrors of one base; owns what they were found by */
 struct site {
@@ -270,16 +245,15 @@ static int serve_line(struct fetching *fetching, const char *line, size_t length
 static int enter(const struct fetch_worker *worker, struct error *err)
 {
 	struct strings readable = { 0 };
-	int r = 0;
+	int r = sandbox_system_files(&readable);
 
-	for (size_t i = 0; i < ARRAY_SIZE(system_files) && r == 0; i++)
-		r = strings_add(&readable, system_files[i]);
 	if (r == 0)
 		r = strings_copy(&readable, worker->read);
 	r = r < 0 ? error_oom(err)
 		  : sandbox_enter(&(const struct sandbox){ .writable = &worker->work_dirfd,
 							   .writable_count = 1,
 							   .readable = &readable,
+							   .ports = worker->ports,
 							   .memory_bytes = worker->memory_limit,
 							   .network = worker->network },
 				  err);

@@ -3,14 +3,17 @@
 #pragma once
 
 #include "core/base/base.h"
+#include "resolver/worker/sandbox.h"
 
 /**
  * struct fetch_worker - what it was started with
  * @read: files beside those of the system that it may read: keys, certificates
+ * @ports: as of struct sandbox
  * @cpu_limit: seconds of processor time for one package; 0: none */
 struct fetch_worker {
 	int pipe_fd, work_dirfd;
 	const struct strings *read;
+	const struct sandbox_ports *ports;
 	uint64_t memory_limit;
 	int64_t cpu_limit;
 	bool network;

@@ -14,15 +14,21 @@
  */
 #include "resolver/worker/worker.h"
 
+#include "resolver/fetch/asked.h"
 #include "resolver/sources/source.h"
 #include "resolver/worker/fetch.h"
+#include "resolver/worker/inputs.h"
+#include "resolver/worker/lines.h"
+#include "resolver/worker/opener.h"
 #include "resolver/worker/sandbox.h"
 
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <malloc.h>
+#include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
-#define LINE_STEP (64 * 1024)
 #define CONNECT_SECONDS 30
 
 struct worker {
@@ -32,10 +38,13 @@ struct worker {
 	int64_t cpu_limit;   /* seconds of processor time for one job; 0: none */
 	bool network;	     /* may connections be made? */
 	bool fetches;	     /* packages, and does nothing else: fetch.c */
-	struct strings read; /* files that it may read then */
+	bool opens;	     /* files, and does nothing else: opener.c */
+	struct strings read; /* files that it may read */
+	struct strings site; /* directories, too */
+	struct sandbox_ports ports;
+	struct asking asking; /* the opener */
 	struct pools *pools;
-	struct text in; /* what came from the server; the first @done bytes are used up */
-	size_t done;
+	struct lines lines; /* from the server */
 	/* of the job at hand */
 	int64_t id;
 	const struct job *job;
@@ -93,42 +102,6 @@ static void say_failed(struct worker *worker, struct error *err)
 	say(worker, &message);
 }
 
-/* 1: *ret is the next line without its newline; 0: the server closed the pipe */
-static int next_line(struct worker *worker, const char **ret, size_t *ret_length)
-{
-	struct text *in = &worker->in;
-	size_t seen;
-
-	if (worker->done) {
-		in->length -= worker->done;
-		memmove(in->data, in->data + worker->done, in->length + 1);
-		worker->done = 0;
-	}
-	for (seen = 0;;) {
-		char *end = in->length ? memchr(in->data + seen, '\n', in->length - seen) : NULL;
-		ssize_t n;
-
-		if (end) {
-			*ret = in->data;
-			*ret_length = (size_t)(end - in->data);
-			worker->done = *ret_length + 1;
-			return 1;
-		}
-		seen = in->length;
-		if (seen > PIPE_LINE_MAX)
-			return -EMSGSIZE;
-		if (text_reserve(in, LINE_STEP) < 0)
-			return -ENOMEM;
-		do
-			n = read(worker->pipe_fd, in->data + seen, LINE_STEP);
-		while (n < 0 && errno == EINTR);
-		if (n <= 0)
-			return n < 0 ? -errno : 0;
-		in->length += (size_t)n;
-		in->data[in->length] = '\0';
-	}
-}
-
 /* ---- is it to be made? -------------------------------------------------- */
 
 /** struct looking - whose rights count for files of a compose that was made before: below the
@@ -145,29 +118,28 @@ static void looking_done(struct looking *looking)
 	strings_done(&looking->places);
 }
 
-static int look(void *data, const char *base, const char *path, uint64_t *ret_size,
-		int64_t *ret_mtime_ns, uint64_t *ret_ino, struct error *err)
+static int look(void *data, const char *base, const char *const *path, size_t count,
+		struct composer_file *ret, struct error *err)
 {
 	const struct looking *looking = data;
 	bool site = strings_has(&looking->places, base);
-	struct transport_file file;
-	int r = transport_stat(site ? looking->site : looking->request, base, path, &file, err);
+	struct transport_file file[COMPOSER_LOOK_MAX];
+	size_t seen;
+	int r = transport_stat_all(site ? looking->site : looking->request, base, path, count, file,
+				   &seen, err);
 
-	if (r < 0)
-		return r;
-	*ret_size = file.size;
-	*ret_mtime_ns = file.mtime_ns;
-	*ret_ino = file.ino;
-	return 0;
+	for (size_t i = 0; i < count && r == 0; i++)
+		ret[i] = (struct composer_file){ file[i].size, file[i].ino, file[i].mtime_ns };
+	return r;
 }
 
 /* One that cannot be found is nobody's. */
-static void add_place(struct looking *looking, const char *path)
+static void add_place(struct worker *worker, struct looking *looking, const char *path)
 {
 	_cleanup_(freep) char *real = NULL;
 	struct error err = { 0 };
 
-	if (!looking->site && transport_local(NULL, true, 0, 0, &looking->site, &err) < 0)
+	if (!looking->site && transport_asked(&worker->asking, true, &looking->site, &err) < 0)
 		return;
 	if (transport_base(looking->site, path, &real, &err) == 0)
 		(void)strings_add(&looking->places, real);
@@ -182,9 +154,9 @@ static void check(struct worker *worker, const char *manifest)
 	struct error err = { 0 };
 
 	if (worker->job->koji.topdir)
-		add_place(&looking, worker->job->koji.topdir);
+		add_place(worker, &looking, worker->job->koji.topdir);
 	for (size_t i = 0; i < repos->count && worker->job->spec->source_type == SOURCE_MODULE; i++)
-		add_place(&looking, repos->item[i]);
+		add_place(worker, &looking, repos->item[i]);
 	message.sound = composer_check(worker->state_dirfd, manifest, &how, &err) == 0;
 	message.text = err.message;
 	say(worker, &message);
@@ -195,7 +167,7 @@ static int next_word(struct worker *worker, struct message *ret, struct error *e
 {
 	const char *line = NULL;
 	size_t length = 0;
-	int r = next_line(worker, &line, &length);
+	int r = lines_next(&worker->lines, &line, &length);
 
 	if (r == 0)
 		r = -EPIPE;
@@ -237,6 +209,13 @@ static int ask(void *data, const struct resolution *resolution, struct error *er
 }
 
 /* ---- one job ----------------------------------------------------------- */
+
+static int open_site(void *data, struct transport **ret, struct error *err)
+{
+	struct worker *worker = data;
+
+	return transport_asked(&worker->asking, true, ret, err);
+}
 
 static int connect_out(void *data, struct transport **ret, struct error *err)
 {
@@ -399,6 +378,7 @@ static int make_compose(struct worker *worker, const struct job *job, struct err
 	_cleanup_(package_set_freep) struct package_set *set = NULL;
 	struct source_context context = {
 		.job = job,
+		.site = open_site,
 		.connect = worker->network ? connect_out : NULL,
 		.connect_repo = worker->network ? connect_repo : NULL,
 		.places = &worker->places,
@@ -420,9 +400,9 @@ static int make_compose(struct worker *worker, const struct job *job, struct err
 	worker->places = (struct transport_places){ .allowed = &job->repo.allowed,
 						    .any = job->repo.any_mirror };
 	worker->stopped = false;
+	worker->asking.id = job->id;
 	if (r == 0)
-		r = transport_local(&job->allowed, job->trusted, job->uid, job->gid, &transport,
-				    err);
+		r = transport_asked(&worker->asking, false, &transport, err);
 	context.transport = worker->transport = transport;
 	if (r == 0)
 		r = source_load(&context, &set, err);
@@ -445,7 +425,7 @@ static int serve(struct worker *worker, struct error *err)
 		struct error failure = { 0 };
 		const char *line = NULL;
 		size_t length = 0;
-		int r = next_line(worker, &line, &length);
+		int r = lines_next(&worker->lines, &line, &length);
 
 		if (r <= 0)
 			return r < 0 ? error_errno(err, r, "cannot read from the server") : 0;
@@ -458,6 +438,9 @@ static int serve(struct worker *worker, struct error *err)
 		message_done(&message);
 		if (r < 0)
 			return r;
+		if (worker->asking.lost)
+			return error_set(err, -EPIPE, BLAME_US, NULL,
+					 "the process that opens files is gone");
 	}
 	return worker->send_failed == -EPIPE
 		       ? 0
@@ -479,7 +462,9 @@ static int read_option(struct worker *worker, const char *argument, struct error
 		{ "--memory-limit=", NULL, &worker->memory_limit },
 		{ "--pools-limit=", NULL, &worker->pools_limit },
 		{ "--cpu-limit=", NULL, &worker->cpu_limit },
+		{ "--opener-fd=", &worker->asking.fd, NULL },
 	};
+	int64_t port;
 
 	if (strcmp(argument, "--network") == 0) {
 		worker->network = true;
@@ -489,8 +474,19 @@ static int read_option(struct worker *worker, const char *argument, struct error
 		worker->fetches = true;
 		return 0;
 	}
+	if (strcmp(argument, "--open") == 0) {
+		worker->opens = true;
+		return 0;
+	}
 	if (strncmp(argument, "--read=", 7) == 0)
 		return strings_add(&worker->read, argument + 7) < 0 ? error_oom(err) : 0;
+	if (strncmp(argument, "--site=", 7) == 0)
+		return strings_add(&worker->site, argument + 7) < 0 ? error_oom(err) : 0;
+	if (strncmp(argument, "--port=", 7) == 0 && parse_int64(argument + 7, &port) == 0 &&
+	    port > 0 && port <= UINT16_MAX && worker->ports.count < SANDBOX_PORTS_MAX) {
+		worker->ports.item[worker->ports.count++] = (uint16_t)port;
+		return 0;
+	}
 	for (size_t i = 0; i < ARRAY_SIZE(options); i++) {
 		size_t length = strlen(options[i].name);
 		int64_t value;
@@ -510,31 +506,77 @@ static int read_option(struct worker *worker, const char *argument, struct error
 	return error_set(err, -EINVAL, BLAME_REQUEST, argument, "no option of the worker");
 }
 
+/* Below the state directory, in the order that enter() and start() know */
+static int open_folders(struct worker *worker, int fd[static 6], struct error *err)
+{
+	static const char *const names[] = { "snapshots", "headers",   "origins",
+					     "packages",  "manifests", "blobs" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		fd[i] = directory_open(worker->state_dirfd, names[i]);
+		if (fd[i] < 0)
+			return error_errno(err, fd[i], "%s", names[i]);
+	}
+	return 0;
+}
+
+/* Root owns what it makes. Where the state is another's, permissions have to be overruled. */
+static uint64_t capabilities(const struct worker *worker)
+{
+	struct stat st;
+
+	if (fstat(worker->state_dirfd, &st) == 0 && st.st_uid == geteuid())
+		return 0;
+	return UINT64_C(1) << CAP_DAC_OVERRIDE | UINT64_C(1) << CAP_DAC_READ_SEARCH |
+	       UINT64_C(1) << CAP_FOWNER;
+}
+
+static int enter(struct worker *worker, const int *folder, struct error *err)
+{
+	const int writable[] = { folder[0], folder[1], folder[2], worker->work_dirfd };
+	_cleanup_(strings_done) struct strings readable = { 0 };
+	_cleanup_(inputs_done) struct inputs inputs = { 0 };
+	int r = sandbox_system_files(&readable);
+
+	if (r == 0)
+		r = strings_copy(&readable, &worker->read);
+	if (r < 0)
+		return error_oom(err);
+	for (size_t i = 3; i < 6 && r == 0; i++) {
+		inputs.fd[inputs.count] = fcntl(folder[i], F_DUPFD_CLOEXEC, 0);
+		if (inputs.fd[inputs.count++] < 0)
+			r = error_errno(err, -errno, "cannot start");
+	}
+	if (r == 0)
+		r = inputs_find(&worker->site, &inputs, err);
+	return r < 0 ? r
+		     : sandbox_enter(
+			       &(const struct sandbox){ .writable = writable,
+							.writable_count = ARRAY_SIZE(writable),
+							.visible = inputs.fd,
+							.visible_count = inputs.count,
+							.readable = &readable,
+							.memory_bytes =
+								(uint64_t)worker->memory_limit,
+							.capabilities = capabilities(worker),
+							.network = worker->network,
+							.ports = &worker->ports },
+			       err);
+}
+
 static int start(struct worker *worker, struct error *err)
 {
-	int writable[4], r;
+	int folder[] = { -1, -1, -1, -1, -1, -1 };
+	int r = open_folders(worker, folder, err);
 
-	worker->snapshots_dirfd = directory_open(worker->state_dirfd, "snapshots");
-	if (worker->snapshots_dirfd < 0)
-		return error_errno(err, worker->snapshots_dirfd, "snapshots");
-	worker->headers_dirfd = directory_open(worker->state_dirfd, "headers");
-	if (worker->headers_dirfd < 0)
-		return error_errno(err, worker->headers_dirfd, "headers");
-	worker->packages_dirfd = directory_open(worker->state_dirfd, "packages");
-	if (worker->packages_dirfd < 0)
-		return error_errno(err, worker->packages_dirfd, "packages");
-	worker->origins_dirfd = directory_open(worker->state_dirfd, "origins");
-	if (worker->origins_dirfd < 0)
-		return error_errno(err, worker->origins_dirfd, "origins");
-	writable[0] = worker->snapshots_dirfd;
-	writable[1] = worker->headers_dirfd;
-	writable[2] = worker->work_dirfd;
-	writable[3] = worker->origins_dirfd;
-	r = sandbox_enter(&(const struct sandbox){ .writable = writable,
-						   .writable_count = ARRAY_SIZE(writable),
-						   .memory_bytes = (uint64_t)worker->memory_limit,
-						   .network = worker->network },
-			  err);
+	if (r == 0)
+		r = enter(worker, folder, err);
+	worker->snapshots_dirfd = folder[0];
+	worker->headers_dirfd = folder[1];
+	worker->origins_dirfd = folder[2];
+	worker->packages_dirfd = folder[3];
+	closep(&folder[4]);
+	closep(&folder[5]);
 	if (r < 0)
 		return r;
 	if (worker->pools_limit < 0)
@@ -547,6 +589,7 @@ static int serve_fetches(const struct worker *worker, struct error *err)
 	const struct fetch_worker fetches = { .pipe_fd = worker->pipe_fd,
 					      .work_dirfd = worker->work_dirfd,
 					      .read = &worker->read,
+					      .ports = &worker->ports,
 					      .memory_limit = (uint64_t)worker->memory_limit,
 					      .cpu_limit = worker->cpu_limit,
 					      .network = worker->network };
@@ -557,41 +600,57 @@ static int serve_fetches(const struct worker *worker, struct error *err)
 static void worker_done(struct worker *worker)
 {
 	strings_done(&worker->read);
+	strings_done(&worker->site);
 	pools_free(worker->pools);
-	text_done(&worker->in);
+	lines_done(&worker->lines);
 	closep(&worker->snapshots_dirfd);
 	closep(&worker->headers_dirfd);
 	closep(&worker->packages_dirfd);
 	closep(&worker->origins_dirfd);
 }
 
+/* Is there what it needs for what it is to be? */
+static bool is_complete(const struct worker *worker)
+{
+	if (worker->pipe_fd < 0 || (!worker->fetches && worker->asking.fd < 0))
+		return false;
+	return worker->opens ||
+	       (worker->state_dirfd >= 0 && worker->work_dirfd >= 0 && worker->memory_limit >= 0);
+}
+
 int worker_main(int argc, char **argv)
 {
-	_cleanup_(worker_done) struct worker worker = { .state_dirfd = -1,
-							.work_dirfd = -1,
-							.pipe_fd = -1,
-							.snapshots_dirfd = -1,
-							.headers_dirfd = -1,
-							.packages_dirfd = -1,
-							.origins_dirfd = -1,
-							.memory_limit = -1,
-							.pools_limit = -1 };
+	_cleanup_(worker_done) struct worker worker = {
+		.state_dirfd = -1,
+		.work_dirfd = -1,
+		.pipe_fd = -1,
+		.snapshots_dirfd = -1,
+		.headers_dirfd = -1,
+		.packages_dirfd = -1,
+		.origins_dirfd = -1,
+		.memory_limit = -1,
+		.pools_limit = -1,
+		.asking = { .fd = -1, .lock = PTHREAD_MUTEX_INITIALIZER }
+	};
 	struct error err = { 0 };
 	int r = 0;
 
 	for (int i = 1; i < argc && r == 0; i++)
 		r = read_option(&worker, argv[i], &err);
-	if (r == 0 && (worker.state_dirfd < 0 || worker.work_dirfd < 0 || worker.pipe_fd < 0 ||
-		       worker.memory_limit < 0))
+	if (r == 0 && !is_complete(&worker))
 		r = error_set(&err, -EINVAL, BLAME_REQUEST, "worker",
 			      "is started by the server, with --pipe-fd, --state-dir-fd, "
-			      "--work-dir-fd and --memory-limit");
+			      "--work-dir-fd, --memory-limit and --opener-fd");
 	if (r < 0) {
 		log_error("%s: %s", err.field, err.message);
 		return 2;
 	}
-	r = worker.fetches ? serve_fetches(&worker, &err) : start(&worker, &err);
-	if (r == 0 && !worker.fetches)
+	worker.lines.fd = worker.pipe_fd;
+	if (worker.opens)
+		r = opener_serve(worker.pipe_fd, worker.asking.fd, &err);
+	else
+		r = worker.fetches ? serve_fetches(&worker, &err) : start(&worker, &err);
+	if (r == 0 && !worker.fetches && !worker.opens)
 		r = serve(&worker, &err);
 	if (r < 0)
 		log_error("worker: %s", err.message);

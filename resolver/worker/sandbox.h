@@ -4,27 +4,48 @@
 
 #include "core/base/base.h"
 
+#define SANDBOX_PORTS_MAX 64
+
+/** struct sandbox_ports - TCP ports that may be connected to; none: any */
+struct sandbox_ports {
+	uint16_t item[SANDBOX_PORTS_MAX];
+	size_t count;
+};
+
 /**
  * struct sandbox - what stays allowed
- * @writable: directories below which files may be made and written
- * @readable: files and directories that may be read beside them; NULL: whatever its uid may
+ * @writable: directories below which files may be made, written and read
+ * @visible: descriptors (O_PATH will do) of what may be read beside them, and below
+ * @readable: the same by path, what is there. NULL: nothing is hidden from it
  * @memory_bytes: 0: no limit of its own
- * @network: may it connect to others, over IPv4 and IPv6? It listens in no case */
+ * @capabilities: a bit for each that is kept if it is there
+ * @network: may it connect to others, over IPv4 and IPv6? It listens in no case
+ * @ports: NULL: any */
 struct sandbox {
 	const int *writable;
 	size_t writable_count;
+	const int *visible;
+	size_t visible_count;
 	const struct strings *readable;
-	uint64_t memory_bytes;
+	uint64_t memory_bytes, capabilities;
 	bool network;
+	const struct sandbox_ports *ports;
 };
 
 /**
  * sandbox_enter() - give up what a worker does not need, for good
  *
- * Dies with its parent, leaves no core, runs no program, opens no other socket, writes nowhere
- * else. What the kernel is too old for (Landlock before 5.13) is left out. BLAME_US when the kernel
- * refuses the rest. */
+ * Dies with its parent, leaves no core, runs no program and no other process, opens no other
+ * socket, writes nowhere else. What the kernel is too old for (sandbox_missing()) is left out.
+ * BLAME_US when the kernel refuses the rest. */
 int sandbox_enter(const struct sandbox *sandbox, struct error *err);
+
+/** sandbox_system_files() - append what name resolution, TLS and librpm read; 0 or -ENOMEM */
+int sandbox_system_files(struct strings *ret);
+
+/** sandbox_missing() - append what this kernel, or this build, cannot keep a worker from, in words
+ * with ", " between; nothing: it can all. 0 or -ENOMEM */
+int sandbox_missing(struct text *ret);
 
 /**
  * sandbox_limit_cpu() - let this process use @seconds of processor time from now on, then die of

@@ -18,7 +18,12 @@
  * takes more dies of SIGXCPU, at most a second later (default: 0, no limit)
  *        --network           connections to other machines may be made (default: none)
  *        --fetch             packages are fetched, and nothing else is done (fetch.h)
- *        --read=PATH         with --fetch: a file that may be read, as often as it takes
+ *        --open              files are opened for a worker, and nothing else is done (opener.h);
+ *                            takes --pipe-fd and --opener-fd only
+ *        --opener-fd=N       socket between worker and opener; all but --fetch
+ *        --read=PATH         a file that may be read, as often as it takes
+ *        --site=PATH         the same for a directory of the site: koji.topdir, module.repos
+ *        --port=N            a TCP port that may be connected to; none: any
  *
  * Says "ready", then answers each job with one "result" or "failed". Returns the exit code: 0 when
  * the server closed the pipe, 1 when it spoke no sense or the worker cannot go on, 2 for wrong
@@ -36,6 +41,6 @@ struct worker_caches {
 	void *data;
 	int64_t *ret_count;
 };
-/** worker_caches_check() - look through what workers keep below the state directory, by its own sums; nothing is
- * made, changed or removed. Names that begin with a dot are left out */
+/** worker_caches_check() - look through what workers keep below the state directory, by its own
+ * sums; nothing is made, changed or removed. Names that begin with a dot are left out */
 int worker_caches_check(int state_dirfd, const struct worker_caches *check, struct error *err);

@@ -59,6 +59,14 @@ def wait_for(condition, seconds=30, pause=0.02):
         time.sleep(pause)
 
 
+def is_opener(pid):
+    """is it a process that opens files for a worker?"""
+    try:
+        return b"--open" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return False
+
+
 class Answer:
     def __init__(self, status, headers, body):
         self.status, self.headers, self.body = status, headers, body
@@ -193,12 +201,12 @@ class Service:
                         ("wait", "generating") and r, seconds)
 
     def children(self):
-        """pids of the worker processes, started by whichever thread"""
+        """pids of the worker processes, started by whichever thread; not of those that open files for them"""
         pids = set()
         for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
             with contextlib.suppress(OSError):
                 pids.update(int(p) for p in (task / "children").read_text().split())
-        return sorted(pids)
+        return sorted(pid for pid in pids if not is_opener(pid))
 
     def workers(self, count=2):
         """the same, once there are @count of them and they wait for work in their pipe"""

@@ -6,7 +6,6 @@
  */
 #include "tests/unit/sources/drive.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <time.h>
 #include <unistd.h>
@@ -17,23 +16,6 @@ static double now_ms(void)
 
 	clock_gettime(CLOCK_MONOTONIC, &t);
 	return (double)t.tv_sec * 1e3 + (double)t.tv_nsec / 1e6;
-}
-
-static void publish(const struct drive *drive)
-{
-	static const char *const names[] = { "blobs", "manifests" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		_cleanup_(closep) int to = directory_open(drive->state_dirfd, names[i]);
-		int from = directory_open(drive->work_dirfd, names[i]);
-		DIR *directory = fdopendir(from);
-		struct dirent *entry;
-
-		while ((entry = readdir(directory)))
-			if (entry->d_name[0] != '.')
-				(void)renameat(from, entry->d_name, to, entry->d_name);
-		closedir(directory);
-	}
 }
 
 static int one(struct drive *drive, int64_t id, const char *request, bool loud)
@@ -85,7 +67,7 @@ int main(int argc, char **argv)
 	for (int i = 0; i < atoi(argv[3]) && r == 0; i++) {
 		r = one(&drive, i + 1, argv[4], i < 2);
 		if (i == 0 && published)
-			publish(&drive);
+			drive_publish(&drive);
 	}
 	return drive_stop(&drive) != 0 || r != 0;
 }
