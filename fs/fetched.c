@@ -19,6 +19,7 @@ struct held_read {
 	struct mount *mount;
 	fuse_req_t req;
 	struct inode node;
+	uint64_t stream; /* 0: it is handed verified bytes only */
 	size_t size;
 	uint64_t offset;
 	unsigned int times;
@@ -118,7 +119,8 @@ static void answer(struct held_read *held, const struct error *err)
 	else if (mount->place == FS_EXPORT)
 		export_read(fs, held->req, &held->node, held->size, held->offset, held->times);
 	else
-		compose_read(fs, held->req, &held->node, held->size, held->offset, held->times);
+		streamed_read(fs, held->req, &held->node, held->stream, held->size, held->offset,
+			      held->times);
 	held_free(held);
 	session_leave(mount);
 }
@@ -227,6 +229,12 @@ static void arm(struct held_read *held)
 int fetched_hold(struct mount *mount, fuse_req_t req, const struct inode *node, size_t size,
 		 uint64_t offset, unsigned int times)
 {
+	return fetched_hold_for(mount, req, node, 0, size, offset, times);
+}
+
+int fetched_hold_for(struct mount *mount, fuse_req_t req, const struct inode *node, uint64_t stream,
+		     size_t size, uint64_t offset, unsigned int times)
+{
 	_cleanup_(tree_unrefp) struct tree *tree = NULL;
 	struct fs *fs = mount->fs;
 	struct error err = { 0 };
@@ -246,9 +254,12 @@ int fetched_hold(struct mount *mount, fuse_req_t req, const struct inode *node, 
 				    .mount = mount,
 				    .req = req,
 				    .node = *node,
+				    .stream = stream,
 				    .size = size,
 				    .offset = offset,
 				    .times = times + 1 };
+	if (stream)
+		held->waiter.need = offset + size;
 	if (!session_enter(mount, false)) {
 		free(held);
 		return -EINTR;

@@ -302,6 +302,31 @@ void fetched_close(struct mount *mount);
 int fetched_hold(struct mount *mount, fuse_req_t req, const struct inode *node, size_t size,
 		 uint64_t offset, unsigned int times);
 
+/** fetched_hold_for() - the same for an open that is handed bytes as they come (streamed.c), which is
+ * answered by streamed_read() again; 0: as fetched_hold() */
+int fetched_hold_for(struct mount *mount, fuse_req_t req, const struct inode *node, uint64_t stream,
+		     size_t size, uint64_t offset, unsigned int times);
+
+/* ---- streamed.c: opens that are handed bytes as they come ------------------ */
+
+struct stream;
+
+#define STREAM_BUCKETS 256
+struct streams {
+	pthread_mutex_t lock;
+	struct stream *bucket[STREAM_BUCKETS];
+	uint64_t last; /* number that was given */
+};
+void streams_init(struct streams *streams);
+void streams_done(struct streams *streams);
+/** streamed_open() - after compose_open(): does it want bytes of a package that is not here, and may have them as they
+ * come? Then fi->fh is a number for the calls below, else 0. -ENOMEM */
+int streamed_open(struct fs *fs, const struct inode *node, struct fuse_file_info *fi);
+void streamed_release(struct fs *fs, uint64_t stream); /* 0: nothing */
+/** streamed_read() - compose_read() of such an open; 0 as well: then it is compose_read() */
+void streamed_read(struct fs *fs, fuse_req_t req, const struct inode *node, uint64_t stream,
+		   size_t size, uint64_t offset, unsigned int times);
+
 /* ---- export.c: files of the second mount, which are never opened --------- */
 
 struct export_file;
@@ -653,6 +678,7 @@ struct fs {
 	struct shown_table shown;
 	struct export_files export_files;
 	struct fetched fetched;
+	struct streams streams;
 	struct news news;
 };
 

@@ -354,6 +354,8 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		else
 			r = is_control(&node) ? control_open(fs, &node, &who, fi) : -ENXIO;
 	}
+	if (r == 0 && node.kind == INODE_COMPOSE && (r = streamed_open(fs, &node, fi)) < 0)
+		compose_release(fs, &node);
 	if (r < 0) {
 		figure_failure(fs, FIGURE_OPEN, r);
 		fuse_reply_err(req, -r);
@@ -362,10 +364,12 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 	r = backing_id ? passthrough_reply_open(req, fi, backing_id) : fuse_reply_open(req, fi);
 	if (r != -ENOENT)
 		return;
-	if (node.kind == INODE_COMPOSE) /* interrupted: no RELEASE will come */
+	if (node.kind == INODE_COMPOSE) { /* interrupted: no RELEASE will come */
+		streamed_release(fs, fi->fh);
 		compose_release(fs, &node);
-	else
+	} else {
 		control_release(fs, &node, fi);
+	}
 }
 
 static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
@@ -373,10 +377,12 @@ static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	struct inode node;
 
 	if (inode_parse(ino, &node)) {
-		if (node.kind == INODE_COMPOSE)
+		if (node.kind == INODE_COMPOSE) {
+			streamed_release(fs_of(req), fi->fh);
 			compose_release(fs_of(req), &node);
-		else
+		} else {
 			control_release(fs_of(req), &node, fi);
+		}
 	}
 	fuse_reply_err(req, 0);
 }
@@ -391,7 +397,7 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 
 	if (inode_parse(ino, &node)) {
 		if (node.kind == INODE_COMPOSE) {
-			compose_read(fs_of(req), req, &node, size, (uint64_t)offset, 0);
+			streamed_read(fs_of(req), req, &node, fi->fh, size, (uint64_t)offset, 0);
 			return;
 		}
 		r = is_control(&node) ? control_read(fs_of(req), req, &node, fi, size,

@@ -53,6 +53,7 @@ int fs_new(const struct fs_options *options, struct fs **ret, struct error *err)
 			&fs->old_action);
 	export_files_init(&fs->export_files);
 	fetched_init(&fs->fetched);
+	streams_init(&fs->streams);
 	handles_init(&fs->handles);
 	drafts_init(&fs->drafts);
 	news_init(&fs->news);
@@ -84,6 +85,7 @@ void fs_free(struct fs *fs)
 	shown_done(&fs->shown);
 	export_files_done(&fs->export_files);
 	fetched_done(&fs->fetched);
+	streams_done(&fs->streams);
 	news_done(&fs->news);
 	closep(&fs->wake_fd);
 	(void)sigaction(LOOP_SIGNAL, &fs->old_action, NULL);

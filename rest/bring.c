@@ -12,6 +12,7 @@
 #include <poll.h>
 #include <pthread.h>
 
+#define STREAM_BLOCK ((size_t)64 * 1024)
 #define AGAIN_MAX 16 /* times that a package may be gone again before it was sent */
 
 struct bring {
@@ -75,9 +76,13 @@ static void told(struct tree_waiter *waiter, const struct error *err)
 }
 
 /* Under the lock: told() waits for it, so that nobody is resumed before he is suspended. */
-static int park(struct brings *brings, struct bring *bring, const struct tree *tree, uint32_t index)
+static int park(struct brings *brings, struct bring *bring, const struct tree *tree, uint32_t index,
+		uint64_t need)
 {
 	struct exchange *ex = bring->ex;
+
+	bring->waiter.until_ms = 0;
+	bring->waiter.need = need;
 	int r = brings->ended ? -ECANCELED : tree_ask(tree, index, &bring->waiter, &bring->err);
 
 	if (r < 0)
@@ -110,7 +115,7 @@ static int make(struct exchange *ex)
 	return 0;
 }
 
-int bring_park(struct exchange *ex, const struct tree *tree, uint32_t index)
+int bring_park(struct exchange *ex, const struct tree *tree, uint32_t index, uint64_t need)
 {
 	struct brings *brings = ex->rest->brings;
 	struct bring *bring;
@@ -129,9 +134,101 @@ int bring_park(struct exchange *ex, const struct tree *tree, uint32_t index)
 		return answer_error(ex, MHD_HTTP_INSUFFICIENT_STORAGE,
 				    "The package cache is too small for what is read at a time.");
 	(void)pthread_mutex_lock(&brings->lock);
-	r = park(brings, bring, tree, index);
+	r = park(brings, bring, tree, index, need);
 	(void)pthread_mutex_unlock(&brings->lock);
 	return r == 0 || r == -ECANCELED ? r : answer_failure(ex, &bring->err);
+}
+
+/* ---- while it comes ------------------------------------------------------- */
+
+/** struct streaming - an answer whose bytes go out as they come; the last ones when they were
+ * verified
+ * @file: the package, once it is whole */
+struct streaming {
+	struct exchange *ex;
+	struct tree *tree;
+	uint32_t index;
+	uint64_t start;
+	struct tree_arrival *arrival;
+	struct tree_file file;
+};
+
+static void streaming_free(void *data)
+{
+	struct streaming *streaming = data;
+
+	tree_file_done(&streaming->file);
+	tree_arrival_unref(streaming->arrival);
+	tree_unref(streaming->tree);
+	free(streaming);
+}
+
+static ssize_t wait_for_more(struct streaming *streaming, uint64_t offset)
+{
+	struct exchange *ex = streaming->ex;
+	struct brings *brings = ex->rest->brings;
+	struct bring *bring = ex->bring;
+	int r;
+
+	if (bring->gone || bring->err.code)
+		return MHD_CONTENT_READER_END_WITH_ERROR;
+	(void)pthread_mutex_lock(&brings->lock);
+	r = park(brings, bring, streaming->tree, streaming->index, offset + 1);
+	(void)pthread_mutex_unlock(&brings->lock);
+	return r < 0 ? MHD_CONTENT_READER_END_WITH_ERROR : 0;
+}
+
+/* It was verified: the rest comes from packages/. */
+static bool is_whole(struct streaming *streaming)
+{
+	struct error err = { 0 };
+
+	if (streaming->file.fd < 0 &&
+	    tree_file_open(streaming->tree, streaming->index, &streaming->file, &err) < 0)
+		return false;
+	return true;
+}
+
+/* With an error libmicrohttpd closes the connection: who counts bytes sees that some are missing.
+ */
+static ssize_t streaming_read(void *data, uint64_t position, char *to, size_t room)
+{
+	struct streaming *streaming = data;
+	uint64_t offset = streaming->start + position;
+	ssize_t n;
+
+	link_phase(streaming->ex->link, PHASE_ANSWER);
+	n = tree_arrival_read(streaming->arrival, to, room, 1, offset);
+	if (n == -EAGAIN)
+		return wait_for_more(streaming, offset);
+	if (n == -ENODATA && is_whole(streaming))
+		n = tree_file_read(&streaming->file, to, room, offset);
+	return n > 0 ? n : MHD_CONTENT_READER_END_WITH_ERROR;
+}
+
+struct MHD_Response *bring_stream(struct exchange *ex, struct tree *tree, uint32_t index,
+				  uint64_t start, uint64_t length)
+{
+	_cleanup_(tree_arrival_unrefp) struct tree_arrival *arrival = tree_arriving(tree, index);
+	struct MHD_Response *response;
+	struct streaming *streaming;
+
+	if (!arrival || tree_arrival_look(arrival) <= start || (!ex->bring && make(ex) < 0))
+		return NULL;
+	streaming = calloc(1, sizeof(*streaming));
+	if (!streaming)
+		return NULL;
+	*streaming = (struct streaming){ .ex = ex,
+					 .tree = tree_ref(tree),
+					 .index = index,
+					 .start = start,
+					 .arrival = steal(arrival),
+					 .file = { .fd = -1 } };
+	response = MHD_create_response_from_callback(length, STREAM_BLOCK, streaming_read,
+						     streaming, streaming_free);
+	if (!response)
+		streaming_free(streaming);
+	return response;
 }
 
 void bring_done(struct exchange *ex)

@@ -265,8 +265,7 @@ int cache_delete(struct exchange *ex);
 int prefetch_get(struct exchange *ex);
 int prefetch_post(struct exchange *ex);
 /** file_send() - send.c; @id: of the compose that has the tree */
-int file_send(struct exchange *ex, const struct tree *tree, int64_t id,
-	      const struct tree_node *node);
+int file_send(struct exchange *ex, struct tree *tree, int64_t id, const struct tree_node *node);
 
 /* ---- openapi.c: the document at /static/openapispec.json --------------- */
 

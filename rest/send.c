@@ -227,8 +227,10 @@ static bool is_lasting(const struct tree_node *node, const struct tree_file *fil
 	       !file->head_length && !file->hold;
 }
 
+/* @response: NULL: out of @file */
 static int bytes_answer(struct exchange *ex, int64_t id, const struct tree_node *node,
-			struct tree_file *file, const struct range *range)
+			struct tree_file *file, const struct range *range,
+			struct MHD_Response *response)
 {
 	struct hot_file hot = {
 		.id = id, .index = node->index, .length = file->size, .fd = file->fd
@@ -236,16 +238,16 @@ static int bytes_answer(struct exchange *ex, int64_t id, const struct tree_node 
 	bool keep = !ex->head && !range->partial && is_lasting(node, file);
 	char etag[sizeof(file->etag)], text[80];
 	uint64_t size = file->size;
-	struct MHD_Response *response;
 
 	memcpy(etag, file->etag, sizeof(etag));
-	if (!ex->head && range->length > SMALL)
+	if (!response && !ex->head && range->length > SMALL)
 		link_cork(ex->link, ex->connection, true);
 	if (file->hold) { /* as long as bytes go out */
 		tree_hold_release(ex->hold);
 		ex->hold = steal(file->hold);
 	}
-	response = bytes_response(file, range, ex->head);
+	if (!response)
+		response = bytes_response(file, range, ex->head);
 	add_headers(response, node, file, etag);
 	response_header(response, MHD_HTTP_HEADER_CONTENT_TYPE, content_type(node));
 	hot.own_fd = keep && file->fd >= 0;
@@ -261,8 +263,22 @@ static int bytes_answer(struct exchange *ex, int64_t id, const struct tree_node 
 	return answer_queue(ex, MHD_HTTP_PARTIAL_CONTENT, response);
 }
 
-int file_send(struct exchange *ex, const struct tree *tree, int64_t id,
-	      const struct tree_node *node)
+/* What is not here yet: as it comes, where that may be and some of it is wanted that is not held
+ * back; else when it is whole. */
+static int coming_answer(struct exchange *ex, struct tree *tree, int64_t id,
+			 const struct tree_node *node, struct tree_file *file,
+			 const struct range *range)
+{
+	bool early = tree_streams(ex->rest->options.trees) &&
+		     range->start < tree_arrival_early(file->size);
+	struct MHD_Response *response =
+		early ? bring_stream(ex, tree, node->index, range->start, range->length) : NULL;
+
+	return response ? bytes_answer(ex, id, node, file, range, response)
+			: bring_park(ex, tree, node->index, early ? range->start + 1 : 0);
+}
+
+int file_send(struct exchange *ex, struct tree *tree, int64_t id, const struct tree_node *node)
 {
 	_cleanup_(tree_file_done) struct tree_file file = { .fd = -1 };
 	struct kept *hot = hot_get(ex, id, node->index);
@@ -289,6 +305,6 @@ int file_send(struct exchange *ex, const struct tree *tree, int64_t id,
 	if (range.beyond)
 		return empty_answer(ex, MHD_HTTP_RANGE_NOT_SATISFIABLE, node, &file);
 	if (r == -EAGAIN && !ex->head)
-		return bring_park(ex, tree, node->index);
-	return bytes_answer(ex, id, node, &file, &range);
+		return coming_answer(ex, tree, id, node, &file, &range);
+	return bytes_answer(ex, id, node, &file, &range, NULL);
 }

@@ -153,6 +153,13 @@ static const struct key keys[] = {
 	  "packages that are fetched at a time; a server with none under way gets one more" },
 	{ "cache.read_timeout", KEY_SECONDS, FIELD(cache_read_timeout), "300", 1, 86400,
 	  "who reads a package that has to be fetched waits no longer than this" },
+	{ "cache.server_fetchers", KEY_NUMBER, FIELD(cache_server_fetchers), "0", 0,
+	  2 * CONFIG_MAX_FETCHERS, "of them from one server; 0: any number" },
+	{ "cache.rate", KEY_SIZE, FIELD(cache_rate), "0", 0, INT64_MAX,
+	  "bytes per second of all packages together, each of cache.fetchers a share; 0: no limit" },
+	{ "cache.verify", KEY_STRING, FIELD(cache_verify), "whole", 0, 0,
+	  "when bytes of a package are handed out: whole (it is here and its checksum right) or "
+	  "stream (as they come, all but the last 64 KiB)" },
 	{ "auth.backend", KEY_STRING, FIELD(auth_backend), "noauth", 0, 0,
 	  "who REST users are: noauth (nobody in particular), proxy or ssl" },
 	{ "auth.roles", KEY_PATH, FIELD(auth_roles), "", 0, 0,
@@ -597,6 +604,11 @@ bool config_network(const struct config *config)
 	return config->koji_hub[0] || config->repo_names.count;
 }
 
+bool config_streams(const struct config *config)
+{
+	return !strcmp(config->cache_verify, "stream");
+}
+
 static const char *const gpgchecks[] = { [GPGCHECK_NO] = "no",
 					 [GPGCHECK_REPOMD] = "repomd",
 					 [GPGCHECK_PACKAGES] = "packages",
@@ -683,6 +695,7 @@ int config_check(const struct config *config, struct error *err)
 {
 	static const char *const levels[] = { "error", "warning", "info", "debug", NULL };
 	static const char *const backends[] = { "noauth", "proxy", "ssl", NULL };
+	static const char *const verifies[] = { "whole", "stream", NULL };
 	int r;
 
 	if (config->lifetime_default > config->lifetime_maximum)
@@ -711,6 +724,8 @@ int config_check(const struct config *config, struct error *err)
 		r = check_module(config, err);
 	if (r == 0)
 		r = check_fs(config, err);
+	if (r == 0)
+		r = check_word("cache.verify", config->cache_verify, verifies, err);
 	if (r == 0)
 		r = check_word("odcsfs.log_level", config->log_level, levels, err);
 	return r;

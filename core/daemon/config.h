@@ -51,7 +51,9 @@ struct config {
 	int64_t module_timeout; /* seconds of one question */
 	/* [cache] */
 	int64_t cache_size; /* bytes; 0: no limit */
-	int64_t cache_fetchers, cache_read_timeout;
+	int64_t cache_fetchers, cache_server_fetchers, cache_read_timeout;
+	int64_t cache_rate; /* bytes per second; 0: any */
+	char *cache_verify; /* whole or stream */
 	/* [auth] */
 	char *auth_backend;
 	char *auth_roles, *auth_crl; /* files; "": none */
@@ -84,6 +86,8 @@ int config_check(const struct config *config, struct error *err);
 int config_socket_mode(const struct config *config, uint32_t *ret);
 /** config_network() - may workers use the network? */
 bool config_network(const struct config *config);
+/** config_streams() - are packages handed out while they come? */
+bool config_streams(const struct config *config);
 enum gpgcheck config_gpgcheck(const struct config *config);
 /** config_print() - every key with its value and meaning, as a configuration file */
 int config_print(const struct config *config, struct text *ret);

@@ -76,6 +76,20 @@ static int ask(void *data, const struct tree_want *want, struct tree_waiter *wai
 	return r < 0 && err ? err->code : r;
 }
 
+static struct tree_arrival *arriving(void *data, const char *sha256)
+{
+	struct fetcher *fetcher = data;
+	struct tree_arrival *arrival = NULL;
+	struct fetch *fetch;
+
+	(void)pthread_mutex_lock(&fetcher->lock);
+	fetch = fetches_find(&fetcher->table, sha256);
+	if (fetch)
+		arrival = tree_arrival_ref(fetch->arrival);
+	(void)pthread_mutex_unlock(&fetcher->lock);
+	return arrival;
+}
+
 static bool forget(void *data, struct tree_waiter *waiter)
 {
 	struct fetcher *fetcher = data;
@@ -118,7 +132,7 @@ static struct fetch_slot *slot_of(struct fetcher *fetcher, const struct fetch *f
 	return NULL;
 }
 
-/* ---- how it ends ------------------------------------------------------------- */
+/* ---- who waits -------------------------------------------------------------- */
 
 static void tell(struct tree_waiter *waiters, const struct error *failure)
 {
@@ -134,6 +148,70 @@ static void tell(struct tree_waiter *waiters, const struct error *failure)
 	}
 }
 
+/* ---- bytes on their way ------------------------------------------------------- */
+
+/* Who was handed bytes of it gets no more of them from there. */
+static void arrival_over(struct fetcher *fetcher, struct fetch *fetch, bool good)
+{
+	struct tree_arrival *arrival = fetch->arrival;
+	struct tree_waiter *waiters = NULL;
+
+	fetch->told = 0;
+	if (!arrival)
+		return;
+	tree_arrival_end(arrival, good);
+	(void)pthread_mutex_lock(&fetcher->lock);
+	fetch->arrival = NULL;
+	if (!good) /* those who wait for more of it look again */
+		waiters = fetches_came(&fetcher->table, fetch, UINT64_MAX, time_monotonic_ms());
+	fetch->came = 0;
+	(void)pthread_mutex_unlock(&fetcher->lock);
+	tree_arrival_unref(arrival);
+	tell(waiters, NULL);
+}
+
+static void look_at_arrival(struct fetcher *fetcher, struct fetch *fetch)
+{
+	struct tree_waiter *waiters;
+	uint64_t came;
+
+	if (!fetch->arrival)
+		return;
+	came = tree_arrival_look(fetch->arrival);
+	(void)pthread_mutex_lock(&fetcher->lock);
+	waiters = fetches_came(&fetcher->table, fetch, came, time_monotonic_ms());
+	(void)pthread_mutex_unlock(&fetcher->lock);
+	tell(waiters, NULL);
+}
+
+/* Fewer bytes than were told before: it has begun anew, maybe with another file. */
+static void on_comes(struct fetcher *fetcher, struct fetch_slot *slot, int64_t bytes)
+{
+	struct tree_arrival *arrival = NULL;
+	struct fetch *fetch = slot->fetch;
+
+	if (bytes < fetch->told)
+		arrival_over(fetcher, fetch, false);
+	fetch->told = bytes;
+	if (!fetch->arrival && bytes && tree_arrival_early(fetch->size) &&
+	    tree_arrival_open(child_work_dirfd(slot->child), fetch->sha256, fetch->size,
+			      &arrival) == 0) {
+		(void)pthread_mutex_lock(&fetcher->lock);
+		fetch->arrival = arrival;
+		(void)pthread_mutex_unlock(&fetcher->lock);
+	}
+	look_at_arrival(fetcher, fetch);
+}
+
+static void look_at_arrivals(struct fetcher *fetcher)
+{
+	for (size_t i = 0; i < FETCH_SLOTS; i++)
+		if (fetcher->slots.slot[i].fetch)
+			look_at_arrival(fetcher, fetcher->slots.slot[i].fetch);
+}
+
+/* ---- how it ends --------------------------------------------------------------- */
+
 /* @failure: NULL, or code 0: it is here */
 static void end(struct fetcher *fetcher, struct fetch *fetch, struct error *failure)
 {
@@ -147,6 +225,7 @@ static void end(struct fetcher *fetcher, struct fetch *fetch, struct error *fail
 		log_write(ours ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "fetch: %s",
 			  failure->message);
 	}
+	arrival_over(fetcher, fetch, !failed);
 	(void)pthread_mutex_lock(&fetcher->lock);
 	waiters = fetches_end(&fetcher->table, fetch, failure, time_monotonic_ms());
 	(void)pthread_mutex_unlock(&fetcher->lock);
@@ -173,9 +252,13 @@ static struct fetch *slot_free(struct fetcher *fetcher, struct fetch_slot *slot)
 	return fetch;
 }
 
-/* Once more, when that may help and was not tried too often; else the end. */
-static void fail(struct fetcher *fetcher, struct fetch *fetch, bool may_help, struct error *failure)
+/* Once more, when that may help and was not tried too often; else the end.
+ * @kept: what has come is gone on with */
+static void fail(struct fetcher *fetcher, struct fetch *fetch, bool may_help, bool kept,
+		 struct error *failure)
 {
+	if (!kept)
+		arrival_over(fetcher, fetch, false);
 	if (may_help && ++fetch->tries < TRIES)
 		again(fetcher, fetch, AGAIN_MS * fetch->tries);
 	else
@@ -184,12 +267,18 @@ static void fail(struct fetcher *fetcher, struct fetch *fetch, bool may_help, st
 
 /* ---- workers -------------------------------------------------------------------- */
 
+static bool keep_part(struct fetcher *fetcher, const struct fetch_slot *slot)
+{
+	return slot->fetch && tree_partial_keep(fetcher->store->trees,
+						child_work_dirfd(slot->child), slot->fetch->sha256);
+}
+
 static void bury(struct fetcher *fetcher, struct fetch_slot *slot, const char *why)
 {
 	_cleanup_(text_done) struct text words = { 0 };
 	struct error failure = { 0 };
 	struct fetch *fetch;
-	bool ended = fetch_slot_kill(slot);
+	bool ended = fetch_slot_kill(slot), kept;
 	int64_t peak;
 
 	(void)text_adds(&words, "the worker that fetched it ");
@@ -201,10 +290,11 @@ static void bury(struct fetcher *fetcher, struct fetch_slot *slot, const char *w
 	(void)error_set(&failure, -EIO, BLAME_US, NULL, "%s", words.failed ? "died" : words.data);
 	atomic_fetch_add(&fetcher->deaths, 1);
 	log_warning("fetch: %s", failure.message);
+	kept = ended && keep_part(fetcher, slot);
 	fetch_slot_leave(slot, ended);
 	fetch = slot_free(fetcher, slot);
 	if (fetch)
-		fail(fetcher, fetch, true, &failure);
+		fail(fetcher, fetch, true, kept, &failure);
 }
 
 static void on_fetched(struct fetcher *fetcher, struct fetch_slot *slot,
@@ -221,6 +311,8 @@ static void on_fetched(struct fetcher *fetcher, struct fetch_slot *slot,
 		(void)snprintf(failure.message, sizeof(failure.message), "%s",
 			       message->text ? message->text : "");
 	}
+	if (failure.code != -EBADMSG && failure.code != -ENOSPC)
+		(void)keep_part(fetcher, slot);
 	fetch = slot_free(fetcher, slot);
 	if (failure.code == -ENOSPC) { /* others have filled the disk since room was made */
 		struct tree_cache_figures figures;
@@ -231,7 +323,7 @@ static void on_fetched(struct fetcher *fetcher, struct fetch_slot *slot,
 				figures.bytes > fetch->size ? figures.bytes - fetch->size : 0);
 	}
 	(void)child_clean(slot->child, NULL);
-	fail(fetcher, fetch, failure.code == -ENOSPC, &failure);
+	fail(fetcher, fetch, failure.code == -ENOSPC, false, &failure);
 }
 
 static void receive(struct fetcher *fetcher, struct fetch_slot *slot)
@@ -249,6 +341,9 @@ static void receive(struct fetcher *fetcher, struct fetch_slot *slot)
 		else if (r > 0 && message.type == PIPE_FETCHED && slot->fetch && !slot->taking &&
 			 message.id == slot->number)
 			on_fetched(fetcher, slot, &message);
+		else if (r > 0 && message.type == PIPE_COMES && slot->fetch && !slot->taking &&
+			 message.id == slot->number && config_streams(fetcher->config))
+			on_comes(fetcher, slot, message.done);
 		else if (r > 0)
 			r = -EBADMSG;
 		message_done(&message);
@@ -328,11 +423,14 @@ static void start(struct fetcher *fetcher, struct fetch *fetch)
 		return;
 	else
 		(void)error_oom(&failure);
+	if (slot)
+		tree_partial_give(fetcher->store->trees, child_work_dirfd(slot->child),
+				  fetch->sha256);
 	if (slot && fetch_slot_send(&fetcher->slots, slot, fetch, &failure) == 0)
 		return;
 	if (!fetch->there)
 		tree_cache_unreserve(fetcher->store->trees, fetch->size);
-	fail(fetcher, fetch, true, &failure);
+	fail(fetcher, fetch, true, false, &failure);
 }
 
 /* ---- ahead of time ------------------------------------------------------------------ */
@@ -435,7 +533,7 @@ static void on_verified(struct fetcher *fetcher, struct verification *item)
 	} else if (!slot) {
 		again(fetcher, fetch, 0); /* it was damaged: fetched anew */
 	} else {
-		fail(fetcher, fetch, item->r == -EBADMSG, &item->err);
+		fail(fetcher, fetch, item->r == -EBADMSG, false, &item->err);
 	}
 }
 
@@ -529,6 +627,7 @@ static void *run(void *data)
 		if (polls[0].revents & POLLIN)
 			(void)!read(fetcher->event_fd, &count, sizeof(count));
 		serve_slots(fetcher, polls);
+		look_at_arrivals(fetcher);
 		collect(fetcher);
 		tell_late(fetcher);
 		start_all(fetcher);
@@ -558,7 +657,10 @@ int fetcher_new(const struct config *config, struct store *store, struct fetcher
 	if (fetches_init(&fetcher->table, config->cache_read_timeout * 1000) < 0 ||
 	    verifier_new(store->trees, kick, fetcher, &fetcher->verifier) < 0)
 		return error_oom(err);
+	fetcher->table.most_of_one = (size_t)config->cache_server_fetchers;
+	fetcher->table.strict = config->cache_rate != 0;
 	bringer.data = fetcher;
+	bringer.arriving = config_streams(config) ? arriving : NULL;
 	tree_store_bringer(store->trees, &bringer);
 	tree_cache_limit(store->trees, (uint64_t)config->cache_size);
 	*ret = steal(fetcher);
@@ -601,7 +703,16 @@ void fetcher_free(struct fetcher *fetcher)
 		(void)pthread_join(fetcher->thread, NULL);
 	}
 	verifier_free(fetcher->verifier);
+	for (size_t i = 0; i < FETCH_SLOTS; i++) {
+		struct fetch_slot *slot = &fetcher->slots.slot[i];
+
+		if (slot->child && slot->fetch && fetch_slot_kill(slot))
+			(void)keep_part(fetcher, slot);
+	}
 	fetch_slots_done(&fetcher->slots);
+	for (size_t i = 0; fetcher->table.bucket && i < fetcher->table.buckets; i++)
+		for (struct fetch *fetch = fetcher->table.bucket[i]; fetch; fetch = fetch->next)
+			arrival_over(fetcher, fetch, false);
 	prefetches_done(&fetcher->prefetches);
 	fetches_done(&fetcher->table);
 	closep(&fetcher->event_fd);

@@ -286,13 +286,20 @@ static bool comes_before(const struct fetch *a, const struct fetch *b, int64_t n
 	return !aged && a->size < b->size;
 }
 
+static bool has_room(const struct fetches *table, const struct fetch_place *place, size_t most)
+{
+	if (table->most_of_one && place->running >= table->most_of_one)
+		return false;
+	return table->running < most ||
+	       (!table->strict && !place->running && table->running < 2 * most);
+}
+
 struct fetch *fetches_next(struct fetches *table, size_t most, int64_t now_ms)
 {
 	struct fetch *best = NULL;
 
 	for (struct fetch *fetch = table->first; fetch; fetch = fetch->after) {
-		bool room = fetch->there || table->running < most ||
-			    (!fetch->place->running && table->running < 2 * most);
+		bool room = fetch->there || has_room(table, fetch->place, most);
 
 		if (room && fetch->later_ms <= now_ms && (fetch->waiters || fetch->prefetch) &&
 		    comes_before(fetch, best, now_ms))
@@ -362,6 +369,33 @@ struct tree_waiter *fetches_end(struct fetches *table, struct fetch *fetch,
 	else
 		drop(table, fetch);
 	return waiters;
+}
+
+struct tree_waiter *fetches_came(struct fetches *table, struct fetch *fetch, uint64_t came,
+				 int64_t now_ms)
+{
+	struct tree_waiter *enough = NULL;
+	bool more = came > fetch->came;
+
+	fetch->came = came;
+	for (struct tree_waiter *waiter = fetch->waiters, *next; waiter; waiter = next) {
+		next = waiter->next;
+		if (waiter->need && waiter->need <= came) {
+			waiter_remove(table, waiter, now_ms);
+			waiter->next = enough;
+			enough = waiter;
+		} else if (more) {
+			waiter->until_ms = now_ms + table->timeout_ms;
+		}
+	}
+	return enough;
+}
+
+struct fetch *fetches_find(struct fetches *table, const char *sha256)
+{
+	struct fetch *fetch = find(table, sha256);
+
+	return fetch && fetch->state != FETCH_OVER ? fetch : NULL;
 }
 
 struct fetch *fetches_bad(struct fetches *table, int64_t now_ms, struct error *failure)

@@ -43,6 +43,9 @@ struct fetch {
 	struct tree_waiter *waiters;
 	int64_t asked_ms, started_ms;
 	int64_t later_ms;   /* not before; 0: at once */
+	struct tree_arrival *arrival; /* the owner's; NULL: nothing is handed out early */
+	uint64_t came;	    /* bytes that may be */
+	int64_t told;	    /* bytes that the worker last told of */
 	int64_t full_ms;    /* since when there is no room for it; 0: there is */
 	int64_t alone_ms;   /* since when nobody waits; 0: somebody does */
 	unsigned int tries; /* that ended with the worker's death or without room */
@@ -59,6 +62,8 @@ struct fetches {
 	struct fetch_place *places;
 	size_t running, waiting;
 	int64_t timeout_ms; /* of who says nothing else */
+	size_t most_of_one; /* downloads from one server at a time; 0: any number */
+	bool strict;	    /* not one more for a server that has none */
 };
 
 int fetches_init(struct fetches *table, int64_t timeout_ms);
@@ -76,7 +81,7 @@ bool fetches_forget(struct fetches *table, struct tree_waiter *waiter, int64_t n
 /**
  * fetches_next() - what to start now; NULL: nothing
  * @most: downloads at a time. A server with none under way gets one although there are so many, up
- * to twice as many in all: those that never end do not keep others waiting
+ * to twice as many in all: those that never end do not keep others waiting (not if @strict)
  *
  * Servers in turn, those with the fewest first; of one, small packages before large ones. */
 struct fetch *fetches_next(struct fetches *table, size_t most, int64_t now_ms);
@@ -87,6 +92,12 @@ void fetches_again(struct fetches *table, struct fetch *fetch, int64_t later_ms)
  * Who waited is in the list that comes back, taken off; @fetch may be gone */
 struct tree_waiter *fetches_end(struct fetches *table, struct fetch *fetch,
 				const struct error *failure, int64_t now_ms);
+/** fetches_came() - @came bytes of a running one may be handed out: those for whom that is enough, taken off; who
+ * waits on has as long again as at first, if there are more than before */
+struct tree_waiter *fetches_came(struct fetches *table, struct fetch *fetch, uint64_t came,
+				 int64_t now_ms);
+/** fetches_find() - one that is queued or running; NULL: there is none */
+struct fetch *fetches_find(struct fetches *table, const char *sha256);
 /** fetches_bad() - a queued one whose server is not there; with words; NULL: none */
 struct fetch *fetches_bad(struct fetches *table, int64_t now_ms, struct error *failure);
 /** fetches_late() - those whose time is over, taken off */

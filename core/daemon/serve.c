@@ -112,6 +112,7 @@ static int open_store(struct daemon *daemon, struct error *err)
 	r = lock_state(daemon, err);
 	if (r < 0)
 		return r;
+	tree_partials_rescue(daemon->store.state_dirfd);
 	r = directory_remove(daemon->store.state_dirfd, "work");
 	if (r < 0)
 		return error_errno(err, r, "%s/work", config->state_dir);

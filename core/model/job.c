@@ -11,6 +11,7 @@
  *   {"type":"go","id":7}
  *   {"type":"stop","id":7}
  *   {"type":"fetch","id":7,"base":"URL","path":"Packages/f/foo.rpm","sha256":"HEX","size":9000,"repo":{…}}
+ *   {"type":"comes","id":7,"done":4096}
  *   {"type":"fetched","id":7,"code":0,"text":""}
  *   {"type":"ready"}
  *   {"type":"progress","id":7,"done":3,"total":7,"phase":"depsolve","text":"…"}
@@ -29,7 +30,7 @@ static const char *const type_names[] = {
 	[PIPE_STOP] = "stop",	    [PIPE_READY] = "ready",	  [PIPE_PROGRESS] = "progress",
 	[PIPE_LOG] = "log",	    [PIPE_RESOLVED] = "resolved", [PIPE_CHECKED] = "checked",
 	[PIPE_FILES] = "files",	    [PIPE_RESULT] = "result",	  [PIPE_FAILED] = "failed",
-	[PIPE_FETCH] = "fetch",	    [PIPE_FETCHED] = "fetched",
+	[PIPE_FETCH] = "fetch",	    [PIPE_FETCHED] = "fetched",	  [PIPE_COMES] = "comes",
 };
 
 static const char *const blame_names[] = {
@@ -70,6 +71,16 @@ void job_free(struct job *job)
 	free(job->module.mbs);
 	spec_free(job->spec);
 	free(job);
+}
+
+void fetch_part_name(const char *sha256, char ret[static FETCH_PART_SIZE])
+{
+	(void)snprintf(ret, FETCH_PART_SIZE, ".part-%.*s", DIGEST_HEX_SIZE - 1, sha256);
+}
+
+void fetch_from_name(const char *sha256, char ret[static FETCH_PART_SIZE])
+{
+	(void)snprintf(ret, FETCH_PART_SIZE, ".from-%.*s", DIGEST_HEX_SIZE - 1, sha256);
 }
 
 void fetch_job_free(struct fetch_job *fetch)
@@ -241,6 +252,10 @@ static int add_fetch(json_t *json, const struct fetch_job *fetch)
 	r |= set_text(json, "path", fetch->path);
 	r |= set_text(json, "sha256", fetch->sha256);
 	r |= json_object_set_new(json, "size", json_integer(fetch->size));
+	if (fetch->early)
+		r |= json_object_set_new(json, "early", json_true());
+	if (fetch->rate)
+		r |= json_object_set_new(json, "limit", json_integer(fetch->rate));
 	return r | (fetch->koji.hub ? add_koji(json, &fetch->koji) : add_repo(json, &fetch->repo));
 }
 
@@ -320,6 +335,8 @@ static int add_members(json_t *json, const struct message *message)
 		return add_fetch(json, message->fetch);
 	case PIPE_FETCHED:
 		return add_fetched(json, message);
+	case PIPE_COMES:
+		return json_object_set_new(json, "done", json_integer(message->done));
 	case PIPE_PROGRESS:
 		return add_progress(json, message);
 	case PIPE_LOG:
@@ -549,8 +566,11 @@ static int get_fetch(const json_t *json, struct message *message, struct error *
 	if ((r = get_text(json, "base", true, &fetch->base, err)) < 0 ||
 	    (r = get_text(json, "path", true, &fetch->path, err)) < 0 ||
 	    (r = get_digest(json, "sha256", fetch->sha256, err)) < 0 ||
-	    (r = get_number(json, "size", 0, INT64_MAX, &fetch->size, err)) < 0)
+	    (r = get_number(json, "size", 0, INT64_MAX, &fetch->size, err)) < 0 ||
+	    (json_object_get(json, "limit") &&
+	     (r = get_number(json, "limit", 1, INT64_MAX, &fetch->rate, err)) < 0))
 		return r;
+	fetch->early = json_is_true(json_object_get(json, "early"));
 	if (json_object_get(json, "koji"))
 		return get_koji(json_object_get(json, "koji"), &fetch->koji, err);
 	return get_repo(json_object_get(json, "repo"), &fetch->repo, err);
@@ -691,6 +711,8 @@ static int get_message(const json_t *json, struct message *message, struct error
 		return get_fetch(json, message, err);
 	case PIPE_FETCHED:
 		return get_fetched(json, message, err);
+	case PIPE_COMES:
+		return get_number(json, "done", 0, INT64_MAX, &message->done, err);
 	case PIPE_PROGRESS:
 		return get_progress(json, message, err);
 	case PIPE_LOG:

@@ -402,7 +402,8 @@ bool url_below_any(const char *url, const struct strings *prefixes);
  * "go", "stop". worker → server: "ready", "progress", "log", "resolved", "checked", "files", "result",
  * "failed"; after "resolved" and "checked" it says nothing before it is answered, and after "stop" the job
  * is over. What a "result" made is named before it, in as many "files" as it takes.
- * A worker that only fetches packages gets "fetch" (struct fetch_job) and answers each with "fetched".
+ * A worker that only fetches packages gets "fetch" (struct fetch_job) and answers each with "fetched",
+ * before which "comes" may say how many bytes are there: fewer than the last time when it has begun anew.
  * The worker puts new files into its own work directory; the server checks and publishes. */
 #define PIPE_LINE_MAX (4 * 1024 * 1024)
 #define PIPE_TEXT_MAX 4096   /* bytes of a line for the log, of progress: the rest is cut off */
@@ -510,20 +511,29 @@ struct outcome {
  * @id: for the answer
  * @base: a word of a request with a URL or, where @koji has a topurl, that
  * @path: below it
- * @size: bytes that it has */
+ * @size: bytes that it has
+ * @early: "comes" is to say how many bytes are there, again and again
+ * @rate: bytes a second, no more; 0: as @repo has it */
 struct fetch_job {
 	int64_t id;
 	char *base, *path;
 	char sha256[DIGEST_HEX_SIZE];
-	int64_t size;
+	int64_t size, rate;
+	bool early;
 	struct job_repo repo; /* one of these two is set */
 	struct job_koji koji;
 };
 
+#define FETCH_PART_SIZE (DIGEST_HEX_SIZE + 8)
+/** fetch_part_name() - under which a worker writes a package, in packages/ of its work directory, until it has all of
+ * it; fetch_from_name() - of the file beside it in which it says where the bytes come from */
+void fetch_part_name(const char *sha256, char ret[static FETCH_PART_SIZE]);
+void fetch_from_name(const char *sha256, char ret[static FETCH_PART_SIZE]);
+
 enum pipe_type {
 	PIPE_COMPOSE, PIPE_CHECK, PIPE_GO, PIPE_STOP, PIPE_FETCH,
 	PIPE_READY, PIPE_PROGRESS, PIPE_LOG, PIPE_RESOLVED, PIPE_CHECKED, PIPE_FILES, PIPE_RESULT,
-	PIPE_FAILED, PIPE_FETCHED,
+	PIPE_FAILED, PIPE_FETCHED, PIPE_COMES,
 };
 
 /** struct message - any line of the pipe; only the members of its type are set */
@@ -532,7 +542,7 @@ struct message {
 	int64_t id;
 	struct job *job;	 /* PIPE_COMPOSE */
 	struct outcome *outcome; /* PIPE_FILES, PIPE_RESULT */
-	int64_t done, total;	 /* PIPE_PROGRESS */
+	int64_t done, total;	 /* PIPE_PROGRESS; done also: PIPE_COMES */
 	char *phase, *text;	 /* PIPE_PROGRESS; text also: PIPE_LOG, PIPE_FAILED, PIPE_CHECKED,
 				  * PIPE_FETCHED */
 	struct fetch_job *fetch; /* PIPE_FETCH */

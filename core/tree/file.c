@@ -241,6 +241,21 @@ bool tree_forget(struct tree_store *store, struct tree_waiter *waiter)
 	return store->bringer.forget(store->bringer.data, waiter);
 }
 
+bool tree_streams(const struct tree_store *store)
+{
+	return store->bringer.arriving != NULL;
+}
+
+struct tree_arrival *tree_arriving(const struct tree *tree, uint32_t index)
+{
+	const struct tree_bringer *bringer = &tree->store->bringer;
+	struct tree_want want;
+
+	if (!bringer->arriving || tree_want(tree, index, &want) < 0)
+		return NULL;
+	return bringer->arriving(bringer->data, want.sha256);
+}
+
 /* ---- the other kinds --------------------------------------------------- */
 
 static int open_log(const struct tree *tree, struct tree_file *file, struct error *err)

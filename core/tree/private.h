@@ -106,7 +106,7 @@ struct cache {
 };
 
 struct tree_store {
-	int manifests, blobs, packages, logs; /* descriptors of the directories */
+	int manifests, blobs, packages, logs, partial; /* descriptors of the directories */
 	char *public_url, *local_url;
 	struct strings sites; /* directories that are the site's own */
 	struct tree_bringer bringer; /* .ask NULL: none */
@@ -142,6 +142,8 @@ bool store_is_verified(struct tree_store *store, const uint8_t digest[DIGEST_SIZ
 int store_blobs_check(struct tree_store *store, const struct manifest *manifest, struct error *err);
 /** store_is_leftover() - a name that is given while a file is written */
 bool store_is_leftover(const char *name);
+/** store_has_writer() - does somebody have the file open for writing? */
+bool store_has_writer(int fd);
 void store_verified_add(struct tree_store *store, const uint8_t digest[DIGEST_SIZE]);
 
 /* ---- cache.c ------------------------------------------------------------- */

@@ -46,7 +46,7 @@ static int put_in_place(struct tree_store *store, int dirfd, const char *tempora
  * repodata, which it could have made wrong in the first place. SIGURG, which nobody handles, would
  * come if somebody opened the file between the two calls; the default SIGIO would end the process.
  */
-static bool has_writer(int fd)
+bool store_has_writer(int fd)
 {
 	(void)fcntl(fd, F_SETSIG, SIGURG);
 	if (fcntl(fd, F_SETLEASE, F_RDLCK) < 0)
@@ -84,7 +84,7 @@ static int judge_file(int fd, const struct kind *kind, const char *digest, struc
 		return error_errno(err, -errno, "worker: %s %s", kind->word, digest);
 	if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
 		return lie(err, kind->word, digest, "not a plain file");
-	if (has_writer(fd))
+	if (store_has_writer(fd))
 		return lie(err, kind->word, digest, "still open for writing");
 	if (!kind->hashed)
 		return 0;

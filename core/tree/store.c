@@ -38,12 +38,12 @@ int tree_store_open(int state_dirfd, const char *public_url, const char *local_p
 		    struct tree_store **ret, struct error *err)
 {
 	_cleanup_(tree_store_closep) struct tree_store *store = calloc(1, sizeof(*store));
-	const char *const names[] = { "manifests", "blobs", "packages", "logs" };
+	const char *const names[] = { "manifests", "blobs", "packages", "logs", "partial" };
 	int r;
 
 	if (!store)
 		return error_oom(err);
-	store->manifests = store->blobs = store->packages = store->logs = -1;
+	store->manifests = store->blobs = store->packages = store->logs = store->partial = -1;
 	(void)pthread_mutex_init(&store->lock, NULL);
 	store->public_url = strdup(public_url);
 	store->local_url = file_url(local_path);
@@ -56,7 +56,7 @@ int tree_store_open(int state_dirfd, const char *public_url, const char *local_p
 	trim_slashes(store->local_url);
 	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
 		int *const place[] = { &store->manifests, &store->blobs, &store->packages,
-				       &store->logs };
+				       &store->logs, &store->partial };
 
 		*place[i] = directory_open(state_dirfd, names[i]);
 		if (*place[i] < 0)
@@ -100,6 +100,7 @@ void tree_store_close(struct tree_store *store)
 	closep(&store->blobs);
 	closep(&store->packages);
 	closep(&store->logs);
+	closep(&store->partial);
 	cache_done(&store->cache);
 	(void)pthread_mutex_destroy(&store->lock);
 	free(store->public_url);

@@ -9,6 +9,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#define PARTIAL_SECONDS 3600 /* so long what broke off is kept */
+
 /** struct digests - a set in the making: sorted and without doubles from time to time */
 struct digests {
 	uint8_t (*item)[DIGEST_SIZE];
@@ -225,6 +227,8 @@ int tree_store_sweep(struct tree_store *store, const struct strings *live,
 		r = each_name(&sweep, store->packages, sweep_package, err);
 	if (r == 0 && log_live)
 		r = each_name(&sweep, store->logs, sweep_log, err);
+	if (r == 0)
+		sweep.files += tree_partials_trim(store, PARTIAL_SECONDS);
 	free(sweep.blobs.item);
 	free(sweep.packages.item);
 	if (r < 0)

@@ -172,10 +172,13 @@ struct tree_want {
  * @done: called once, from another thread, with no lock held and never from within tree_ask():
  *        @err->code 0: open it (again), else why it cannot be read: -ETIMEDOUT, -ENOSPC, -EIO. The
  *        waiter is his alone again
- * @until_ms: time_monotonic_ms() at which he gives up; 0: by the configuration */
+ * @until_ms: time_monotonic_ms() at which he gives up; 0: by the configuration, and that anew whenever bytes have
+ *        come that may be handed out early
+ * @need: so many bytes from the start on are enough, where bytes are handed out early; 0: all of it, verified */
 struct tree_waiter {
 	void (*done)(struct tree_waiter *waiter, const struct error *err);
 	int64_t until_ms;
+	uint64_t need;
 	struct tree_waiter *next; /* of who brings it, as the next */
 	void *fetch;
 };
@@ -186,6 +189,8 @@ struct tree_bringer {
 	int (*ask)(void *data, const struct tree_want *want, struct tree_waiter *waiter,
 		   struct error *err);
 	bool (*forget)(void *data, struct tree_waiter *waiter);
+	/* what comes of it now, counted; NULL: nothing. NULL itself: nothing is handed out early */
+	struct tree_arrival *(*arriving)(void *data, const char *sha256);
 };
 /** tree_store_bringer() - before the first tree_open(); without one such packages are -EIO */
 void tree_store_bringer(struct tree_store *store, const struct tree_bringer *bringer);
@@ -194,6 +199,10 @@ int tree_ask(const struct tree *tree, uint32_t index, struct tree_waiter *waiter
 	     struct error *err);
 /** tree_forget() - @waiter does not wait any more. false: he is being told just now, or was */
 bool tree_forget(struct tree_store *store, struct tree_waiter *waiter);
+/** tree_streams() - are bytes handed out before they are verified (cache.verify=stream)? */
+bool tree_streams(const struct tree_store *store);
+/** tree_arriving() - what has come of a package that is not here, counted; NULL: nothing */
+struct tree_arrival *tree_arriving(const struct tree *tree, uint32_t index);
 /** tree_want() - what a node needs from a server; -ENODATA: nothing */
 int tree_want(const struct tree *tree, uint32_t index, struct tree_want *ret);
 /** tree_want_next() - the next package of a server from record *@position on; 1, 0: no more
@@ -209,6 +218,45 @@ int tree_package_take(struct tree_store *store, int work_dirfd, const char *sha2
 		      uint64_t reserved, struct error *err);
 /** tree_package_verify() - one that is there already: 0, or -ENOENT: damaged, and removed. Reads the whole file */
 int tree_package_verify(struct tree_store *store, const struct tree_want *want, struct error *err);
+
+/* ---- packages while they come (arrival.c) ------------------------------------ */
+
+#define TREE_WITHHELD (64u << 10) /* of a package's end: handed out when it was verified, never before */
+
+enum tree_arrival_state {
+	ARRIVAL_COMING,
+	ARRIVAL_GOOD,  /* verified: it is in packages/ */
+	ARRIVAL_WRONG, /* what was read of it was of another file, or will never be whole */
+};
+/** struct tree_arrival - bytes that nobody has verified yet. Counted; any thread */
+struct tree_arrival;
+/** tree_arrival_open() - of what a worker writes as packages/fetch_part_name(@sha256) in @work_dirfd */
+int tree_arrival_open(int work_dirfd, const char *sha256, uint64_t size, struct tree_arrival **ret);
+struct tree_arrival *tree_arrival_ref(struct tree_arrival *arrival); /* NULL: NULL */
+void tree_arrival_unref(struct tree_arrival *arrival);
+DEFINE_FREEP(struct tree_arrival, tree_arrival_unref)
+/** tree_arrival_look() - look how much there is now, and let readers have it: so many bytes */
+uint64_t tree_arrival_look(struct tree_arrival *arrival);
+void tree_arrival_end(struct tree_arrival *arrival, bool good);
+enum tree_arrival_state tree_arrival_state(struct tree_arrival *arrival);
+/** tree_arrival_early() - so many bytes of a package of @size may be handed out before it is verified */
+uint64_t tree_arrival_early(uint64_t size);
+/** tree_arrival_read() - at most @length and not less than @least bytes at @offset. -EAGAIN: not there yet; -ENODATA:
+ * it is good, open it; -EIO: it is wrong */
+ssize_t tree_arrival_read(struct tree_arrival *arrival, void *buffer, size_t length, size_t least,
+			  uint64_t offset);
+
+/* ---- what broke off (partial.c) ------------------------------------------------ */
+
+/** tree_partial_keep() - what a worker that is gone has left of a package is kept in partial/, to be gone on with.
+ * false: there is nothing, or nothing that is worth it */
+bool tree_partial_keep(struct tree_store *store, int work_dirfd, const char *sha256);
+/** tree_partial_give() - back into the work directory of the next one; it may have nothing there */
+void tree_partial_give(struct tree_store *store, int work_dirfd, const char *sha256);
+/** tree_partials_rescue() - before work/ is removed at a start: the same for all that a service left which was killed */
+void tree_partials_rescue(int state_dirfd);
+/** tree_partials_trim() - remove those older than @max_age_seconds, and all but the newest few; files removed */
+int64_t tree_partials_trim(struct tree_store *store, int64_t max_age_seconds);
 
 /** struct tree_cache_figures - of packages/
  * @limit: bytes, 0: none; @reserved: of what is on its way

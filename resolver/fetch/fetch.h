@@ -154,6 +154,21 @@ struct transport_version {
 int transport_get_newer(struct transport *transport, const char *url,
 			const struct transport_sink *sink, const struct transport_options *options,
 			struct transport_version *version, struct error *err);
+/**
+ * struct transport_part - a file of which the beginning may be here already
+ * @version: of that beginning, from the same URL; NULL, or what says nothing: it does not matter which
+ * @begins: before the first byte: bytes from @at on come. @at is 0 where the server has another file than @version by
+ *          now; 0 or negative errno, as of a sink */
+struct transport_part {
+	const struct transport_version *version;
+	int (*begins)(void *data, int64_t at, const struct transport_version *version,
+		      struct error *err);
+	void *data;
+};
+/** transport_get_part() - from @offset to the end, if it is still that file (If-Range); else all of it */
+int transport_get_part(struct transport *transport, const char *url, int64_t offset,
+		       const struct transport_part *part, const struct transport_sink *sink,
+		       const struct transport_options *options, struct error *err);
 #define TRANSPORT_MARK_SIZE 128
 /**
  * transport_head() - is a file there, and which one is it

@@ -42,6 +42,7 @@ struct exchange {
 	bool strayed;	  /* it has an address that it may not have */
 	uint64_t headers; /* bytes */
 	bool judged, refused;
+	bool anew;	  /* all of it comes where a part was asked for */
 	bool enough;	  /* everything that was asked for has come: the rest is cut off */
 	int64_t skip;	  /* bytes to drop first: the server does not know ranges */
 	int64_t wanted;	  /* bytes that the sink still wants; -1: all */
@@ -143,6 +144,48 @@ static int judge_range(struct exchange *exchange)
 	return 0;
 }
 
+static void take_header(const struct exchange *exchange, const char *name, char *ret, size_t size)
+{
+	struct curl_header *header;
+
+	ret[0] = '\0';
+	if (curl_easy_header(exchange->curl, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK &&
+	    strlen(header->value) < size)
+		(void)snprintf(ret, size, "%s", header->value);
+}
+
+static void set_version(const struct exchange *exchange, struct transport_version *version)
+{
+	take_header(exchange, "ETag", version->etag, sizeof(version->etag));
+	take_header(exchange, "Last-Modified", version->modified, sizeof(version->modified));
+}
+
+/* What tells one state of a file from another without a doubt; NULL: nothing does */
+static const char *if_range(const struct transfer *transfer)
+{
+	const struct transport_version *version = transfer->part ? transfer->part->version : NULL;
+
+	if (!version || !transfer->offset)
+		return NULL;
+	if (version->etag[0] && !starts_with(version->etag, "W/"))
+		return version->etag;
+	return version->modified[0] ? version->modified : NULL;
+}
+
+/* The first byte is on its way. */
+static int begin(struct exchange *exchange, int64_t at)
+{
+	const struct transport_part *part = exchange->transfer->part;
+	struct transport_version version = { 0 };
+
+	if (!part)
+		return 0;
+	if (!starts_with(exchange->url, "ftp:"))
+		set_version(exchange, &version);
+	exchange->r = part->begins(part->data, at, &version, exchange->err);
+	return exchange->r;
+}
+
 /* FTP has no statuses for bytes that come, and no headers. */
 static bool is_ftp(const struct exchange *exchange)
 {
@@ -158,7 +201,7 @@ static int judge(struct exchange *exchange)
 
 	exchange->judged = true;
 	if (is_ftp(exchange))
-		return 0;
+		return begin(exchange, transfer->offset);
 	if (status == 304 && transfer->version &&
 	    (transfer->version->etag[0] || transfer->version->modified[0])) {
 		transfer->ret_same = true;
@@ -169,10 +212,11 @@ static int judge(struct exchange *exchange)
 		return 0; /* the words come at the end */
 	}
 	if (status == 206 && is_ranged(transfer))
-		return judge_range(exchange);
+		return judge_range(exchange) < 0 ? exchange->r : begin(exchange, transfer->offset);
 	if (status == 206)
 		return fail(exchange, -EBADMSG, "a part came where the whole was asked for");
-	if (is_ranged(transfer))
+	exchange->anew = is_ranged(transfer) && if_range(transfer);
+	if (is_ranged(transfer) && !exchange->anew)
 		exchange->skip = transfer->offset;
 	/* the length of a compressed answer is not that of the file */
 	if (curl_easy_header(exchange->curl, "Content-Encoding", 0, CURLH_HEADER, -1, &header) !=
@@ -180,7 +224,7 @@ static int judge(struct exchange *exchange)
 	    curl_easy_getinfo(exchange->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length) ==
 		    CURLE_OK)
 		exchange->whole = length;
-	return 0;
+	return begin(exchange, exchange->anew ? 0 : transfer->offset);
 }
 
 /* ---- bytes come ---- */
@@ -406,22 +450,6 @@ static void set_mark(const struct exchange *exchange)
 				       header->value);
 }
 
-static void take_header(const struct exchange *exchange, const char *name, char *ret, size_t size)
-{
-	struct curl_header *header;
-
-	ret[0] = '\0';
-	if (curl_easy_header(exchange->curl, name, 0, CURLH_HEADER, -1, &header) == CURLHE_OK &&
-	    strlen(header->value) < size)
-		(void)snprintf(ret, size, "%s", header->value);
-}
-
-static void set_version(const struct exchange *exchange, struct transport_version *version)
-{
-	take_header(exchange, "ETag", version->etag, sizeof(version->etag));
-	take_header(exchange, "Last-Modified", version->modified, sizeof(version->modified));
-}
-
 static int finish(struct exchange *exchange, CURLcode code)
 {
 	struct transfer *transfer = exchange->transfer;
@@ -440,7 +468,7 @@ static int finish(struct exchange *exchange, CURLcode code)
 			    exchange->got, exchange->part);
 	if (transfer->ret_same)
 		return 0;
-	if (transfer->offset > 0 && (exchange->skip > 0 || !exchange->got))
+	if (transfer->offset > 0 && !exchange->anew && (exchange->skip > 0 || !exchange->got))
 		return fail(exchange, -ERANGE, "ends before byte %" PRId64, transfer->offset);
 	transfer->ret_size = exchange->whole;
 	if (transfer->version)
@@ -567,8 +595,12 @@ static struct curl_slist *make_headers(const struct transfer *transfer)
 	const struct transport_version *version = transfer->version;
 	struct curl_slist *headers;
 
-	if (!transfer->inflate)
-		return curl_slist_append(NULL, "Accept-Encoding: identity");
+	if (!transfer->inflate) {
+		headers = curl_slist_append(NULL, "Accept-Encoding: identity");
+		return headers && if_range(transfer)
+			       ? add_header(headers, "If-Range", if_range(transfer))
+			       : headers;
+	}
 	headers = curl_slist_append(NULL, "Expect:"); /* no question before a large body */
 	if (headers && transfer->body)
 		headers = add_header(headers, "Content-Type",

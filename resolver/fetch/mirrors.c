@@ -221,7 +221,17 @@ struct fetching {
 	int fd;
 	int64_t got;
 	bool parts;
+	struct mirrors_origin origin; /* of the last bytes */
+	const char *url;	      /* that is asked */
 };
+
+static void say_came(const struct fetching *fetching)
+{
+	const struct mirrors_part *part = fetching->file->part;
+
+	if (part && part->came)
+		part->came(part->data, fetching->got);
+}
 
 static int empty(struct fetching *fetching, struct error *err)
 {
@@ -229,7 +239,38 @@ static int empty(struct fetching *fetching, struct error *err)
 	fetching->parts = false;
 	if (ftruncate(fetching->fd, 0) < 0 || lseek(fetching->fd, 0, SEEK_SET) < 0)
 		return error_errno(err, -errno, "cannot empty the file to fetch into");
+	say_came(fetching);
 	return 0;
+}
+
+/* What is in the file already, and is not more than all of it */
+static int take_part(struct fetching *fetching, struct error *err)
+{
+	const struct mirrors_file *file = fetching->file;
+	off_t end;
+
+	if (!file->part || !file->part->origin.url[0])
+		return empty(fetching, err);
+	end = lseek(fetching->fd, 0, SEEK_END);
+	if (end <= 0 || end >= file->size)
+		return empty(fetching, err);
+	fetching->origin = file->part->origin;
+	fetching->got = end;
+	return 0;
+}
+
+static int part_begins(void *data, int64_t at, const struct transport_version *version,
+		       struct error *err)
+{
+	struct fetching *fetching = data;
+	const struct mirrors_part *part = fetching->file->part;
+	int r = at == 0 && fetching->got ? empty(fetching, err) : 0;
+
+	if (r < 0)
+		return r;
+	fetching->origin.version = *version;
+	(void)snprintf(fetching->origin.url, sizeof(fetching->origin.url), "%s", fetching->url);
+	return part && part->begins ? part->begins(part->data, at, &fetching->origin, err) : 0;
 }
 
 static int take_bytes(void *data, const void *bytes, size_t length, struct error *err)
@@ -245,6 +286,7 @@ static int take_bytes(void *data, const void *bytes, size_t length, struct error
 	if (r < 0)
 		return error_errno(err, r, "cannot write what was fetched");
 	fetching->got += (int64_t)length;
+	say_came(fetching);
 	return 0;
 }
 
@@ -289,15 +331,18 @@ static int one_try(struct fetching *fetching, struct transport *transport, const
 		   const struct transport_options *options, struct error *err)
 {
 	const struct transport_sink sink = { .take = take_bytes, .data = fetching };
+	bool same = !strcmp(fetching->origin.url, url);
+	const struct transport_version version = fetching->origin.version;
+	const struct transport_part part = { .version = same ? &version : NULL,
+					     .begins = part_begins,
+					     .data = fetching };
 	int64_t before = fetching->got;
-	int r;
 
 	if (fetching->file->size >= 0 && before == fetching->file->size)
 		return 0; /* it broke behind the last byte */
-	r = transport_get(transport, url, before, -1, &sink, options, NULL, err);
-	if (before && fetching->got > before)
-		fetching->parts = true;
-	return r;
+	fetching->url = url;
+	fetching->parts = before > 0;
+	return transport_get_part(transport, url, before, &part, &sink, options, err);
 }
 
 /* What is wrong with bytes that were asked for whole is not right the second time. */
@@ -335,10 +380,29 @@ static int one_mirror(struct fetching *fetching, struct transport *transport, co
 	}
 }
 
-static size_t best_mirror(struct mirrors *mirrors, const bool *tried)
+/* The one that a part came from knows whether it still has that file. */
+static size_t part_mirror(struct mirrors *mirrors, const struct fetching *fetching)
 {
+	size_t count = mirrors->list.url.count;
+
+	for (size_t i = 0; i < count; i++) {
+		_cleanup_(freep) char *url = NULL;
+
+		if (mirrors_url(mirrors, i, fetching->file->path, &url, NULL) == 0 &&
+		    !strcmp(url, fetching->origin.url))
+			return i;
+	}
+	return count;
+}
+
+static size_t best_mirror(struct mirrors *mirrors, const struct fetching *fetching,
+			  const bool *tried)
+{
+	size_t origin = fetching->got ? part_mirror(mirrors, fetching) : 0;
 	size_t count = mirrors->list.url.count, best = count;
 
+	if (fetching->got && origin < count && !tried[origin])
+		return origin;
 	(void)pthread_mutex_lock(&mirrors->lock);
 	for (size_t i = 0; i < count; i++)
 		if (!tried[i] && (best == count || mirrors->failures[i] < mirrors->failures[best]))
@@ -363,7 +427,7 @@ int mirrors_fetch(struct mirrors *mirrors, const struct mirrors_file *file, int 
 	struct transport *transport = NULL;
 	bool tried[MIRRORS_MAX] = { 0 };
 	struct error failure = { 0 };
-	int code = -ENOENT, r = empty(&fetching, err);
+	int code = -ENOENT, r = take_part(&fetching, err);
 	size_t asked = 0;
 
 	if (r == 0)
@@ -372,7 +436,7 @@ int mirrors_fetch(struct mirrors *mirrors, const struct mirrors_file *file, int 
 		return r;
 	for (r = -ENOENT; r < 0 && asked < MIRRORS_TRIED_MAX; asked++) {
 		_cleanup_(freep) char *url = NULL;
-		size_t number = best_mirror(mirrors, tried);
+		size_t number = best_mirror(mirrors, &fetching, tried);
 
 		if (number == mirrors->list.url.count)
 			break;

@@ -65,19 +65,40 @@ void mirrors_free(struct mirrors *mirrors);
 DEFINE_FREEP(struct mirrors, mirrors_free)
 const struct mirrors_list *mirrors_list(const struct mirrors *mirrors);
 
+/** struct mirrors_origin - where bytes of a file come from: a URL, and which state of the file it had */
+#define MIRRORS_URL_SIZE 4096
+struct mirrors_origin {
+	char url[MIRRORS_URL_SIZE];
+	struct transport_version version;
+};
+/**
+ * struct mirrors_part - a file that may be gone on with, by another process if need be
+ * @origin: of what is in the file already; "" url: nothing is
+ * @begins: bytes come from @at on (0: what was there is not there any more); 0 or negative errno with words
+ * @came: so many are there now. Both may be NULL */
+struct mirrors_part {
+	struct mirrors_origin origin;
+	int (*begins)(void *data, int64_t at, const struct mirrors_origin *origin, struct error *err);
+	void (*came)(void *data, int64_t bytes);
+	void *data;
+};
+
 /**
  * struct mirrors_file - a file that is wanted
  * @path: below the base; location_check() was happy with it
  * @size: bytes, or -1: not known, at most @size_max (0: 1 GiB)
- * @checksum_type, @checksum: as digest_new() knows it, and hex; NULL: not known */
+ * @checksum_type, @checksum: as digest_new() knows it, and hex; NULL: not known
+ * @part: NULL: it is nobody else's to know what comes */
 struct mirrors_file {
 	const char *path;
 	int64_t size, size_max;
 	const char *checksum_type, *checksum;
+	const struct mirrors_part *part;
 };
 
 /**
- * mirrors_fetch() - the file into @fd, from its start
+ * mirrors_fetch() - the file into @fd, from its start, or with @part on from its end, if the server that it came from
+ * still has that file
  *
  * Mirrors are asked in order, one that failed after all others, each up to 3 times, going on where
  * a transfer broke (the checksum decides whether that was right; then once more from the start).

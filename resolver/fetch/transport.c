@@ -140,6 +140,20 @@ int transport_get_newer(struct transport *transport, const char *url,
 	return r < 0 ? r : transfer.ret_same;
 }
 
+int transport_get_part(struct transport *transport, const char *url, int64_t offset,
+		       const struct transport_part *part, const struct transport_sink *sink,
+		       const struct transport_options *options, struct error *err)
+{
+	struct transfer transfer = { .url = url,
+				     .offset = offset,
+				     .length = -1,
+				     .inflate = offset == 0,
+				     .part = part,
+				     .sink = *sink };
+
+	return do_transfer(transport, &transfer, options, err);
+}
+
 static int drop(void *data, const void *bytes, size_t length, struct error *err)
 {
 	(void)data;

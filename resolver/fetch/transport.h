@@ -12,6 +12,7 @@
  * @inflate: may the answer come compressed?
  * @ret_size: set at success; size of the whole file, -1: not told
  * @version: NULL, or as for transport_get_newer(); @ret_same: set at success: it is still that one
+ * @part: NULL, or as for transport_get_part()
  * @ret_mark: set at success, as by transport_head() */
 struct transfer {
 	const char *url;
@@ -22,6 +23,7 @@ struct transfer {
 	struct transport_sink sink;
 	struct transport_options options;
 	struct transport_version *version;
+	const struct transport_part *part;
 	bool ret_same;
 	int64_t ret_size;
 	char ret_mark[TRANSPORT_MARK_SIZE];

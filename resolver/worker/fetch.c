@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* resolver/worker/fetch.c: packages of servers, one after another.
  *
- *   "fetch" ─► mirrors of its base (known for a while) ─► packages/.part ─► size, SHA-256,
+ *   "fetch" ─► mirrors of its base (known for a while) ─► packages/.part-SHA256 ─► size, SHA-256,
  * signature ─► packages/SHA256, "fetched"
+ *
+ * Beside a part lies packages/.from-SHA256, which says whose it is and where its bytes come from:
+ * what another worker needs to go on with it. What it finds there it believes no more than a
+ * server.
  *
  * Bytes of servers come into this process and nowhere else: the service hashes again what it takes.
  * What is not allowed to be asked for (docs/security.md) is judged here as it is for metadata. */
@@ -16,7 +20,9 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#define PART ".part"
+#define COMES_MS 50	      /* between two lines that say how much has come, */
+#define COMES_BYTES (1 << 20) /* unless so much has since the last */
+#define FROM_MAX 16384
 #define CALL_SECONDS 120 /* where the job does not say */
 #define CONNECT_SECONDS 30
 #define SITES_KEPT 8
@@ -57,6 +63,13 @@ static void fetching_done(struct fetching *fetching)
 
 /* ---- repositories ------------------------------------------------------ */
 
+static int64_t rate_of(const struct fetch_job *job)
+{
+	int64_t rate = job->repo.rate;
+
+	return job->rate && (!rate || job->rate < rate) ? job->rate : rate;
+}
+
 static int connect_repo(void *data, struct transport **ret, struct error *err)
 {
 	const struct site *site = data;
@@ -67,7 +80,7 @@ static int connect_repo(void *data, struct transport **ret, struct error *err)
 		.connect_ms = repo->call_seconds && repo->call_seconds < CONNECT_SECONDS
 				      ? repo->call_seconds * 1000
 				      : CONNECT_SECONDS * 1000,
-		.rate_max = repo->rate,
+		.rate_max = rate_of(site->job),
 		.places = &site->places,
 	};
 
@@ -127,17 +140,120 @@ static int check_signature(struct fetching *fetching, const struct job_repo *rep
 	return r < 0 ? r : header_keys_package(fetching->keys, fd, err);
 }
 
-static int fetch_repo(struct fetching *fetching, struct fetch_job **job, int fd, struct error *err)
+/* ---- parts ------------------------------------------------------------- */
+
+/** struct coming - the package at hand
+ * @told_ms, @told: of the last line that said how much is there */
+struct coming {
+	const struct fetching *fetching;
+	int dirfd;
+	int64_t id, size;
+	char *base, *path;
+	char sha256[DIGEST_HEX_SIZE];
+	bool early;
+	int64_t told_ms, told;
+	bool pipe_failed;
+};
+
+static void tell_came(struct coming *coming, int64_t bytes)
 {
+	struct message message = { .type = PIPE_COMES, .id = coming->id, .done = bytes };
+	_cleanup_(text_done) struct text line = { 0 };
+
+	coming->told = bytes;
+	coming->told_ms = time_monotonic_ms();
+	if (message_print(&message, &line) < 0 ||
+	    io_write(coming->fetching->worker->pipe_fd, line.data, line.length) < 0)
+		coming->pipe_failed = true; /* found out at the end */
+}
+
+/* Now and then; but at once that what was told of is there no more. */
+static void on_came(void *data, int64_t bytes)
+{
+	struct coming *coming = data;
+
+	if (!coming->early || (!bytes && !coming->told))
+		return;
+	if (bytes < coming->told || bytes - coming->told >= COMES_BYTES || !coming->told ||
+	    time_monotonic_ms() - coming->told_ms >= COMES_MS)
+		tell_came(coming, bytes);
+}
+
+static int on_begins(void *data, int64_t at, const struct mirrors_origin *origin, struct error *err)
+{
+	struct coming *coming = data;
+	_cleanup_(text_done) struct text text = { 0 };
+	char name[FETCH_PART_SIZE];
+	int r;
+
+	(void)text_addf(&text, "%s\n%s\n%s\n%" PRId64 "\n%s\n%s\n%s\n", coming->base, coming->path,
+			coming->sha256, coming->size, origin->url, origin->version.etag,
+			origin->version.modified);
+	fetch_from_name(coming->sha256, name);
+	r = text.failed ? -ENOMEM : file_publish(coming->dirfd, name, text.data, text.length);
+	if (r < 0)
+		return error_errno(err, r, "cannot keep where it comes from");
+	if (coming->early)
+		tell_came(coming, at);
+	return 0;
+}
+
+/* The next line of @text, ended there; NULL: there is none */
+static char *next_line(char **text)
+{
+	char *line = *text, *end = strchr(line, '\n');
+
+	if (!end)
+		return NULL;
+	*end = '\0';
+	*text = end + 1;
+	return line;
+}
+
+/* What another worker has left of it, if it can be told where it came from: else nothing has come.
+ */
+static void read_origin(const struct coming *coming, struct mirrors_origin *ret)
+{
+	_cleanup_(freep) char *text = NULL;
+	char name[FETCH_PART_SIZE], *at, *line[7];
+	struct mirrors_origin origin = { 0 };
+	int64_t size;
+
+	fetch_from_name(coming->sha256, name);
+	if (file_read(coming->dirfd, name, FROM_MAX, &text, NULL) < 0)
+		return;
+	at = text;
+	for (size_t i = 0; i < ARRAY_SIZE(line); i++)
+		if (!(line[i] = next_line(&at)))
+			return;
+	if (strcmp(line[0], coming->base) != 0 || strcmp(line[1], coming->path) != 0 ||
+	    strcmp(line[2], coming->sha256) != 0 || parse_int64(line[3], &size) < 0 ||
+	    size != coming->size || strlen(line[4]) >= sizeof(origin.url) ||
+	    strlen(line[5]) >= sizeof(origin.version.etag) ||
+	    strlen(line[6]) >= sizeof(origin.version.modified) || (!*line[5] && !*line[6]))
+		return;
+	(void)snprintf(origin.url, sizeof(origin.url), "%s", line[4]);
+	(void)snprintf(origin.version.etag, sizeof(origin.version.etag), "%s", line[5]);
+	(void)snprintf(origin.version.modified, sizeof(origin.version.modified), "%s", line[6]);
+	*ret = origin;
+}
+
+static int fetch_repo(struct fetching *fetching, struct fetch_job **job, struct coming *coming,
+		      int fd, struct error *err)
+{
+	struct mirrors_part part = { .begins = on_begins, .came = on_came, .data = coming };
 	_cleanup_(freep) char *path = strdup((*job)->path), *sha256 = strdup((*job)->sha256);
-	const struct mirrors_file file = {
-		.path = path, .size = (*job)->size, .checksum_type = "sha256", .checksum = sha256
-	};
+	const struct mirrors_file file = { .path = path,
+					   .size = (*job)->size,
+					   .checksum_type = "sha256",
+					   .checksum = sha256,
+					   .part = &part };
 	struct site *site = NULL;
 	int r;
 
 	if (!path || !sha256)
 		return error_oom(err);
+	read_origin(coming, &part.origin);
 	r = site_of(fetching, job, &site, err);
 	if (r == 0)
 		r = mirrors_fetch(site->mirrors, &file, fd, err);
@@ -148,7 +264,9 @@ static int fetch_repo(struct fetching *fetching, struct fetch_job **job, int fd,
 
 static int fetch_koji(const struct fetch_job *job, int fd, struct error *err)
 {
-	const struct transport_network network = { .ca = job->koji.ca, .proxy = job->koji.proxy };
+	const struct transport_network network = { .ca = job->koji.ca,
+						   .proxy = job->koji.proxy,
+						   .rate_max = job->rate };
 	const int64_t seconds = job->koji.call_seconds ? job->koji.call_seconds : CALL_SECONDS;
 	struct transport_tries tries = { .pause_ms = KOJI_PAUSE_MS,
 					 .pause_max_ms = KOJI_PAUSE_MAX_MS,
@@ -190,20 +308,34 @@ static int fetch_one(struct fetching *fetching, struct fetch_job **job, struct e
 	/* the service empties the work directory between two */
 	_cleanup_(closep) int dirfd = directory_open(fetching->worker->work_dirfd, "packages");
 	_cleanup_(closep) int fd = -1;
-	char sha256[DIGEST_HEX_SIZE];
+	_cleanup_(freep) char *base = strdup((*job)->base), *path = strdup((*job)->path);
+	struct coming coming = { .fetching = fetching,
+				 .dirfd = dirfd,
+				 .id = (*job)->id,
+				 .size = (*job)->size,
+				 .base = base,
+				 .path = path,
+				 .early = (*job)->early };
+	char part[FETCH_PART_SIZE];
 	int r;
 
+	if (!base || !path)
+		return error_oom(err);
+	memcpy(coming.sha256, (*job)->sha256, sizeof(coming.sha256));
+	fetch_part_name(coming.sha256, part);
 	if (dirfd >= 0)
-		fd = openat(dirfd, PART, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-	memcpy(sha256, (*job)->sha256, sizeof(sha256));
+		fd = openat(dirfd, part, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (fd < 0)
 		return error_errno(err, -errno, "cannot keep what is fetched");
 	if (!fetching->worker->network)
 		return error_set(err, -EIO, BLAME_US, NULL,
 				 "no network is configured (repo.allowed, koji.hub)");
-	r = (*job)->koji.hub ? fetch_koji(*job, fd, err) : fetch_repo(fetching, job, fd, err);
-	if (r == 0 && renameat(dirfd, PART, dirfd, sha256) < 0)
+	r = (*job)->koji.hub ? fetch_koji(*job, fd, err)
+			     : fetch_repo(fetching, job, &coming, fd, err);
+	if (r == 0 && renameat(dirfd, part, dirfd, coming.sha256) < 0)
 		r = error_errno(err, -errno, "cannot keep what was fetched");
+	if (r == 0 && coming.pipe_failed)
+		r = error_set(err, -EPIPE, BLAME_US, NULL, "cannot talk to the server");
 	return r;
 }
 

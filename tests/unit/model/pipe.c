@@ -40,8 +40,9 @@ static const char *const good[] = {
 	"{\"type\":\"fetch\",\"id\":7,\"base\":\"mirrorlist:http://h/l\",\"path\":\"p/a.rpm\",\"sha256\":\"" HEX
 	"\",\"size\":9000,\"repo\":{\"allowed\":[\"http://h\"],\"names\":[],\"gpg_keys\":[],\"gpgcheck\":0,"
 	"\"any_mirror\":false,\"call_seconds\":120,\"recheck_seconds\":60,\"rate\":0,\"connections\":3}}",
+	"{\"type\":\"comes\",\"id\":7,\"done\":65536}",
 	"{\"type\":\"fetch\",\"id\":7,\"base\":\"http://h/kojifiles\",\"path\":\"p/a.rpm\",\"sha256\":\"" HEX
-	"\",\"size\":9000,\"koji\":{\"hub\":\"http://h/kojihub\",\"topurl\":\"http://u:p@h/kojifiles\","
+	"\",\"size\":9000,\"early\":true,\"limit\":4096,\"koji\":{\"hub\":\"http://h/kojihub\",\"topurl\":\"http://u:p@h/kojifiles\","
 	"\"sigkeys\":[],\"call_seconds\":300}}",
 	"{\"type\":\"compose\",\"id\":8,\"uid\":1,\"gid\":1,\"trusted\":true,\"allowed\":[],"
 	"\"known_event\":536,\"repo\":{\"allowed\":[\"http://h/r\"],\"names\":[\"a=http://h/r\"],"

@@ -1,0 +1,376 @@
+# SPDX-License-Identifier: MIT
+"""tests/system/stream.py: cache.verify=stream hands out bytes as they come, and nobody completes a wrong file;
+what broke off is gone on with.
+
+promises = 7, 8
+"""
+import concurrent.futures, contextlib, errno, hashlib, os, pathlib, re, signal, socket, sys, tempfile, threading
+import time
+
+from harness import Service, check, end, need_fuse, repo_spec, same, wait_for
+from originkit import Origin, cut, no_ranges, primary, short, stall, write_repository
+
+TIMEOUT = 3 # cache.read_timeout
+WITHHELD = 64 << 10
+names = iter(range(1, 1000))
+
+
+def repository(origin, folder, sizes):
+    place = origin.folder / folder
+    (place / "p").mkdir(parents=True)
+    data = {name: os.urandom(size) for name, size in sizes.items()}
+    for name, content in data.items():
+        (place / "p" / f"{name}.rpm").write_bytes(content)
+    xml = primary(*[(n, "sha256", hashlib.sha256(d).hexdigest(), f"p/{n}.rpm") for n, d in data.items()])
+    left = iter(data.values())
+    write_repository(place, {"primary": re.sub(b'package="5000"', lambda _: b'package="%d"' % len(next(left)), xml)})
+    return data
+
+
+class Compose:
+    def __init__(self, service, url):
+        self.service = service
+        self.number = service.compose(f"s{next(names)}", repo_spec(url, flags=["no_reuse"]))
+        self.folder = service.tree(self.number) / "x86_64/os/Packages"
+        self.web = f"/composes/{self.number}/compose/Temporary/x86_64/os/Packages"
+
+    def path(self, name):
+        return self.folder / name[0] / f"{name}.rpm"
+
+    def exported(self, name):
+        return self.service.dir / "export" / str(self.number) / "compose/Temporary/x86_64/os/Packages" / name[0] / f"{name}.rpm"
+
+
+def pieces(path, size=65536):
+    """bytes, seconds until the first came and at the end, errno or None"""
+    started, first, got = time.monotonic(), None, b""
+    try:
+        with open(path, "rb", buffering=0) as file:
+            while piece := file.read(size):
+                first = first or time.monotonic() - started
+                got += piece
+    except OSError as error:
+        return got, first, time.monotonic() - started, error.errno
+    return got, first, time.monotonic() - started, None
+
+
+def fetch(compose, name, ranged=None):
+    """status, Content-Length, bytes, seconds until the first came and at the end"""
+    host, port = compose.service.host.split(":")
+    started, first = time.monotonic(), None
+    with socket.create_connection((host, int(port)), timeout=20) as client:
+        client.sendall(f"GET {compose.web}/{name[0]}/{name}.rpm HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n"
+                       f"{f'Range: bytes={ranged}' + chr(13) + chr(10) if ranged else ''}\r\n".encode())
+        answer = b""
+        with contextlib.suppress(ConnectionResetError):
+            while piece := client.recv(65536):
+                answer += piece
+                if first is None and b"\r\n\r\n" in answer and not answer.endswith(b"\r\n\r\n"):
+                    first = time.monotonic() - started
+    head, _, body = answer.partition(b"\r\n\r\n")
+    length = re.search(rb"content-length: (\d+)", head.lower())
+    return int(head.split()[1]), int(length[1]) if length else None, body, first, time.monotonic() - started
+
+
+def drip(seconds, change=lambda data: data, parts=20):
+    def step(origin, request):
+        data = change(origin.data(request))
+        origin.send(request, 200, b"", [("ETag", '"drip"')], length=len(data))
+        with contextlib.suppress(OSError):
+            for at in range(0, len(data), len(data) // parts + 1):
+                request.wfile.write(data[at:at + len(data) // parts + 1])
+                request.wfile.flush()
+                time.sleep(seconds / parts)
+    return step
+
+
+def other_bytes(data):
+    return bytes(data[:-1000]) + bytes(b ^ 1 for b in data[-1000:])
+
+
+def descriptors(service):
+    count = 0
+    for entry in pathlib.Path(f"/proc/{service.process.pid}/fd").iterdir():
+        with contextlib.suppress(OSError):
+            target = os.readlink(entry)
+            count += "/packages/" in target or "/partial/" in target
+    return count
+
+
+def cached(service):
+    return {p.name for p in (service.state / "packages").iterdir()}
+
+
+def kept(service):
+    return {p.name for p in (service.state / "partial").iterdir() if not p.name.endswith(".from")}
+
+
+def start(origin, *options, timeout=TIMEOUT, **more):
+    folder = more.pop("folder", None) or tempfile.mkdtemp(prefix="odcsfs-stream-")
+    os.makedirs(f"{folder}/export", exist_ok=True)
+    service = Service(f"repo.allowed={origin.url}", "repo.timeout=4", f"cache.read_timeout={timeout}",
+                      "repo.recheck_seconds=0", f"fs.export={folder}/export", *options, folder=folder, **more)
+    service.owned = True
+    return service
+
+
+# ---- bytes as they come --------------------------------------------------------------
+
+def try_early(service, origin):
+    """eight readers of one package that drips, by mount, export and HTTP, and a ninth of a small one"""
+    data = repository(origin, "early", {"large": 2_000_000, "small": 60_000, "ranged": 1_000_000})
+    compose = Compose(service, f"{origin.url}/early")
+    before = descriptors(service)
+    origin.steps = {"large.rpm": drip(2.0), "ranged.rpm": drip(2.0)}
+    with concurrent.futures.ThreadPoolExecutor(10) as pool:
+        mounted = [pool.submit(pieces, compose.path("large")) for _ in range(3)]
+        web = [pool.submit(fetch, compose, "large") for _ in range(3)]
+        exported = [pool.submit(pieces, compose.exported("large")) for _ in range(2)]
+        time.sleep(0.3)
+        got, first, took, code = pieces(compose.path("small"))
+        check(got == data["small"] and took < 1, f"another one meanwhile: {code} {took:.1f} s")
+        for reader in mounted:
+            got, first, took, code = reader.result()
+            check(got == data["large"] and not code, f"mount: {len(got)} bytes, {code}")
+            check(first < 1.2 < took, f"mount: the first after {first:.1f} s, the last after {took:.1f} s")
+        for reader in web:
+            status, length, body, first, took = reader.result()
+            check((status, length) == (200, 2_000_000) and body == data["large"], f"HTTP: {status} {length} {len(body)}")
+            check(first < 1.2 < took, f"HTTP: the first after {first:.1f} s, the last after {took:.1f} s")
+        for reader in exported:
+            got, first, took, code = reader.result()
+            check(got == data["large"] and not code, f"export: {len(got)} bytes, {code}")
+            check(first > 1.2, f"export: the first after {first:.1f} s: verified bytes alone")
+    same(origin.count("large.rpm"), 1, "asked for once")
+    # a part waits for itself alone
+    part = fetch(compose, "ranged", "1000-100999")
+    check(part[0] == 206 and part[2] == data["ranged"][1000:101_000] and part[4] < 1.5, f"a range: {part[0]} {part[4]:.1f} s")
+    end_ = fetch(compose, "ranged", "-100")
+    check(end_[0] == 206 and end_[2] == data["ranged"][-100:] and end_[4] > 0.3, f"the last bytes wait: {end_[4]:.1f} s")
+    same(origin.count("ranged.rpm"), 1, "one download")
+    check(wait_for(lambda: descriptors(service) <= before, 5), "descriptors")
+    # once it is here it is read as ever
+    got = pieces(compose.path("large"))
+    check(got[0] == data["large"], "afterwards")
+
+
+def try_wrong(service, origin):
+    """what turns out to be wrong is never completed, and is not kept"""
+    data = repository(origin, "wrong", {n: 1_000_000 for n in ("wrong", "half", "still", "again")})
+    compose = Compose(service, f"{origin.url}/wrong")
+    before, had = descriptors(service), cached(service)
+    origin.steps = {"wrong.rpm": drip(1.0, other_bytes), "half.rpm": drip(1.0, lambda d: d[:500_000]), "still.rpm": stall(9)}
+    with concurrent.futures.ThreadPoolExecutor(12) as pool:
+        cases = [(name, pool.submit(pieces, compose.path(name)), pool.submit(fetch, compose, name),
+                  pool.submit(pieces, compose.exported(name))) for name in ("wrong", "half", "still")]
+        for name, mounted, web, exported in cases:
+            got, _, took, code = mounted.result()
+            check(code in (errno.EIO, errno.ETIMEDOUT), f"{name}: {code} after {len(got)} bytes")
+            check(len(got) <= len(data[name]) - WITHHELD, f"{name}: {len(got)} bytes")
+            check(took < 3 * TIMEOUT + 4, f"{name}: {took:.1f} s")
+            status, length, body, _, took = web.result()
+            check(status in (502, 504) or (length == len(data[name]) and len(body) <= length - WITHHELD),
+                  f"{name} by HTTP: {status}, {len(body)} of {length} bytes")
+            got, _, _, code = exported.result()
+            check(not got and code in (errno.EIO, errno.ETIMEDOUT), f"{name} by the export: {code} {len(got)}")
+    got, _, _, code = mounted.result()
+    log = (service.state / "logs" / str(compose.number)).read_text()
+    check(origin.url in log and "wrong.rpm" in log, f"the log names the server: {log[-300:]}")
+    same(cached(service), had, "nothing of it is kept")
+    # who had it open gets no byte more, though it can be had by now
+    origin.steps = {"again.rpm": drip(1.0, other_bytes)}
+    with open(compose.path("again"), "rb", buffering=0) as file:
+        check(len(file.read(10_000)) == 10_000, "the beginning")
+        with contextlib.suppress(OSError):
+            file.seek(-100, os.SEEK_END)
+            check(not file.read(100), "the end of a wrong one")
+        origin.steps = {}
+        good = wait_for(lambda: (g := pieces(compose.path("again")))[0] == data["again"] and not g[3], 12, 0.5)
+        check(good, "another open gets what is right")
+        for offset in (0, 500_000, len(data["again"]) - 10):
+            try:
+                os.pread(file.fileno(), 10, offset)
+                check(False, f"the old one reads on at {offset}")
+            except OSError as error:
+                same(error.errno, errno.EIO, f"the old one at {offset}")
+    check(wait_for(lambda: descriptors(service) <= before, 5), "descriptors")
+
+
+def try_reset(service, origin):
+    """a server that breaks off midway: the readers notice nothing"""
+    data = repository(origin, "reset", {"reset": 1_500_000, "whole": 1_500_000, "tail": 300_000})
+    compose = Compose(service, f"{origin.url}/reset")
+    origin.steps = {"reset.rpm": [cut(700_000)], "tail.rpm": short}
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        reads = {n: (pool.submit(pieces, compose.path(n)), pool.submit(fetch, compose, n)) for n in ("reset", "tail")}
+        for name, (mounted, web) in reads.items():
+            got, _, took, code = mounted.result()
+            check(got == data[name], f"{name}: {len(got)} bytes, {code}, {took:.1f} s")
+            check(web.result()[2] == data[name], f"{name} by HTTP")
+    # one that knows no ranges begins anew, maybe with another file: who was handed bytes is told
+    origin.steps = {"whole.rpm": [cut(700_000), no_ranges]}
+    got, _, _, code = pieces(compose.path("whole"))
+    check(got == data["whole"] or code == errno.EIO, f"whole: {len(got)} bytes, {code}")
+    check(wait_for(lambda: pieces(compose.path("whole"))[0] == data["whole"], 10, 0.5), "and is there afterwards")
+    origin.steps = {}
+
+
+# ---- what broke off -------------------------------------------------------------------
+
+def ranges_of(origin, name):
+    with origin.lock:
+        return [(h.get("Range"), h.get("If-Range")) for path, h in origin.headers if f"/{name}.rpm" in path]
+
+
+def slow(seconds, tag=True, parts=20):
+    """drips, with ranges"""
+    def step(origin, request):
+        data = origin.data(request)
+        mark = '"%s"' % hashlib.sha256(data).hexdigest()[:16]
+        match = re.fullmatch(r"bytes=(\d+)-", request.headers.get("Range", ""))
+        at = int(match[1]) if match and request.headers.get("If-Range", mark) == mark else 0
+        headers = [("ETag", mark)] if tag else []
+        if at:
+            headers.append(("Content-Range", f"bytes {at}-{len(data) - 1}/{len(data)}"))
+        origin.send(request, 206 if at else 200, b"", headers, length=len(data) - at)
+        with contextlib.suppress(OSError):
+            for position in range(at, len(data), len(data) // parts + 1):
+                request.wfile.write(data[position:min(position + len(data) // parts + 1, len(data))])
+                request.wfile.flush()
+                time.sleep(seconds / parts)
+    return step
+
+
+def other_part(origin, request):
+    """answers with another range than the one asked for"""
+    data = origin.data(request)
+    if request.headers.get("Range"):
+        return origin.send(request, 206, data[5:], [("Content-Range", f"bytes 5-{len(data) - 1}/{len(data)}")])
+    return slow(1.5)(origin, request)
+
+
+def replaced(origin, request):
+    """has another file behind every other answer's validator"""
+    data = origin.data(request)
+    if request.headers.get("If-Range"):
+        return origin.send(request, 200, data, [("ETag", '"new"')])
+    return slow(1.5)(origin, request)
+
+
+def kill_fetchers(service, workers, count):
+    wait_for(lambda: len(set(service.children()) - workers) >= count, 5)
+    time.sleep(0.5)
+    fetchers = set(service.children()) - workers
+    for pid in fetchers:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    return len(fetchers)
+
+
+def try_killed_workers(origin, mode):
+    """whoever takes over goes on where the dead one was, if the server still has that file"""
+    cases = {"goes": slow(1.5), "unmarked": slow(1.5, tag=False), "elsewhere": other_part, "replaced": replaced}
+    data = repository(origin, f"killed-{mode}", {name: 1_000_000 for name in cases})
+    with start(origin, f"cache.verify={mode}", timeout=20) as service:
+        compose = Compose(service, f"{origin.url}/killed-{mode}")
+        workers = set(service.children())
+        origin.steps = {f"/{name}.rpm": step for name, step in cases.items()}
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            reads = {name: pool.submit(pieces, compose.path(name)) for name in cases}
+            check(wait_for(lambda: origin.count(".rpm") == 4, 10), "all are asked for")
+            same(kill_fetchers(service, workers, 4), 4, "workers that fetch")
+            reads = {name: read.result() for name, read in reads.items()}
+        origin.steps = {}
+        for name, (got, _, took, code) in reads.items():
+            asked = ranges_of(origin, name)
+            resumed = [r for r in asked if r[0]]
+            if name == "unmarked":
+                same(resumed, [], "without a validator it begins anew")
+            else:
+                check(resumed and resumed[0][1], f"{name}: goes on, and says with what: {asked}")
+            if name == "goes":
+                check(resumed and int(resumed[0][0][6:-1]) > WITHHELD, f"from where it broke off: {resumed}")
+            if mode == "whole" or name == "goes":
+                check(got == data[name], f"{mode}, {name}: {len(got)} bytes, {code} after {took:.1f} s")
+            else:
+                check(code == errno.EIO and len(got) < len(data[name]) - WITHHELD, f"{mode}, {name}: {len(got)} bytes, {code}")
+            check(wait_for(lambda n=name: pieces(compose.path(n))[0] == data[n], 10, 0.3), f"{name} afterwards")
+        same(kept(service), set(), "nothing is left of the parts")
+
+
+def try_restart(origin):
+    """a service that is stopped, or killed, goes on after its restart"""
+    data = repository(origin, "restart", {"stop": 1_000_000, "kill": 1_000_000})
+    with start(origin) as service:
+        compose = Compose(service, f"{origin.url}/restart")
+        for name, number in (("stop", signal.SIGTERM), ("kill", signal.SIGKILL)):
+            origin.steps = {f"/{name}.rpm": slow(1.5)}
+            with concurrent.futures.ThreadPoolExecutor(1) as pool:
+                mounted = pool.submit(pieces, compose.path(name))
+                check(wait_for(lambda n=name: origin.count(f"/{n}.rpm") == 1, 5), f"{name}: asked for")
+                time.sleep(0.7)
+                service.stop(number)
+                check(mounted.result()[3], f"{name}: the reader is told")
+            origin.steps = {}
+            service.start()
+            same(kept(service), {hashlib.sha256(data[name]).hexdigest()}, f"{name}: what broke off is kept")
+            check(pieces(compose.path(name))[0] == data[name], f"{name}: bytes")
+            asked = ranges_of(origin, name)
+            check(len(asked) == 2 and asked[1][0] and asked[1][1], f"{name}: {asked}")
+            same(kept(service), set(), f"{name}: nothing is left of it")
+
+
+# ---- limits -----------------------------------------------------------------------------
+
+def try_limits(origin):
+    """bytes a second of all together, and how many at a time of one server; small ones first, none starved"""
+    data = repository(origin, "limits", {f"r{i}": 400_000 for i in range(4)})
+    with start(origin, "cache.rate=800000", "cache.fetchers=4", "cache.server_fetchers=2") as service:
+        compose = Compose(service, f"{origin.url}/limits")
+        running, most, lock = [0], [0], threading.Lock()
+
+        def counted(origin, request):
+            with lock:
+                running[0] += 1
+                most[0] = max(most[0], running[0])
+            origin.serve(request)
+            time.sleep(0.2)
+            with lock:
+                running[0] -= 1
+        origin.steps = {".rpm": counted}
+        started = time.monotonic()
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            for name, reader in {n: pool.submit(pieces, compose.path(n)) for n in data}.items():
+                check(reader.result()[0] == data[name], name)
+        took = time.monotonic() - started
+        check(took > 1_600_000 / 800_000 * 0.8, f"1.6 MB in {took:.1f} s at 800 kB a second")
+        check(1 <= most[0] <= 2, f"{most[0]} at a time of one server")
+        origin.steps = {}
+
+
+def main():
+    need_fuse()
+    folder = tempfile.TemporaryDirectory(prefix="odcsfs-origin-")
+    only = sys.argv[1:]
+
+    def timed(test, *arguments):
+        if only and test.__name__ not in only:
+            return
+        started = time.monotonic()
+        origin.forget()
+        test(*arguments)
+        print(f"{test.__name__}: {time.monotonic() - started:.1f} s", flush=True)
+    with Origin(folder.name) as origin:
+        with start(origin, "cache.verify=stream") as service:
+            for test in (try_early, try_wrong, try_reset):
+                timed(test, service, origin)
+            same(kept(service), set(), "nothing is left of parts")
+        for mode in ("whole", "stream"):
+            timed(try_killed_workers, origin, mode)
+        timed(try_restart, origin)
+        timed(try_limits, origin)
+    folder.cleanup()
+    end()
+
+
+main()
