@@ -364,6 +364,8 @@ int control_write(struct fs *fs, const struct inode *node, const struct caller *
 	}
 	if (node->part == REQUEST_TTL || node->part == REQUEST_CTL)
 		return command_write(fs, node, handle, who, bytes, length);
+	if (!handle && node->part == REQUEST_SPEC)
+		return draft_lost(fs, node->id);
 	if (!handle)
 		return -ESTALE; /* the text went with the process that held it */
 	if (node->part >= REQUEST_TEMPORARY_FIRST)
@@ -374,6 +376,18 @@ int control_write(struct fs *fs, const struct inode *node, const struct caller *
 					  : -EACCES;
 }
 
+/* The writer's text went with another server: whoever closes it is told, unless it was accepted. */
+static int lost(struct fs *fs, const struct inode *node)
+{
+	_cleanup_(request_view_done) struct request_view view = { 0 };
+
+	if (node->kind != INODE_REQUEST || node->part != REQUEST_SPEC)
+		return -ESTALE;
+	return !request_view_load(fs, node->id, 0, &view) && view.compose
+		       ? 0
+		       : draft_lost(fs, node->id);
+}
+
 static int verdict(struct fs *fs, const struct inode *node, uint64_t number, bool flush)
 {
 	_cleanup_(handle_reference_done) struct handle_reference reference = {
@@ -381,6 +395,8 @@ static int verdict(struct fs *fs, const struct inode *node, uint64_t number, boo
 	};
 	const struct handle *handle = reference.handle;
 
+	if (!handle && handle_held_text(number))
+		return lost(fs, node);
 	if (!handle || !writes(handle->flags))
 		return 0;
 	if (node->kind == INODE_FIXED)
@@ -461,14 +477,19 @@ static int poll_content(struct fs *fs, const struct inode *node, struct handle *
 	return r;
 }
 
-int control_poll(struct fs *fs, const struct inode *node, const struct fuse_file_info *fi,
-		 struct fuse_pollhandle *poll, unsigned int *ret_events)
+int control_poll(struct fs *fs, const struct inode *node, const struct caller *who,
+		 const struct fuse_file_info *fi, struct fuse_pollhandle *poll,
+		 unsigned int *ret_events)
 {
 	_cleanup_(handle_reference_done) struct handle_reference reference = {
 		fs, handle_get(fs, fi->fh)
 	};
-	struct handle *handle = reference.handle;
 	bool events = node->kind == INODE_FIXED && node->part == FIXED_EVENTS;
+
+	/* opened under another server: without state of its own it would be woken all the time */
+	if (!reference.handle && node->kind == INODE_REQUEST && !handle_held_text(fi->fh))
+		reference.handle = handle_adopt(fs, fi->fh, node, who, fi->flags);
+	struct handle *handle = reference.handle;
 
 	*ret_events = 0;
 	/* Remembered before the look, so that news between the two is not missed. */

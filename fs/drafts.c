@@ -127,6 +127,36 @@ static void error_replace(struct draft *draft, const char *words)
 	draft->error = words && *words ? strdup(words) : NULL;
 }
 
+int draft_lost(struct fs *fs, int64_t request)
+{
+	struct drafts *drafts = &fs->drafts;
+	bool written;
+
+	pthread_mutex_lock(&drafts->lock);
+	struct draft *draft = draft_make(drafts, request);
+	written = draft && (draft->writer || draft->time_written);
+	if (draft && !written)
+		error_replace(draft,
+			      "spec.json: the service was started anew while this was written, and "
+			      "what came before is lost: write it again\n");
+	pthread_mutex_unlock(&drafts->lock);
+	return -ESTALE;
+}
+
+bool drafts_quiet(struct fs *fs)
+{
+	bool quiet = true;
+
+	pthread_mutex_lock(&fs->drafts.lock);
+	for (size_t i = 0; i < ARRAY_SIZE(fs->drafts.bucket); i++)
+		for (const struct draft *draft = fs->drafts.bucket[i]; draft; draft = draft->next)
+			quiet = quiet && !draft->writer && !draft->judging;
+	for (const struct temporary *t = fs->drafts.temporaries; t; t = t->next)
+		quiet = quiet && !t->linked;
+	pthread_mutex_unlock(&fs->drafts.lock);
+	return quiet;
+}
+
 /* Wait until no writer stands between its FLUSH and its RELEASE; under the lock. The kernel sends
  * RELEASE by itself after close() has returned, so the next open or read of `error` may overtake
  * it. Who cannot have a place to wait in goes on at once: the threads are for everybody. */

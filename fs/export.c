@@ -247,7 +247,10 @@ void export_read(struct fs *fs, fuse_req_t req, const struct inode *node, size_t
 	}
 	figure_failure(fs, FIGURE_READ, r);
 	if (r < 0) {
-		fuse_reply_err(req, r == -ENOENT ? ESTALE : -r);
+		if (r == -EINTR)
+			reply_interrupted(fs, req);
+		else
+			fuse_reply_err(req, r == -ENOENT ? ESTALE : -r);
 		return;
 	}
 	tell(fs, node, bytes);

@@ -114,7 +114,9 @@ static void answer(struct held_read *held, const struct error *err)
 	if (err->code == -ETIMEDOUT)
 		late_add(&fs->fetched, COMPOSE_INO(held->node.id, held->node.part),
 			 fuse_req_ctx(held->req)->pid);
-	if (err->code)
+	if (err->code == -EINTR)
+		reply_interrupted(fs, held->req);
+	else if (err->code)
 		fuse_reply_err(held->req, -err->code);
 	else if (mount->place == FS_EXPORT)
 		export_read(fs, held->req, &held->node, held->size, held->offset, held->times);

@@ -14,8 +14,9 @@ struct backing {
 	uint64_t ino;
 	int64_t opens;
 	struct bytes *bytes;
-	bool outdated;	    /* the compose has changed: open it again */
-	int32_t backing_id; /* of all its opens; 0: they go by splice */
+	bool outdated;		/* the compose has changed: open it again */
+	int32_t backing_id;	/* of all its opens; 0: they go by splice */
+	struct kept_open *kept; /* the same for the next server; NULL: there is none, or no room */
 };
 
 static struct backing **bucket_of(struct shown_table *table, uint64_t ino)
@@ -116,11 +117,29 @@ static struct backing *backing_make(struct shown_table *table, uint64_t ino)
 	return backing;
 }
 
+/* What the next server must know of it; under the lock */
+static void note(struct backing *backing)
+{
+	if (!backing->kept)
+		return;
+	backing->kept->backing_id = backing->backing_id;
+	backing->kept->opens = backing->opens < UINT32_MAX ? (uint32_t)backing->opens : UINT32_MAX;
+}
+
 /** struct opening - an open being counted: the first one decides how all of its time are read */
 struct opening {
+	fuse_req_t req;
 	int32_t offered; /* backing id; 0 afterwards when it was taken */
 	int32_t used;
 };
+
+static int32_t steal_id(int32_t *id)
+{
+	int32_t taken = *id;
+
+	*id = 0;
+	return taken;
+}
 
 /* Put @bytes (taken over) behind @ino, unless something as good is there. @opening: count an open;
  * NULL: only to read. A reference comes back in @ret when wanted. */
@@ -140,11 +159,14 @@ static int backing_set(struct fs *fs, uint64_t ino, struct bytes *bytes, struct 
 	}
 	if (backing && opening) {
 		if (fresh) {
-			backing->backing_id = opening->offered;
-			opening->offered = 0;
+			backing->kept = takeover_open(fs, ino);
+			if (!takeover_incomplete(fs))
+				backing->backing_id = steal_id(&opening->offered);
 		}
 		opening->used = backing->backing_id;
-		backing->opens++;
+		if (!takeover_seen(opening->req))
+			backing->opens++;
+		note(backing);
 	}
 	if (backing && ret) {
 		backing->bytes->references++;
@@ -207,10 +229,11 @@ static void backing_remove(struct shown_table *table, struct backing *backing)
 }
 
 /* Open the bytes behind @ino, judged anew at each open, and count it. */
-static int bytes_count(struct fs *fs, const struct inode *node, bool final, int32_t *ret_backing_id)
+static int bytes_count(struct fs *fs, fuse_req_t req, const struct inode *node, bool final,
+		       int32_t *ret_backing_id)
 {
 	uint64_t ino = COMPOSE_INO(node->id, node->part);
-	struct opening opening = { 0 };
+	struct opening opening = { .req = req };
 	struct bytes *bytes = NULL;
 	int r = bytes_open(fs, node, true, &bytes);
 
@@ -225,7 +248,7 @@ static int bytes_count(struct fs *fs, const struct inode *node, bool final, int3
 	return r;
 }
 
-int compose_open(struct fs *fs, const struct inode *node, struct fuse_file_info *fi,
+int compose_open(struct fs *fs, fuse_req_t req, const struct inode *node, struct fuse_file_info *fi,
 		 int32_t *ret_backing_id)
 {
 	_cleanup_(tree_unrefp) struct tree *tree = NULL;
@@ -242,7 +265,7 @@ int compose_open(struct fs *fs, const struct inode *node, struct fuse_file_info 
 		r = shown_open(fs, node->id);
 	if (r < 0)
 		return r;
-	r = bytes_count(fs, node, final, ret_backing_id);
+	r = bytes_count(fs, req, node, final, ret_backing_id);
 	if (r < 0) {
 		shown_close(fs, node->id);
 		return r;
@@ -256,7 +279,7 @@ int compose_open(struct fs *fs, const struct inode *node, struct fuse_file_info 
 	return 0;
 }
 
-void compose_release(struct fs *fs, const struct inode *node)
+void compose_release(struct fs *fs, fuse_req_t req, const struct inode *node)
 {
 	struct shown_table *table = &fs->shown;
 	struct bytes *bytes = NULL;
@@ -264,8 +287,10 @@ void compose_release(struct fs *fs, const struct inode *node)
 
 	pthread_mutex_lock(&table->lock);
 	struct backing *backing = find(table, COMPOSE_INO(node->id, node->part));
-	if (backing && backing->opens)
+	if (backing && backing->opens && !(req && takeover_seen(req)))
 		backing->opens--;
+	if (backing)
+		note(backing);
 	if (backing && !backing->opens) {
 		bytes = unused(backing->bytes) ? backing->bytes : NULL;
 		backing_id = backing->backing_id;
@@ -347,11 +372,38 @@ void compose_read(struct fs *fs, fuse_req_t req, const struct inode *node, size_
 			return;
 	}
 	figure_failure(fs, FIGURE_READ, r);
-	if (r < 0)
+	if (r == -EINTR)
+		reply_interrupted(fs, req);
+	else if (r < 0)
 		fuse_reply_err(req, -r);
 	else
 		bytes_reply(fs, req, bytes, size, offset, times > 0);
 	bytes_put(fs, bytes);
+}
+
+void backing_inherit(struct fs *fs, struct kept_open *kept)
+{
+	struct shown_table *table = &fs->shown;
+	_cleanup_(tree_unrefp) struct tree *tree = NULL;
+	struct backing *backing;
+	struct inode node;
+
+	if (!inode_parse(kept->ino, &node) || node.kind != INODE_COMPOSE)
+		return;
+	pthread_mutex_lock(&table->lock);
+	backing = backing_make(table, kept->ino);
+	if (backing) {
+		backing->opens = kept->opens;
+		backing->backing_id = kept->backing_id;
+		backing->kept = kept;
+		if (kept->backing_id)
+			fs->backing_ids++;
+	}
+	pthread_mutex_unlock(&table->lock);
+	for (uint32_t i = 0; i < kept->opens && !shown_open(fs, node.id); i++)
+		;
+	/* kept from now on, so that it can be read when the compose is removed while it is open */
+	(void)shown_tree(fs, node.id, true, &tree, NULL);
 }
 
 void backing_outdate(struct fs *fs, int64_t compose)

@@ -72,6 +72,12 @@ struct fs_options {
 	/* text of /metrics; NULL: the file is empty */
 	int (*metrics)(void *data, struct text *ret);
 	void *metrics_data;
+	/* descriptors that outlive this process (takeover.c). held: what a server before us left under that
+	 * name, now ours; -1: nothing. keep: leave a copy of @fd to the next one, -1: nothing any more; @path: of
+	 * a mount. NULL: nobody keeps any, a mount ends with its server */
+	int (*held)(void *data, const char *name);
+	void (*keep)(void *data, const char *name, int fd, const char *path);
+	void *keep_data;
 };
 
 int fs_new(const struct fs_options *options, struct fs **ret, struct error *err);
@@ -87,6 +93,9 @@ int fs_run(struct fs *fs, enum fs_place place, struct error *err);
 /** fs_stop() - any thread or signal context: make fs_run() of both return and unmount. Blocked
  * reads of `wait` and `events` get EINTR first */
 void fs_stop(struct fs *fs);
+/** fs_leave() - the same, but the mounts stay for the next server: what waits is not answered, the kernel asks
+ * that one again */
+void fs_leave(struct fs *fs);
 /** fs_notify_run() - send invalidations to the kernel until fs_free() is near (fs_notify_stop()): needs a thread of
  * its own, since a notification from a thread that answers a request deadlocks (tree.md 5) */
 void fs_notify_run(struct fs *fs);

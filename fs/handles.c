@@ -2,14 +2,33 @@
 /* fs/handles.c: per-open state of control files, behind numbers.
  *
  * fi->fh holds a number: slot and generation. A number that was given out before a restart, or for
- * a descriptor that is closed, finds nothing instead of somebody else's state. */
+ * a descriptor that is closed, finds nothing instead of somebody else's state. One bit of it says
+ * that what is written there is in our memory: it is lost with the process, and who closes such a
+ * descriptor in another one is told (handle_held_text()). */
 #include "fs/internal.h"
 
+#include <fcntl.h>
 #include <unistd.h>
+
+#define HOLDS_TEXT (UINT64_C(1) << 63)
+
+static bool holds_text(const struct inode *node, int flags)
+{
+	if ((flags & O_ACCMODE) == O_RDONLY)
+		return false;
+	if (node->kind == INODE_FIXED)
+		return node->part == FIXED_NEW;
+	return node->part == REQUEST_SPEC || node->part >= REQUEST_TEMPORARY_FIRST;
+}
+
+bool handle_held_text(uint64_t number)
+{
+	return number & HOLDS_TEXT;
+}
 
 static uint64_t number_of(size_t slot, uint32_t generation)
 {
-	return (uint64_t)generation << 32 | (slot + 1);
+	return ((uint64_t)generation << 32 & ~HOLDS_TEXT) | (slot + 1);
 }
 
 void handles_init(struct handles *handles)
@@ -62,16 +81,26 @@ static int slot_take(struct handles *handles, size_t *ret)
 	return 0;
 }
 
-int handle_new(struct fs *fs, const struct inode *node, const struct caller *who, int flags,
-	       struct handle **ret)
+/* The handle of a number, or NULL; under the lock. */
+static struct handle *find(struct handles *handles, uint64_t number)
 {
-	struct handles *handles = &fs->handles;
+	struct handle *handle = handles->adopted;
+	size_t slot = (uint32_t)number;
+
+	while (handle && handle->number != number)
+		handle = handle->next;
+	if (handle || !slot || slot > handles->room)
+		return handle;
+	handle = handles->slot[slot - 1];
+	return handle && handle->number == number ? handle : NULL;
+}
+
+static struct handle *handle_make(const struct inode *node, const struct caller *who, int flags)
+{
 	struct handle *handle = calloc(1, sizeof(*handle));
-	size_t slot;
-	int r;
 
 	if (!handle)
-		return -ENOMEM;
+		return NULL;
 	pthread_mutex_init(&handle->lock, NULL);
 	handle->references = 2;
 	handle->node = *node;
@@ -79,11 +108,57 @@ int handle_new(struct fs *fs, const struct inode *node, const struct caller *who
 	handle->gid = who->gid;
 	handle->flags = flags;
 	handle->log_fd = -1;
+	return handle;
+}
 
+struct handle *handle_adopt(struct fs *fs, uint64_t number, const struct inode *node,
+			    const struct caller *who, int flags)
+{
+	struct handle *handle = handle_make(node, who, flags), *other;
+
+	if (!handle)
+		return NULL;
+	handle->number = number;
+	pthread_mutex_lock(&fs->handles.lock);
+	other = find(&fs->handles, number);
+	if (other) {
+		other->references++; /* another thread was first */
+	} else {
+		handle->next = fs->handles.adopted;
+		fs->handles.adopted = handle;
+		fs->handles.count++;
+	}
+	pthread_mutex_unlock(&fs->handles.lock);
+	if (!other)
+		return handle;
+	handle_free(fs, handle);
+	return other;
+}
+
+static void adopted_remove(struct handles *handles, struct handle *handle)
+{
+	struct handle **link = &handles->adopted;
+
+	while (*link != handle)
+		link = &(*link)->next;
+	*link = handle->next;
+}
+
+int handle_new(struct fs *fs, const struct inode *node, const struct caller *who, int flags,
+	       struct handle **ret)
+{
+	struct handles *handles = &fs->handles;
+	struct handle *handle = handle_make(node, who, flags);
+	size_t slot;
+	int r;
+
+	if (!handle)
+		return -ENOMEM;
 	pthread_mutex_lock(&handles->lock);
 	r = slot_take(handles, &slot);
 	if (!r) {
-		handle->number = number_of(slot, handles->generation[slot]);
+		handle->number = number_of(slot, handles->generation[slot]) |
+				 (holds_text(node, flags) ? HOLDS_TEXT : 0);
 		handles->slot[slot] = handle;
 		handles->count++;
 	}
@@ -94,17 +169,6 @@ int handle_new(struct fs *fs, const struct inode *node, const struct caller *who
 	}
 	*ret = handle;
 	return 0;
-}
-
-/* The handle of a number, or NULL; under the lock. */
-static struct handle *find(struct handles *handles, uint64_t number)
-{
-	size_t slot = (uint32_t)number;
-
-	if (!slot || slot > handles->room)
-		return NULL;
-	struct handle *handle = handles->slot[slot - 1];
-	return handle && handle->number == number ? handle : NULL;
 }
 
 struct handle *handle_get(struct fs *fs, uint64_t number)
@@ -146,12 +210,17 @@ void handle_drop(struct fs *fs, uint64_t number)
 	handle = find(handles, number);
 	if (handle) {
 		size_t slot = (uint32_t)number - 1;
+		bool adopted = slot >= handles->room || handles->slot[slot] != handle;
 
-		handles->slot[slot] = NULL;
-		handles->generation[slot]++;
+		if (adopted) {
+			adopted_remove(handles, handle);
+		} else {
+			handles->slot[slot] = NULL;
+			handles->generation[slot]++;
+			if (slot < handles->first_free)
+				handles->first_free = slot;
+		}
 		handles->count--;
-		if (slot < handles->first_free)
-			handles->first_free = slot;
 		if (handle->poll)
 			handles->pollers--;
 	}
@@ -161,6 +230,8 @@ void handle_drop(struct fs *fs, uint64_t number)
 
 void handles_clear(struct fs *fs)
 {
+	while (fs->handles.adopted)
+		handle_drop(fs, fs->handles.adopted->number);
 	for (size_t i = 0; i < fs->handles.room; i++) {
 		uint64_t number = 0;
 
@@ -200,6 +271,7 @@ void handle_poll_set(struct fs *fs, struct handle *handle, struct fuse_pollhandl
 {
 	struct fuse_pollhandle *old;
 
+	takeover_polls(fs, poll);
 	pthread_mutex_lock(&fs->handles.lock);
 	old = handle->poll;
 	handle->poll = poll;
@@ -210,31 +282,40 @@ void handle_poll_set(struct fs *fs, struct handle *handle, struct fuse_pollhandl
 		fuse_pollhandle_destroy(old);
 }
 
+/* That of @handle, when @match likes it; under the lock. */
+static struct fuse_pollhandle *
+poll_take(struct handles *handles, struct handle *handle,
+	  bool (*match)(const struct handle *handle, const int64_t *what), const int64_t *what)
+{
+	struct fuse_pollhandle *poll = handle && match(handle, what) ? handle->poll : NULL;
+
+	if (poll) {
+		handle->poll = NULL;
+		handles->pollers--;
+	}
+	return poll;
+}
+
 /* Hand the poll handles of those that @match likes over to the notifying thread. */
 static void wake(struct fs *fs, bool (*match)(const struct handle *handle, const int64_t *what),
 		 const int64_t *what)
 {
 	struct handles *handles = &fs->handles;
 
-	for (size_t i = 0;; i++) {
+	for (size_t i = 0;;) {
 		struct fuse_pollhandle *poll = NULL;
 
 		pthread_mutex_lock(&handles->lock);
 		if (!handles->pollers)
 			i = handles->room;
-		for (; i < handles->room; i++) {
-			struct handle *handle = handles->slot[i];
-
-			if (!handle || !handle->poll || !match(handle, what))
-				continue;
-			poll = handle->poll;
-			handle->poll = NULL;
-			handles->pollers--;
-			break;
-		}
+		for (; i < handles->room && !poll; i++)
+			poll = poll_take(handles, handles->slot[i], match, what);
+		for (struct handle *h = handles->adopted; h && !poll; h = h->next)
+			poll = poll_take(handles, h, match, what);
 		pthread_mutex_unlock(&handles->lock);
 		if (!poll)
 			return;
+		takeover_polled(fs, poll);
 		notice_poll(fs, poll);
 	}
 }

@@ -54,6 +54,7 @@ struct caller {
  * operation goes by the inode number. */
 struct handle {
 	uint64_t number;
+	struct handle *next; /* adopted */
 	unsigned int references; /* under handles.lock */
 	struct inode node;
 	uint32_t uid, gid; /* of the opener */
@@ -80,6 +81,7 @@ struct handles {
 	size_t room, count, pollers;
 	size_t first_free; /* no free slot below it */
 	uint32_t seed;
+	struct handle *adopted; /* list */
 };
 
 void handles_init(struct handles *handles);
@@ -96,6 +98,11 @@ struct handle_reference { /* for _cleanup_ */
 	struct handle *handle;
 };
 void handle_reference_done(struct handle_reference *reference);
+/** handle_held_text() - what was written under that number is in the memory of the server that gave it out */
+bool handle_held_text(uint64_t number);
+/** handle_adopt() - state for a number that another server gave out; with a reference, or NULL */
+struct handle *handle_adopt(struct fs *fs, uint64_t number, const struct inode *node,
+			    const struct caller *who, int flags);
 /** handle_drop() - RELEASE came: the number means nothing any more */
 void handle_drop(struct fs *fs, uint64_t number);
 size_t handles_count(struct fs *fs, uint32_t uid, const struct inode *node);
@@ -151,6 +158,10 @@ void draft_drop(struct fs *fs, int64_t request);
 /** draft_text(), draft_error() - append to @ret; return time of the last write, 0 when none */
 int64_t draft_text(struct fs *fs, int64_t request, struct text *ret);
 void draft_error(struct fs *fs, int64_t request, struct text *ret);
+/** draft_lost() - what was written to it was lost with another server: say so in `error`; -ESTALE */
+int draft_lost(struct fs *fs, int64_t request);
+/** drafts_quiet() - nobody is in the middle of writing one */
+bool drafts_quiet(struct fs *fs);
 /** draft_settle() - wait a moment for the RELEASE of a writer that has closed already */
 void draft_settle(struct fs *fs, int64_t request);
 int draft_open(struct fs *fs, int64_t request, uint64_t writer, bool truncate); /* -EBUSY */
@@ -259,18 +270,22 @@ void bytes_reply(struct fs *fs, fuse_req_t req, const struct bytes *bytes, size_
 		 uint64_t offset, bool copied);
 
 /** compose_open() - @ret_backing_id: > 0: answer by passthrough_reply_open() */
-int compose_open(struct fs *fs, const struct inode *node, struct fuse_file_info *fi,
-		 int32_t *ret_backing_id);
+int compose_open(struct fs *fs, fuse_req_t req, const struct inode *node,
+		 struct fuse_file_info *fi, int32_t *ret_backing_id);
 /** compose_read() - replies, now or later; @times: how often its package was brought for it already */
 void compose_read(struct fs *fs, fuse_req_t req, const struct inode *node, size_t size,
 		  uint64_t offset, unsigned int times);
-void compose_release(struct fs *fs, const struct inode *node);
+/** compose_release() - @req: the RELEASE; NULL: an open that nobody got */
+void compose_release(struct fs *fs, fuse_req_t req, const struct inode *node);
 int compose_opendir(struct fs *fs, const struct inode *node, struct fuse_file_info *fi);
 /** file_failed() - words for a file that cannot be read: its user.odcs.error, and the compose's log */
 void file_failed(struct fs *fs, const struct inode *node, const struct error *err);
 /** file_error_set() - @words NULL: it reads well now. true: these words are new */
 bool file_error_set(struct fs *fs, uint64_t ino, const char *words);
 int file_error_get(struct fs *fs, uint64_t ino, struct text *ret);   /* -ENODATA */
+struct kept_open;
+/** backing_inherit() - it was opened under another server */
+void backing_inherit(struct fs *fs, struct kept_open *kept);
 void backing_outdate(struct fs *fs, int64_t compose);
 void backing_clear(struct fs *fs);
 
@@ -361,6 +376,8 @@ struct mount;
 /** passthrough_offer() - before libfuse sees @init: ask for passthrough, if it is offered there and
  * libfuse does not know it. passthrough_init(): when it does, and the decision where nothing is
  * asked for */
+/** passthrough_taken() - the same for a session that began under another server */
+void passthrough_taken(struct mount *mount);
 void passthrough_offer(struct mount *mount, const struct fuse_buf *init);
 void passthrough_init(struct mount *mount, struct fuse_conn_info *conn);
 /** reads_text() - lines of /version: how files are read, and why so */
@@ -490,8 +507,9 @@ int control_write(struct fs *fs, const struct inode *node, const struct caller *
 int control_flush(struct fs *fs, const struct inode *node, const struct fuse_file_info *fi);
 int control_sync(struct fs *fs, const struct inode *node, const struct fuse_file_info *fi);
 void control_release(struct fs *fs, const struct inode *node, const struct fuse_file_info *fi);
-int control_poll(struct fs *fs, const struct inode *node, const struct fuse_file_info *fi,
-		 struct fuse_pollhandle *poll, unsigned int *ret_events);
+int control_poll(struct fs *fs, const struct inode *node, const struct caller *who,
+		 const struct fuse_file_info *fi, struct fuse_pollhandle *poll,
+		 unsigned int *ret_events);
 
 /* ---- command.c: what a user may do to an accepted request -------------- */
 
@@ -593,6 +611,52 @@ void notice_entry(struct fs *fs, uint64_t parent, const char *name);
 /** notice_composes() - there are other composes than before */
 void notice_composes(struct fs *fs);
 void notices_send(struct fs *fs); /* the notifying thread only */
+/** news_missed() - take back names of composes that were removed since then */
+void news_missed(struct fs *fs, int64_t since);
+
+/* ---- takeover.c: what the next server finds -------------------------------- */
+
+struct legacy; /* of one mount: in memory that outlives the process */
+
+/** struct kept_open - an inode that is open; in that memory */
+struct kept_open {
+	uint64_t ino;
+	int32_t backing_id;
+	uint32_t opens;
+};
+
+/** takeover_find() - a device of a mount at that path that a server before us served: 1 with the descriptor in
+ * @ret_fd; 0: none that can be gone on with, the place is clear. Requests that were under way are asked again */
+int takeover_find(struct mount *mount, int *ret_fd);
+/** takeover_init() - the first request of the session, as it was saved; 0 bytes: none */
+size_t takeover_init(const struct mount *mount, void *ret, size_t size);
+/** takeover_keep() - the session is agreed on by @init: from here on it can be gone on with */
+void takeover_keep(struct mount *mount, const void *init, size_t length);
+/** takeover_drop() - it ends: the keeper forgets it. takeover_leave() - it does not: the next one goes on with it */
+void takeover_drop(struct mount *mount);
+void takeover_leave(struct mount *mount);
+/** takeover_visible() - does the path lead to that mount, and to no other that came over it? */
+bool takeover_visible(const struct mount *mount, int device);
+/** takeover_resends() - does the kernel ask again what a server left unanswered? */
+bool takeover_resends(const struct mount *mount);
+bool takeover_passthrough(const struct mount *mount);
+/** takeover_resent() - another server had that request in hand, and may have done it */
+bool takeover_resent(fuse_req_t req);
+/** takeover_seen() - it was counted by that one already; else it is remembered as counted. Under shown.lock, as are
+ * takeover_open(): room for an inode that is opened, NULL: there is none; and takeover_incomplete(): some that
+ * are open are not known */
+bool takeover_seen(fuse_req_t req);
+struct kept_open *takeover_open(struct fs *fs, uint64_t ino);
+bool takeover_incomplete(struct fs *fs);
+/** takeover_polls(), takeover_polled() - somebody waits in poll(2); he is woken by the next server, too */
+void takeover_polls(struct fs *fs, const struct fuse_pollhandle *poll);
+void takeover_polled(struct fs *fs, const struct fuse_pollhandle *poll);
+/** takeover_catch_up() - tell the kernel what it missed; takeover_told() - it knows all that was news before @time */
+void takeover_catch_up(struct fs *fs);
+void takeover_told(struct fs *fs, int64_t time);
+void takeover_text(struct fs *fs, struct text *ret); /* for /version */
+/** place_unmount() - 0 or negative errno */
+int place_unmount(const char *path);
 
 /* ---- session.c ------------------------------------------------------------ */
 
@@ -649,6 +713,8 @@ struct mount {
 	bool looping;
 	bool quiet; /* no notification any more: the mount ends */
 
+	struct legacy *legacy; /* NULL: ends with this process */
+	bool taken;	       /* the session began under another server */
 	atomic_bool mounted;
 	_Atomic int64_t read_ahead; /* bytes that were set, or negative errno; 0: nothing was */
 };
@@ -669,6 +735,9 @@ struct fs {
 
 	int wake_fd; /* eventfd: something for fs_notify_run() */
 	atomic_bool stop_wanted, notify_stop;
+	atomic_bool leaving; /* the mounts stay for the next server */
+	atomic_bool catch_up; /* the kernel missed news */
+	atomic_bool silent;  /* … which is asked again what is not answered */
 
 	_Atomic uint64_t figure[FIGURES], failures[FIGURES], read_bytes;
 	struct count requests_count, composes_count, owners_count, sources_count;
@@ -692,3 +761,5 @@ void figure_failure(struct fs *fs, enum figure figure, int r);
 struct fuse_session *session_enter(struct mount *mount, bool notify);
 void session_leave(struct mount *mount);
 void notify_wake(struct fs *fs);
+/** reply_interrupted() - EINTR; or nothing, where the next server will be asked again */
+void reply_interrupted(struct fs *fs, fuse_req_t req);

@@ -11,6 +11,8 @@
 
 #include <unistd.h>
 
+#define MISSED_SECONDS 60 /* between a change and the word to the kernel, at most */
+
 struct waiter {
 	struct waiter *next;
 	fuse_req_t req;
@@ -182,7 +184,7 @@ static void interrupted(fuse_req_t req, void *data)
 	}
 	pthread_mutex_unlock(&fs->news.lock);
 	if (ours) {
-		fuse_reply_err(req, EINTR);
+		reply_interrupted(fs, req);
 		free(waiter);
 	}
 }
@@ -376,7 +378,7 @@ void news_close(struct fs *fs)
 		struct waiter *waiter = mine;
 
 		mine = waiter->next;
-		fuse_reply_err(waiter->req, EINTR);
+		reply_interrupted(fs, waiter->req);
 		free(waiter);
 	}
 }
@@ -456,6 +458,7 @@ static void notice_send(struct mount *mount, const struct notice *notice)
 void notices_send(struct fs *fs)
 {
 	struct notice *all, *notice;
+	int64_t now = time_now();
 	bool changed;
 
 	pthread_mutex_lock(&fs->news.lock);
@@ -471,6 +474,7 @@ void notices_send(struct fs *fs)
 		for (int place = 0; place < FS_PLACES; place++)
 			notice_send(&fs->mount[place], notice);
 	notices_free(all);
+	takeover_told(fs, now);
 }
 
 /* ---- news from the catalogue --------------------------------------------- */
@@ -500,6 +504,36 @@ static void forget_names(struct fs *fs, const struct compose *compose)
 		for (size_t i = 0; i < names.count; i++)
 			notice_entry(fs, FIXED_INO(FIXED_COMPOSES), names.item[i]);
 	strings_done(&names);
+}
+
+struct missed {
+	struct fs *fs;
+	int64_t since;
+};
+
+static bool missed_one(void *data, const struct compose *compose)
+{
+	const struct missed *missed = data;
+
+	if (compose->time_removed < missed->since)
+		return true;
+	if (compose_is_gone(compose))
+		forget_names(missed->fs, compose);
+	return false;
+}
+
+void news_missed(struct fs *fs, int64_t since)
+{
+	struct missed missed = { fs, since - MISSED_SECONDS };
+	struct compose_query query = COMPOSE_QUERY_ALL;
+	struct error err = { 0 };
+
+	query.state = STATE_REMOVED;
+	query.order = ORDER_TIME_REMOVED;
+	query.descending = true;
+	if (catalogue_query(fs->options.catalogue, &query, missed_one, &missed, NULL, &err) < 0)
+		log_error("fs: names that are gone: %s", err.message);
+	notice_composes(fs);
 }
 
 void fs_changed(void *data, const struct catalogue_event *event)

@@ -10,6 +10,7 @@
 #include <sys/statvfs.h>
 
 #define RENAME_FLAG_NOREPLACE 1 /* of renameat2(2) */
+#define AGAIN_SECONDS 60 /* how old a directory is that a request asked again may have made */
 
 static struct mount *mount_of(fuse_req_t req)
 {
@@ -219,6 +220,20 @@ static void op_fsyncdir(fuse_req_t req, fuse_ino_t ino _unused_, int datasync _u
 
 /* ---- making and removing ------------------------------------------------------- */
 
+/* A server that is gone may have done it without living to say so: then the kernel asks again, and
+ * what stands in the way is our own. */
+static int mkdir_again(struct fs *fs, const char *name, const struct caller *who,
+		       struct fuse_entry_param *ret)
+{
+	int r = requests_lookup(fs, name, ret);
+
+	if (r < 0)
+		return r == -ENOENT ? -EEXIST : r;
+	return ret->attr.st_uid == who->uid && ret->attr.st_ctime >= time_now() - AGAIN_SECONDS
+		       ? 0
+		       : -EEXIST;
+}
+
 static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
 	figure_add(&fs_of(req)->figure[FIGURE_MKDIR]);
@@ -227,6 +242,8 @@ static void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t
 	int r = parent == FIXED_REQUESTS ? requests_mkdir(fs_of(req), name, mode, &who, &entry)
 					 : -EPERM;
 
+	if (r == -EEXIST && takeover_resent(req))
+		r = mkdir_again(fs_of(req), name, &who, &entry);
 	if (r < 0)
 		fuse_reply_err(req, -r);
 	else
@@ -244,6 +261,8 @@ static void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 		r = requests_rmdir(fs_of(req), name, &who);
 	else if (inode_parse(parent, &node) && is_frozen(&node))
 		r = -EROFS;
+	if (r == -ENOENT && takeover_resent(req))
+		r = 0;
 	fuse_reply_err(req, -r);
 }
 
@@ -284,12 +303,16 @@ static void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_
 		      const char *new_name, unsigned int flags)
 {
 	figure_add(&fs_of(req)->figure[FIGURE_RENAME]);
+	struct fuse_entry_param there = { 0 };
 	struct caller who = caller_of(req);
 	struct inode from, to;
 	int r = inode_parse(parent, &from) && inode_parse(new_parent, &to)
 			? rename_node(fs_of(req), &from, name, &to, new_name, flags, &who)
 			: -ENOENT;
 
+	if (r == -ENOENT && takeover_resent(req) && parent == FIXED_REQUESTS &&
+	    !requests_lookup(fs_of(req), new_name, &there))
+		r = 0;
 	fuse_reply_err(req, -r);
 }
 
@@ -350,12 +373,12 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 
 	if (inode_parse(ino, &node)) {
 		if (node.kind == INODE_COMPOSE)
-			r = compose_open(fs, &node, fi, &backing_id);
+			r = compose_open(fs, req, &node, fi, &backing_id);
 		else
 			r = is_control(&node) ? control_open(fs, &node, &who, fi) : -ENXIO;
 	}
 	if (r == 0 && node.kind == INODE_COMPOSE && (r = streamed_open(fs, &node, fi)) < 0)
-		compose_release(fs, &node);
+		compose_release(fs, NULL, &node);
 	if (r < 0) {
 		figure_failure(fs, FIGURE_OPEN, r);
 		fuse_reply_err(req, -r);
@@ -366,7 +389,7 @@ static void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 		return;
 	if (node.kind == INODE_COMPOSE) { /* interrupted: no RELEASE will come */
 		streamed_release(fs, fi->fh);
-		compose_release(fs, &node);
+		compose_release(fs, NULL, &node);
 	} else {
 		control_release(fs, &node, fi);
 	}
@@ -379,7 +402,7 @@ static void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi
 	if (inode_parse(ino, &node)) {
 		if (node.kind == INODE_COMPOSE) {
 			streamed_release(fs_of(req), fi->fh);
-			compose_release(fs_of(req), &node);
+			compose_release(fs_of(req), req, &node);
 		} else {
 			control_release(fs_of(req), &node, fi);
 		}
@@ -405,7 +428,9 @@ static void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t offset,
 				      : -ENXIO;
 	}
 	figure_failure(fs_of(req), FIGURE_READ, r);
-	if (r < 0)
+	if (r == -EINTR)
+		reply_interrupted(fs_of(req), req);
+	else if (r < 0)
 		fuse_reply_err(req, -r);
 	else if (r != HELD)
 		fuse_reply_buf(req, text.data, text.length);
@@ -461,12 +486,13 @@ static void op_poll(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi,
 		    struct fuse_pollhandle *poll)
 {
 	figure_add(&fs_of(req)->figure[FIGURE_POLL]);
+	struct caller who = caller_of(req);
 	unsigned int events = 0;
 	struct inode node;
 	int r = -ENOENT;
 
 	if (inode_parse(ino, &node))
-		r = control_poll(fs_of(req), &node, fi, poll, &events);
+		r = control_poll(fs_of(req), &node, &who, fi, poll, &events);
 	else if (poll)
 		fuse_pollhandle_destroy(poll);
 	if (r < 0)

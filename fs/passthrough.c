@@ -50,6 +50,12 @@ static void decide(struct fs *fs, enum reads_why why, int refused)
 			 refused ? strerror(refused) : "the kernel does not offer it");
 }
 
+void passthrough_taken(struct mount *mount)
+{
+	if (passthrough_wanted(mount))
+		decide(mount->fs, takeover_passthrough(mount) ? WHY_OFFERED : WHY_NOT_OFFERED, 0);
+}
+
 #ifdef HAVE_FUSE_PASSTHROUGH
 
 void passthrough_offer(struct mount *mount _unused_, const struct fuse_buf *init _unused_)
@@ -235,6 +241,7 @@ void reads_text(struct fs *fs, struct text *ret)
 	const struct mount *export = &fs->mount[FS_EXPORT];
 
 	(void)text_addf(ret, "libfuse: %s\n", fuse_pkgversion());
+	takeover_text(fs, ret);
 	tree_text(fs, ret);
 	if (fs->mount[FS_TREE].mounted)
 		ahead_text(&fs->mount[FS_TREE], "read-ahead", ret);

@@ -24,6 +24,7 @@
 #define MOUNT_TYPE "fuse.odcsfs"
 #define LOOP_SIGNAL (SIGRTMIN + 3) /* does nothing but interrupt the loop's sleep */
 #define LOOP_WAKE_MS 5
+#define LEAVE_TRIES 200 /* of 5 ms */
 
 static void nothing(int number _unused_)
 {
@@ -160,7 +161,7 @@ static bool is_mounted(const char *path)
 	return found;
 }
 
-static int unmount(const char *path)
+int place_unmount(const char *path)
 {
 	pid_t child;
 	int status = -1;
@@ -190,7 +191,7 @@ static int prepare(const char *path, struct error *err)
 
 	/* Not stat(): the kernel may remember the root's attributes. */
 	if (statfs(path, &st) < 0 && (errno == ENOTCONN || errno == ECONNABORTED)) {
-		r = unmount(path);
+		r = place_unmount(path);
 		if (r < 0)
 			return error_errno(err, r, "%s: stale mount", path);
 		log_info("%s: cleared the stale mount of an earlier run", path);
@@ -205,13 +206,16 @@ static int prepare(const char *path, struct error *err)
 	return 0;
 }
 
-static int session_open(struct mount *mount, struct error *err)
+/* @device: of a mount that is there already; -1: none, taken over by libfuse */
+static int session_open(struct mount *mount, int device, struct error *err)
 {
 	char options[160], program[] = "odcsfs", flag[] = "-o";
 	char *arguments[] = { program, flag, options, NULL };
 	struct fuse_args args = FUSE_ARGS_INIT(3, arguments);
 	struct fuse_session *session;
+	char place[32];
 
+	(void)snprintf(place, sizeof(place), "/dev/fd/%d", device);
 	(void)snprintf(options, sizeof(options),
 		       "fsname=odcsfs,subtype=odcsfs,default_permissions,max_read=%u%s%s", MAX_READ,
 		       others_allowed() ? ",allow_other" : "",
@@ -219,14 +223,17 @@ static int session_open(struct mount *mount, struct error *err)
 	session = fuse_session_new(&args, mount->operations, sizeof(*mount->operations), mount);
 	fuse_opt_free_args(&args);
 	if (!session)
+		closep(&device);
+	if (!session)
 		return error_set(err, -EIO, BLAME_US, "mountpoint", "libfuse gives no session");
-	if (fuse_session_mount(session, mount->path) < 0) {
+	if (fuse_session_mount(session, device < 0 ? mount->path : place) < 0) {
 		fuse_session_destroy(session);
 		return error_set(err, -EIO, BLAME_US, "mountpoint", "%s: cannot be mounted",
 				 mount->path);
 	}
 	pthread_mutex_lock(&mount->fs->lock);
 	mount->session = session;
+	mount->taken = device >= 0;
 	mount->quiet = false;
 	pthread_mutex_unlock(&mount->fs->lock);
 	return 0;
@@ -235,21 +242,27 @@ static int session_open(struct mount *mount, struct error *err)
 int fs_mount(struct fs *fs, enum fs_place place, struct error *err)
 {
 	struct mount *mount = &fs->mount[place];
-	int r;
+	int device = -1, r;
 
 	if (mount->mounted)
 		return error_set(err, -EBUSY, BLAME_US, "mountpoint", "%s: mounted already",
 				 mount->path);
-	r = prepare(mount->path, err);
+	r = takeover_find(mount, &device);
 	if (!r)
-		r = session_open(mount, err);
+		r = prepare(mount->path, err);
+	if (r >= 0)
+		r = session_open(mount, device, err);
 	if (r < 0)
 		return r;
-	fs->stop_wanted = false;
+	fs->stop_wanted = fs->leaving = false;
 	mount->mounted = true;
 	fetched_open(mount);
 	if (place == FS_TREE)
 		news_open(fs);
+	if (mount->taken) {
+		fs->catch_up = true;
+		notify_wake(fs);
+	}
 	return 0;
 }
 
@@ -289,6 +302,19 @@ static void read_ahead_set(struct mount *mount)
 		log_info("%s: the read-ahead stays as it is: %s", mount->path, strerror(-r));
 }
 
+/* The session began under another server: libfuse is shown the request that it began with. The
+ * answer finds no question any more, which libfuse expects (interrupted). */
+static void greet_again(struct mount *mount)
+{
+	char bytes[512];
+	struct fuse_buf buffer = { .mem = bytes };
+
+	buffer.size = takeover_init(mount, bytes, sizeof(bytes));
+	passthrough_taken(mount);
+	fuse_session_process_buf(mount->session, &buffer);
+	read_ahead_set(mount);
+}
+
 /* The first request, which agrees on terms; what they fix can be changed only afterwards. */
 static int greet(struct mount *mount)
 {
@@ -296,13 +322,23 @@ static int greet(struct mount *mount)
 	struct fuse_buf buffer = { 0 };
 	int r;
 
+	if (mount->taken) {
+		greet_again(mount);
+		return 0;
+	}
 	do
 		r = fuse_session_receive_buf(session, &buffer);
 	while (r == -EINTR && !fuse_session_exited(session));
 	if (r > 0) {
+		_cleanup_(freep) void *init = malloc(buffer.size);
+
+		if (init)
+			memcpy(init, buffer.mem, buffer.size);
 		passthrough_offer(mount, &buffer);
 		fuse_session_process_buf(session, &buffer);
 		read_ahead_set(mount);
+		if (init)
+			takeover_keep(mount, init, buffer.size);
 		r = 0;
 	}
 	free(buffer.mem);
@@ -366,8 +402,17 @@ static void session_close(struct mount *mount)
 	while (mount->users)
 		pthread_cond_wait(&fs->idle, &fs->lock);
 	pthread_mutex_unlock(&fs->lock);
+	if (fs->leaving && mount->legacy) {
+		takeover_leave(mount);
+	} else {
+		bool ours = mount->taken && takeover_visible(mount, fuse_session_fd(session));
+
+		takeover_drop(mount);
+		if (ours)
+			(void)place_unmount(mount->path);
+		fuse_session_unmount(session);
+	}
 	forget_opens(mount);
-	fuse_session_unmount(session);
 	fuse_session_destroy(session);
 	mount->mounted = false;
 }
@@ -399,6 +444,30 @@ void fs_stop(struct fs *fs)
 {
 	fs->stop_wanted = true;
 	notify_wake(fs);
+}
+
+/* Who is in the middle of writing a request gets a moment: its text is in our memory. */
+void fs_leave(struct fs *fs)
+{
+	const struct timespec pause = { .tv_nsec = 5000000 };
+	bool silent = true;
+
+	for (int i = 0; i < LEAVE_TRIES && !drafts_quiet(fs); i++)
+		(void)nanosleep(&pause, NULL);
+	for (int place = 0; place < FS_PLACES; place++)
+		silent =
+			silent && (!fs->mount[place].legacy || takeover_resends(&fs->mount[place]));
+	fs->silent = silent;
+	fs->leaving = true;
+	fs_stop(fs);
+}
+
+void reply_interrupted(struct fs *fs, fuse_req_t req)
+{
+	if (fs->leaving && fs->silent)
+		fuse_reply_none(req);
+	else
+		fuse_reply_err(req, EINTR);
 }
 
 /* libfuse's loop sleeps until one of its threads ends, and those sleep in read(): a signal to the
@@ -443,6 +512,10 @@ void fs_notify_run(struct fs *fs)
 	uint64_t count;
 
 	while (!fs->notify_stop) {
+		if (fs->catch_up) {
+			fs->catch_up = false;
+			takeover_catch_up(fs);
+		}
 		if (read(fs->wake_fd, &count, sizeof(count)) < 0 && errno != EINTR)
 			return;
 		notices_send(fs);

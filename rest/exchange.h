@@ -116,6 +116,7 @@ struct rest {
 	size_t body_limit;
 	_Atomic unsigned int running; /* exchanges under way */
 	bool ended;	       /* by rest_end() */
+	bool leaving; /* its sockets stay */
 	_Atomic bool stopping; /* rest_changed() may not be called any more */
 	_Atomic bool watched;	 /* rest_changed() is really called: answers may be kept */
 	_Atomic int64_t tick_ms; /* of the last rest_tick() */

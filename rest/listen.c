@@ -50,7 +50,33 @@ bad:
 			 listen ? listen : "");
 }
 
-static int socket_listen(const char *host, bool v6, uint16_t *port)
+/* One of @before that listens there; -1: none */
+static int socket_before(struct listeners *before, const struct sockaddr_storage *address,
+			 socklen_t length, uint16_t *port)
+{
+	const struct sockaddr_in *wanted = (const void *)address;
+
+	for (unsigned int i = 0; i < before->count; i++) {
+		struct sockaddr_storage there = { 0 };
+		struct sockaddr_in *in4 = (void *)&there;
+		socklen_t size = sizeof(there);
+		uint16_t number;
+
+		if (before->fd[i] < 0 ||
+		    getsockname(before->fd[i], (struct sockaddr *)&there, &size) < 0 ||
+		    there.ss_family != address->ss_family || size != length)
+			continue;
+		number = ntohs(in4->sin_port);
+		in4->sin_port = wanted->sin_port;
+		if ((*port && *port != number) || memcmp(&there, address, length) != 0)
+			continue;
+		*port = number;
+		return steal_fd(&before->fd[i]);
+	}
+	return -1;
+}
+
+static int socket_listen(const char *host, bool v6, struct listeners *before, uint16_t *port)
 {
 	int fd _cleanup_(closep) = -1, one = 1;
 	struct sockaddr_storage address = { 0 };
@@ -62,6 +88,9 @@ static int socket_listen(const char *host, bool v6, uint16_t *port)
 	in4->sin_port = htons(*port); /* the same place in both */
 	if (inet_pton(address.ss_family, host, v6 ? (void *)&in6->sin6_addr : &in4->sin_addr) != 1)
 		return -EINVAL;
+	fd = socket_before(before, &address, length, port);
+	if (fd >= 0)
+		return steal_fd(&fd);
 	fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (fd < 0)
 		return -errno;
@@ -77,15 +106,15 @@ static int socket_listen(const char *host, bool v6, uint16_t *port)
 
 /* Both loopback addresses under one port. With port 0 the second may find the number taken: then
  * another one is picked for both. A machine without IPv6 is content with the first. */
-static int localhost_listen(struct place *place, struct listeners *ret)
+static int localhost_listen(struct place *place, struct listeners *before, struct listeners *ret)
 {
 	for (int try = 0;; try++) {
 		uint16_t port = place->port;
-		int first = socket_listen("127.0.0.1", false, &port), second;
+		int first = socket_listen("127.0.0.1", false, before, &port), second;
 
 		if (first < 0)
 			return first;
-		second = socket_listen("::1", true, &port);
+		second = socket_listen("::1", true, before, &port);
 		if (second == -EADDRINUSE && (place->port || try < PORT_TRIES)) {
 			(void)close(first);
 			if (place->port)
@@ -119,8 +148,8 @@ static int url_print(const struct place *place, const char *scheme, char **ret)
 	return r < 0 ? -ENOMEM : 0;
 }
 
-int listeners_open(const char *listen, bool tls, struct listeners *ret, char **ret_url,
-		   struct error *err)
+int listeners_open(const char *listen, bool tls, struct listeners *before, struct listeners *ret,
+		   char **ret_url, struct error *err)
 {
 	struct listeners opened = LISTENERS_NONE;
 	struct place place;
@@ -130,9 +159,9 @@ int listeners_open(const char *listen, bool tls, struct listeners *ret, char **r
 	if (r < 0)
 		return r;
 	if (place.both) {
-		r = localhost_listen(&place, &opened);
+		r = localhost_listen(&place, before, &opened);
 	} else {
-		r = socket_listen(place.host, place.v6, &place.port);
+		r = socket_listen(place.host, place.v6, before, &place.port);
 		if (r >= 0)
 			opened.fd[opened.count++] = r;
 	}

@@ -76,12 +76,57 @@ static int make_public(const char *path, uint32_t mode, const char *group, struc
 	return chmod(path, mode) < 0 ? error_errno(err, -errno, "http.socket_mode: %s", path) : 0;
 }
 
-int local_open(const char *path, uint32_t mode, const char *group, struct local_socket *ret,
-	       struct error *err)
+static void local_undo(struct local_socket *socket)
+{
+	local_close(socket, true);
+}
+
+/* Where is it bound? false: it is no socket with a path */
+static bool path_of(int fd, struct sockaddr_un *ret)
+{
+	socklen_t length = sizeof(*ret);
+
+	*ret = (struct sockaddr_un){ 0 };
+	return fd >= 0 && !getsockname(fd, (struct sockaddr *)ret, &length) &&
+	       ret->sun_family == AF_UNIX && ret->sun_path[0];
+}
+
+void local_forget(int fd)
+{
+	struct sockaddr_un address;
+
+	if (path_of(fd, &address))
+		(void)unlink(address.sun_path);
+	closep(&fd);
+}
+
+/* A descriptor of that path: @before (taken over), or bound now. */
+static int local_bind(const struct sockaddr_un *address, int before, struct error *err)
+{
+	_cleanup_(closep) int fd = -1;
+	struct sockaddr_un there;
+	struct stat st;
+	int r;
+
+	if (path_of(before, &there) && !strcmp(there.sun_path, address->sun_path) &&
+	    !lstat(address->sun_path, &st) && S_ISSOCK(st.st_mode))
+		return before;
+	local_forget(before);
+	r = clear_stale(address, err);
+	if (r < 0)
+		return r;
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd < 0 || bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0)
+		return error_errno(err, -errno, "http.socket: %s", address->sun_path);
+	return steal_fd(&fd);
+}
+
+int local_open(const char *path, uint32_t mode, const char *group, int given,
+	       struct local_socket *ret, struct error *err)
 {
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	_cleanup_(closep) int fd = -1, folder = -1;
-	_cleanup_(local_close) struct local_socket made = { 0 };
+	_cleanup_(closep) int fd = -1, folder = -1, before = given;
+	_cleanup_(local_undo) struct local_socket made = { 0 };
 	struct stat st;
 	int r;
 
@@ -93,12 +138,10 @@ int local_open(const char *path, uint32_t mode, const char *group, struct local_
 	folder = lock_folder(path);
 	if (folder < 0)
 		return error_errno(err, folder, "http.socket: the folder of %s", path);
-	r = clear_stale(&address, err);
-	if (r < 0)
-		return r;
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
-	    lstat(path, &st) < 0)
+	fd = local_bind(&address, steal_fd(&before), err);
+	if (fd < 0)
+		return fd;
+	if (lstat(path, &st) < 0)
 		return error_errno(err, -errno, "http.socket: %s", path);
 	made.device = st.st_dev;
 	made.inode = st.st_ino;
@@ -115,12 +158,12 @@ int local_open(const char *path, uint32_t mode, const char *group, struct local_
 	return steal_fd(&fd);
 }
 
-void local_close(struct local_socket *socket)
+void local_close(struct local_socket *socket, bool remove)
 {
 	struct stat st;
 
-	if (socket->path && lstat(socket->path, &st) == 0 && st.st_dev == socket->device &&
-	    st.st_ino == socket->inode)
+	if (remove && socket->path && lstat(socket->path, &st) == 0 &&
+	    st.st_dev == socket->device && st.st_ino == socket->inode)
 		(void)unlink(socket->path);
 	free(socket->path);
 	*socket = (struct local_socket){ 0 };

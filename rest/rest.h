@@ -79,11 +79,18 @@ struct rest_options {
 	void *cache_data;
 	struct rest_limits limits;
 	const char *contact; /* whom to ask for more, in the words of limits; NULL: nobody is named */
+	/* listening sockets that outlive this process. held: what a service before us left under that name, now
+	 * ours; -1: nothing. keep: leave a copy of @fd to the next one; -1: nothing any more. NULL: nobody keeps any */
+	int (*held)(void *data, const char *name);
+	void (*keep)(void *data, const char *name, int fd, const char *path);
+	void *keep_data;
 };
 
 /** rest_proxies_check() - are these addresses, networks ("10.0.0.0/8") or local users ("unix:USER")?
  * -EINVAL, BLAME_REQUEST, with words */
 int rest_proxies_check(const struct strings *words, struct error *err);
+/** rest_check() - would it start? Of authentication, proxies and files of TLS; nothing is opened for others */
+int rest_check(const struct rest_options *options, struct error *err);
 /** rest_start() - listen and serve in threads of libmicrohttpd's own. -EADDRINUSE names the address
  */
 int rest_start(const struct rest_options *options, struct rest **ret, struct error *err);
@@ -107,6 +114,9 @@ void rest_work(struct rest *rest);
 /** rest_drain() - before rest_changed() is called no more: from here on nothing kept is used, and nobody
  * is left waiting */
 void rest_drain(struct rest *rest);
+/** rest_leave() - before rest_end(): who connects from now on waits for the next service, which has the same
+ * sockets; running answers may take 5 s */
+void rest_leave(struct rest *rest);
 /** rest_end() - no new connections; each rest_work() returns, also one that has yet to begin. Join the
  * threads that were lent, then rest_stop() */
 void rest_end(struct rest *rest);

@@ -24,6 +24,7 @@
 #define CONNECTION_MEMORY ((size_t)32 * 1024)
 #define ARGUMENTS_ROOM 400 /* members of a query that surely find room in that memory */
 #define STOP_MS 2000
+#define LEAVE_MS 5000
 
 /* ---- one exchange ------------------------------------------------------ */
 
@@ -385,17 +386,69 @@ static int access_start(struct rest *rest, struct error *err)
 	return r;
 }
 
+int rest_check(const struct rest_options *options, struct error *err)
+{
+	struct rest rest = { .options = *options };
+	int r = access_start(&rest, err);
+
+	tls_free(rest.tls);
+	proxies_free(rest.proxies);
+	return r;
+}
+
+/* ---- sockets that outlive us ------------------------------------------- */
+
+static const char *const listener_names[LISTENERS_MAX] = { "http-0", "http-1" };
+#define LOCAL_NAME "http-local"
+
+static void keep(const struct rest *rest, const char *name, int fd)
+{
+	if (rest->options.keep)
+		rest->options.keep(rest->options.keep_data, name, fd, NULL);
+}
+
+static int held(const struct rest *rest, const char *name)
+{
+	return rest->options.held ? rest->options.held(rest->options.keep_data, name) : -1;
+}
+
+static void sockets_drop(const struct rest *rest)
+{
+	for (size_t i = 0; i < LISTENERS_MAX; i++)
+		keep(rest, listener_names[i], -1);
+	keep(rest, LOCAL_NAME, -1);
+}
+
+/* Those of the service before us that fit are gone on with, the others closed. */
+static int sockets_open(struct rest *rest, struct listeners *ret, struct error *err)
+{
+	struct listeners before = LISTENERS_NONE;
+	int r;
+
+	for (size_t i = 0; i < LISTENERS_MAX; i++)
+		before.fd[before.count++] = held(rest, listener_names[i]);
+	r = listeners_open(rest->options.listen, rest->tls, &before, ret, &rest->url, err);
+	listeners_close(&before);
+	for (unsigned int i = 0; i < LISTENERS_MAX && r >= 0; i++)
+		keep(rest, listener_names[i], i < ret->count ? ret->fd[i] : -1);
+	return r;
+}
+
 static int local_start(struct rest *rest, struct error *err)
 {
 	const struct rest_options *options = &rest->options;
-	int fd, r;
+	int fd = held(rest, LOCAL_NAME), r;
 
-	if (!options->socket || !*options->socket)
+	if (!options->socket || !*options->socket) {
+		local_forget(fd);
+		keep(rest, LOCAL_NAME, -1);
 		return 0;
-	fd = local_open(options->socket, options->socket_mode, options->socket_group, &rest->local,
-			err);
+	}
+	fd = local_open(options->socket, options->socket_mode, options->socket_group, fd,
+			&rest->local, err);
 	if (fd < 0)
 		return fd;
+	keep(rest, LOCAL_NAME, fd);
 	r = daemon_start(rest, fd, false, err);
 	if (r < 0)
 		(void)close(fd);
@@ -411,6 +464,7 @@ int rest_start(const struct rest_options *options, struct rest **ret, struct err
 	if (!rest)
 		return error_oom(err);
 	rest->options = *options;
+	rest->leaving = options->keep; /* until all is well: the next try finds the same sockets */
 	if (!rest->options.auth_backend)
 		rest->options.auth_backend = "noauth";
 	if (!account_backend_known(rest->options.auth_backend))
@@ -424,7 +478,7 @@ int rest_start(const struct rest_options *options, struct rest **ret, struct err
 	r = access_start(rest, err);
 	if (r < 0)
 		return r;
-	r = listeners_open(options->listen, rest->tls, &listeners, &rest->url, err);
+	r = sockets_open(rest, &listeners, err);
 	if (r < 0)
 		return r;
 	r = public_url(rest, err);
@@ -441,6 +495,7 @@ int rest_start(const struct rest_options *options, struct rest **ret, struct err
 	listeners_close(&listeners);
 	if (r < 0)
 		return r;
+	rest->leaving = false;
 	*ret = steal(rest);
 	return 0;
 }
@@ -493,13 +548,20 @@ void rest_drain(struct rest *rest)
 	atomic_store(&rest->stopping, true);
 }
 
+void rest_leave(struct rest *rest)
+{
+	rest->leaving = true;
+}
+
 void rest_end(struct rest *rest)
 {
 	if (!rest || rest->ended)
 		return;
 	rest->ended = true;
 	rest_drain(rest);
-	local_close(&rest->local);
+	if (!rest->leaving)
+		sockets_drop(rest);
+	local_close(&rest->local, !rest->leaving);
 	for (unsigned int i = 0; i < rest->daemon_count; i++)
 		rest->quiesced[i] = MHD_quiesce_daemon(rest->daemons[i]);
 	if (rest->waits)
@@ -512,10 +574,11 @@ void rest_end(struct rest *rest)
 
 void rest_stop(struct rest *rest)
 {
-	int64_t until = time_monotonic_ms() + STOP_MS;
+	int64_t until = time_monotonic_ms();
 
 	if (!rest)
 		return;
+	until += rest->leaving ? LEAVE_MS : STOP_MS;
 	rest_end(rest);
 	while (atomic_load(&rest->running) && time_monotonic_ms() < until)
 		(void)nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);

@@ -293,7 +293,8 @@ static int open_state(struct look *look, int *ret_lock, bool *ret_lost, struct e
 	if (look->state_dirfd < 0)
 		return error_errno(err, -errno, "state directory %s", path);
 	if (look->options->repair)
-		return state_lock(look->state_dirfd, path, ret_lock, ret_lost, err);
+		return state_lock(look->state_dirfd, path, getpid(), false, ret_lock, ret_lost,
+				  err);
 	r = state_holder(look->state_dirfd, look->holder);
 	return r < 0 ? error_errno(err, r, "%s/lock", path) : 0;
 }

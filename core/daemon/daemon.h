@@ -32,12 +32,21 @@ struct store {
 
 /** state_lock() - for as long as *ret_fd is open, no other process gets it, and all are told who has it.
  * @path: of @state_dirfd, for messages. -EBUSY names the holder
+ * @pid: whom others are told of. @patient: one that ends may have it still: it is waited for, some seconds
  * @ret_lost: the machine was started anew since the last one: files that were not synced may be lost. It is said
  * again until state_recovered() */
-int state_lock(int state_dirfd, const char *path, int *ret_fd, bool *ret_lost, struct error *err);
+int state_lock(int state_dirfd, const char *path, pid_t pid, bool patient, int *ret_fd,
+	       bool *ret_lost, struct error *err);
 int state_recovered(int lock_fd, struct error *err);
 /** state_holder() - 1, and the number of the process that holds it; 0: nobody; or negative errno */
 int state_holder(int state_dirfd, char ret[static 32]);
+/** state_control() - a socket in it that listens: who connects asks the keeper for a reload. By who has the lock.
+ * The descriptor, or negative errno */
+int state_control(int state_dirfd);
+bool state_control_there(int state_dirfd);
+void state_control_remove(int state_dirfd);
+/** state_control_ask() - connect to it; -ENOENT, -ECONNREFUSED: no keeper there */
+int state_control_ask(int state_dirfd);
 
 /* ---- child.c: one worker process ---------------------------------------- */
 
@@ -233,5 +242,7 @@ int metrics_print(struct metrics *metrics, const struct metrics_sources *sources
 
 /* ---- serve.c --------------------------------------------------------------- */
 
-/** serve() - `odcsfs serve` from the checked configuration to the exit code */
-int serve(const struct config *config);
+/** serve() - `odcsfs serve` from the checked configuration to the exit code. @keeper_fd: keeper.h; -1: alone */
+int serve(const struct config *config, int keeper_fd);
+/** serve_check() - would it start? What can be said without touching anything; 0 or the exit code */
+int serve_check(const struct config *config);

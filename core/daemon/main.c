@@ -4,13 +4,21 @@
  * Exit codes (odcsfs(8)): 0 clean stop, 1 failure, 2 wrong usage or configuration. */
 #include "cli/cli.h"
 #include "core/daemon/check.h"
+#include "core/daemon/keeper.h"
 #include "resolver/worker/worker.h"
 
+#include <fcntl.h>
 #include <getopt.h>
+#include <sys/socket.h>
+#include <sys/time.h>
 #include <unistd.h>
 
+#define RELOAD_SECONDS 120
+
 static const char usage_text[] =
-	"Usage: odcsfs serve [-c FILE] [-o SECTION.KEY=VALUE]... [MOUNTPOINT]\n"
+	"Usage: odcsfs serve [--no-keeper | --check] [-c FILE] [-o SECTION.KEY=VALUE]... "
+	"[MOUNTPOINT]\n"
+	"       odcsfs reload [-c FILE] [-o SECTION.KEY=VALUE]...\n"
 	"       odcsfs why [-u URL] ID PACKAGE\n"
 	"       odcsfs cache [-u URL] [--trim SIZE]\n"
 	"       odcsfs prefetch [-u URL] ID [PACKAGE...]\n"
@@ -21,8 +29,13 @@ static const char usage_text[] =
 	"On-demand composes: a temporary RPM repository with just the packages asked for.\n"
 	"\n"
 	"  serve   mount the tree, answer HTTP, make composes; runs in the foreground and prints\n"
-	"          `ready mount=... http=...` once both serve. SIGTERM ends it, SIGHUP reads the\n"
-	"          roles again and mounts again\n"
+	"          `ready mount=... http=...` once both serve. SIGTERM ends it, SIGHUP is a "
+	"reload.\n"
+	"          --no-keeper: one process, without reload; --check: only say what is wrong with\n"
+	"          the configuration\n"
+	"  reload  start the program on disk, with the configuration as it is now, in the place "
+	"of\n"
+	"          the running server: mounts and HTTP go on\n"
 	"  why     say why PACKAGE (a name or NEVRA) is in compose ID\n"
 	"  cache   what the cache of packages of servers holds; --trim removes what was not read\n"
 	"          for longest until no more than SIZE is left\n"
@@ -120,6 +133,66 @@ static int with_config(int argc, char **argv, int (*run)(const struct config *co
 	return r;
 }
 
+static int serve_alone(const struct config *config)
+{
+	return serve(config, -1);
+}
+
+/* The keeper hands all that it was given on to the server, which reads it. */
+static int run_serve(int argc, char **argv)
+{
+	static const char fd_option[] = "--keeper-fd=";
+	struct config config;
+	const char *first = argc > 1 ? argv[1] : "";
+	int64_t fd;
+	int r;
+
+	if (strncmp(first, "--", 2) != 0 || !first[2])
+		return keeper(argc, argv);
+	argv[1] = argv[0];
+	if (!strcmp(first, "--no-keeper"))
+		return with_config(argc - 1, argv + 1, serve_alone);
+	if (!strcmp(first, "--check"))
+		return with_config(argc - 1, argv + 1, serve_check);
+	if (strncmp(first, fd_option, strlen(fd_option)) != 0 ||
+	    parse_int64(first + strlen(fd_option), &fd) < 0) {
+		(void)fprintf(stderr, "odcsfs: serve: unknown option \"%s\"\n", first);
+		return 2;
+	}
+	if (!load_config(&config, argc - 1, argv + 1))
+		return 2;
+	r = serve(&config, (int)fd);
+	config_done(&config);
+	return r;
+}
+
+/* Connecting is the question; the answer is an exit code and words. */
+static int run_reload(const struct config *config)
+{
+	_cleanup_(closep) int dirfd = open(config->state_dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	_cleanup_(closep) int fd = dirfd < 0 ? -errno : state_control_ask(dirfd);
+	const struct timeval patience = { .tv_sec = RELOAD_SECONDS };
+	char text[1024];
+	ssize_t n;
+
+	if (fd < 0) {
+		(void)fprintf(stderr,
+			      "odcsfs: no service to reload uses the state directory %s: %s\n",
+			      config->state_dir, strerror(-fd));
+		return 1;
+	}
+	(void)setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+	n = io_read(fd, text, sizeof(text) - 1);
+	if (n <= 1) {
+		(void)fprintf(stderr, "odcsfs: the service does not answer: %s\n",
+			      n < 0 ? strerror((int)-n) : "it has ended");
+		return 1;
+	}
+	text[n] = '\0';
+	(void)fputs(text + 1, text[0] == '0' ? stdout : stderr);
+	return text[0] >= '0' && text[0] <= '2' ? text[0] - '0' : 1;
+}
+
 /* Its own options are taken out of @argv wherever they stand; the rest is the configuration's. */
 static int run_check(int argc, char **argv)
 {
@@ -167,7 +240,9 @@ int main(int argc, char **argv)
 	    (!strcmp(argv[2], "--help") || !strcmp(argv[2], "-h")))
 		verb = "--help";
 	if (!strcmp(verb, "serve"))
-		return with_config(argc - 1, argv + 1, serve);
+		return run_serve(argc - 1, argv + 1);
+	if (!strcmp(verb, "reload"))
+		return with_config(argc - 1, argv + 1, run_reload);
 	if (!strcmp(verb, "config"))
 		return with_config(argc - 1, argv + 1, print_config);
 	if (!strcmp(verb, "check"))

@@ -3,15 +3,20 @@
  *
  * Start: lock the state directory, catalogue, files, workers, clock, HTTP, mount, "ready". Stop is
  * the reverse; each part is freed only after all that call into it have ended. Unmounting by hand
- * ends nothing but the mount: SIGHUP mounts again. */
+ * ends nothing but the mount: SIGHUP mounts again.
+ *
+ * With a keeper (keeper.h) mounts and sockets are those of the server before, if there was one, and
+ * a server that leaves (KEEPER_LEAVE) leaves them to the next. A keeper that is gone ends the
+ * service. */
 #include "core/daemon/check.h"
+#include "core/daemon/keeper.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
-#include <sys/socket.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #define REST_WRITERS 8 /* threads lent to HTTP requests that write: they share commits */
@@ -19,6 +24,8 @@
 /* struct daemon - owns every room's context */
 struct daemon {
 	const struct config *config;
+	struct held *held;
+	bool leave; /* mounts and sockets are for the next server */
 	int lock_fd;
 	bool lost; /* the machine was started anew since the last service */
 	struct store store;
@@ -68,12 +75,18 @@ static const char readme_text[] =
 	"  cat requests/NAME/log         what was done; progress says how far it is\n"
 	"  echo 7200 > requests/NAME/ttl live on for so many seconds more\n"
 	"  rmdir requests/NAME           cancel it, or end it now (rm -r does not work)\n"
-	"  getfattr -n user.odcs.error requests   why mkdir is refused (quota, groups), and whom to ask\n"
+	"  getfattr -n user.odcs.error requests   why mkdir is refused (quota, groups), and whom "
+	"to ask\n"
 	"\n"
 	"composes/ID/ is the compose, composes/ID/compose/Temporary/odcs-ID.repo its .repo file.\n"
 	"The same over HTTP: /api/1/composes/ and /composes/. Manual: odcsfs(8).\n";
 
 /* ---- the state directory ------------------------------------------------------ */
+
+static bool kept(const struct daemon *daemon)
+{
+	return held_fd(daemon->held) >= 0;
+}
 
 static int lock_state(struct daemon *daemon, struct error *err)
 {
@@ -82,7 +95,26 @@ static int lock_state(struct daemon *daemon, struct error *err)
 	daemon->store.state_dirfd = directory_open(AT_FDCWD, path);
 	if (daemon->store.state_dirfd < 0)
 		return error_errno(err, daemon->store.state_dirfd, "state directory %s", path);
-	return state_lock(daemon->store.state_dirfd, path, &daemon->lock_fd, &daemon->lost, err);
+	return state_lock(daemon->store.state_dirfd, path, kept(daemon) ? getppid() : getpid(),
+			  held_again(daemon->held), &daemon->lock_fd, &daemon->lost, err);
+}
+
+/* Where `odcsfs reload` finds the keeper. Not a reason to do without the service. */
+static void open_control(struct daemon *daemon)
+{
+	_cleanup_(closep) int fd = -1;
+
+	if (!kept(daemon))
+		return;
+	fd = held_take(daemon->held, KEEPER_CONTROL);
+	if (fd < 0 || !state_control_there(daemon->store.state_dirfd)) {
+		closep(&fd);
+		fd = state_control(daemon->store.state_dirfd);
+	}
+	if (fd < 0)
+		log_warning("%s: no `odcsfs reload`: %s", daemon->config->state_dir, strerror(-fd));
+	else
+		held_keep(daemon->held, KEEPER_CONTROL, fd, NULL);
 }
 
 /* What was written last before a power cut is not there, or empty: rather now than at somebody's
@@ -411,6 +443,9 @@ static int start_http(struct daemon *daemon, struct error *err)
 		.metrics_data = daemon,
 		.read = leases_read,
 		.read_data = daemon->leases,
+		.held = kept(daemon) ? held_take : NULL,
+		.keep = kept(daemon) ? held_keep : NULL,
+		.keep_data = daemon->held,
 		.prefetch = on_prefetch,
 		.cache = on_cache,
 		.cache_data = daemon,
@@ -459,6 +494,18 @@ static void *run_fs(void *data)
 	return NULL;
 }
 
+/* is it where it belongs, or was it taken away while somebody holds a file in it open? */
+static bool place_visible(const struct place *place)
+{
+	_cleanup_(freep) char *real = realpath(place->path, NULL), *text = NULL;
+	_cleanup_(freep) char *needle = NULL;
+
+	if (!real || file_read(AT_FDCWD, "/proc/self/mounts", 16 << 20, &text, NULL) < 0 ||
+	    asprintf(&needle, " %s fuse.odcsfs ", real) < 0)
+		return true; /* unknown: leave it alone */
+	return strstr(text, needle);
+}
+
 static int mount_place(struct place *place, struct error *err)
 {
 	struct fs *fs = place->daemon->rooms.fs;
@@ -477,6 +524,8 @@ static int mount_place(struct place *place, struct error *err)
 		return error_errno(err, -r, "cannot start the mount's thread");
 	}
 	place->running = true;
+	/* taken over, but unmounted by hand and held open: as for SIGHUP */
+	place->wanted = held_again(place->daemon->held) && !place_visible(place);
 	return 0;
 }
 
@@ -488,7 +537,7 @@ static int start_tree(struct daemon *daemon, struct error *err)
 
 	daemon->places[FS_TREE] = (struct place){ FS_TREE, daemon, config->mountpoint };
 	daemon->places[FS_EXPORT] = (struct place){ FS_EXPORT, daemon, config->export };
-	if (!config->mountpoint[0] && !config->export[0])
+	if (!config->mountpoint[0] && !config->export[0] && !held_again(daemon->held))
 		return 0;
 	daemon->fs_options = (struct fs_options){
 		.catalogue = daemon->store.catalogue,
@@ -521,6 +570,9 @@ static int start_tree(struct daemon *daemon, struct error *err)
 		.metrics_data = daemon,
 		.read = leases_read,
 		.read_data = daemon->leases,
+		.held = kept(daemon) ? held_take : NULL,
+		.keep = kept(daemon) ? held_keep : NULL,
+		.keep_data = daemon->held,
 	};
 	r = fs_new(&daemon->fs_options, &fs, err);
 	if (r < 0)
@@ -537,25 +589,6 @@ static int start_tree(struct daemon *daemon, struct error *err)
 	return r;
 }
 
-/* systemd's readiness protocol: one datagram to the socket named in the environment */
-static void tell_systemd(const char *state)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	const char *path = getenv("NOTIFY_SOCKET");
-	_cleanup_(closep) int fd = -1;
-	size_t length = path ? strlen(path) : 0;
-
-	if (!length || length >= sizeof(address.sun_path) || (path[0] != '/' && path[0] != '@'))
-		return;
-	memcpy(address.sun_path, path, length);
-	if (path[0] == '@')
-		address.sun_path[0] = '\0';
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&address,
-			     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length)) < 0)
-		log_warning("cannot notify the service manager: %s", strerror(errno));
-}
-
 static int access_start(struct daemon *daemon, struct error *err)
 {
 	const struct config *config = daemon->config;
@@ -564,6 +597,10 @@ static int access_start(struct daemon *daemon, struct error *err)
 	if (r < 0)
 		return r;
 	daemon->gate = access_gate(daemon->access);
+	if (held_again(daemon->held) && config->auth_roles[0])
+		log_info("roles read again from %s", config->auth_roles);
+	if (held_again(daemon->held) && config->auth_crl[0])
+		log_info("revocation lists read again from %s", config->auth_crl);
 	if (names_users(config) && !config->auth_roles[0])
 		log_warning("auth.roles is empty: over REST nobody but root may make composes");
 	return 0;
@@ -596,6 +633,10 @@ static int start(struct daemon *daemon, struct error *err)
 		r = start_tree(daemon, err);
 	if (r >= 0) /* last: their news find every room there */
 		r = scheduler_start(daemon->rooms.scheduler, err);
+	if (r >= 0) {
+		open_control(daemon);
+		held_rest(daemon->held);
+	}
 	return r;
 }
 
@@ -608,8 +649,10 @@ static void stop(struct daemon *daemon)
 	struct expiry *expiry = daemon->rooms.expiry;
 	struct fs *fs = daemon->rooms.fs;
 
-	if (fs)
+	if (fs && !daemon->leave)
 		fs_drain(fs, true);
+	if (rest && daemon->leave)
+		rest_leave(rest);
 	if (rest)
 		rest_drain(rest);
 	ROOM_SET(daemon, rest, NULL);
@@ -617,7 +660,9 @@ static void stop(struct daemon *daemon)
 	while (daemon->rest_running)
 		(void)pthread_join(daemon->rest_threads[--daemon->rest_running], NULL);
 	rest_stop(rest);
-	if (fs)
+	if (fs && daemon->leave)
+		fs_leave(fs);
+	else if (fs)
 		fs_stop(fs);
 	for (int i = 0; i < FS_PLACES; i++)
 		if (daemon->places[i].running)
@@ -638,6 +683,10 @@ static void stop(struct daemon *daemon)
 	leases_free(daemon->leases);
 	tree_store_close(daemon->store.trees);
 	catalogue_close(daemon->store.catalogue);
+	if (kept(daemon) && !daemon->leave && daemon->lock_fd >= 0) {
+		state_control_remove(daemon->store.state_dirfd);
+		held_keep(daemon->held, KEEPER_CONTROL, -1, NULL);
+	}
 	closep(&daemon->store.state_dirfd);
 	closep(&daemon->lock_fd);
 	metrics_free(daemon->metrics);
@@ -645,18 +694,6 @@ static void stop(struct daemon *daemon)
 	free(daemon->public_url);
 	free(daemon->local_path);
 	free(daemon->version);
-}
-
-/* is it where it belongs, or was it taken away while somebody holds a file in it open? */
-static bool place_visible(const struct place *place)
-{
-	_cleanup_(freep) char *real = realpath(place->path, NULL), *text = NULL;
-	_cleanup_(freep) char *needle = NULL;
-
-	if (!real || file_read(AT_FDCWD, "/proc/self/mounts", 16 << 20, &text, NULL) < 0 ||
-	    asprintf(&needle, " %s fuse.odcsfs ", real) < 0)
-		return true; /* unknown: leave it alone */
-	return strstr(text, needle);
 }
 
 /* SIGHUP: read the roles and the revocation lists again. */
@@ -696,31 +733,88 @@ static void on_hangup(struct place *place)
 		log_info("mounted again on %s", place->path);
 }
 
-static void wait_for_end(struct daemon *daemon, const sigset_t *signals)
+static void on_signal(struct daemon *daemon, bool hangup)
 {
-	static const struct timespec second = { .tv_sec = 1 };
+	if (hangup)
+		reload_access(daemon);
+	for (int i = 0; i < FS_PLACES; i++)
+		if (hangup || (daemon->places[i].wanted && !fs_mounted(daemon->rooms.fs, i)))
+			on_hangup(&daemon->places[i]);
+}
 
+/* The keeper has said something, or is gone. true: the server ends */
+static bool on_keeper(struct daemon *daemon)
+{
+	int r = held_next(daemon->held);
+
+	if (r == 0)
+		return false;
+	daemon->leave = r == KEEPER_LEAVE || systemd_stores();
+	if (r < 0)
+		log_error("the keeper is gone: %s", daemon->leave
+							    ? "the service manager has the mounts"
+							    : "the service ends");
+	return true;
+}
+
+static void wait_for_end(struct daemon *daemon, int signals)
+{
 	for (;;) {
-		int signal = sigtimedwait(signals, NULL, &second);
+		struct pollfd what[] = { { signals, POLLIN, 0 },
+					 { held_fd(daemon->held), POLLIN, 0 } };
+		int ready = poll(what, ARRAY_SIZE(what), 1000);
+		struct signalfd_siginfo info = { 0 };
 
-		if (signal == SIGTERM || signal == SIGINT)
+		if (what[0].revents && read(signals, &info, sizeof(info)) != sizeof(info))
+			info.ssi_signo = 0;
+		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
 			return;
-		if (signal == SIGHUP)
-			reload_access(daemon);
-		for (int i = 0; i < FS_PLACES; i++)
-			if (signal == SIGHUP ||
-			    (daemon->places[i].wanted && !fs_mounted(daemon->rooms.fs, i)))
-				on_hangup(&daemon->places[i]);
-		if (signal < 0)
+		if (ready > 0 && what[1].revents && on_keeper(daemon))
+			return;
+		on_signal(daemon, info.ssi_signo == SIGHUP);
+		if (ready == 0)
 			rest_tick(daemon->rooms.rest);
 	}
 }
 
-int serve(const struct config *config)
+int serve_check(const struct config *config)
+{
+	_cleanup_(access_freep) struct access *access = NULL;
+	const struct rest_options options = {
+		.auth_backend = config->auth_backend,
+		.proxies = &config->auth_proxies,
+		.tls_cert = config->tls_cert,
+		.tls_key = config->tls_key,
+		.tls_client_ca = config->tls_client_ca,
+		.tls_client_crl = config->auth_crl,
+	};
+	struct error err = { 0 };
+
+	if (access_new(config, &access, &err) == 0 && rest_check(&options, &err) == 0)
+		return 0;
+	(void)fprintf(stderr, "odcsfs: %s\n", err.message);
+	return err.blame == BLAME_REQUEST ? 2 : 1;
+}
+
+static void say_ready(const struct daemon *daemon)
+{
+	const struct config *config = daemon->config;
+
+	if (!held_again(daemon->held))
+		printf("ready mount=%s http=%s\n", config->mountpoint[0] ? config->mountpoint : "-",
+		       rest_url(daemon->rooms.rest));
+	(void)fflush(stdout);
+	held_ready(daemon->held);
+	if (!kept(daemon))
+		systemd_tell("READY=1", -1);
+}
+
+int serve(const struct config *config, int keeper_fd)
 {
 	struct daemon daemon = { .config = config, .lock_fd = -1, .store.state_dirfd = -1 };
+	_cleanup_(closep) int signal_fd = -1;
 	struct error err = { 0 };
-	bool wrong; /* in the configuration */
+	bool wrong = false; /* in the configuration */
 	sigset_t signals;
 	int r;
 
@@ -736,24 +830,36 @@ int serve(const struct config *config)
 	(void)pthread_cond_init(&daemon.rooms_idle, NULL);
 	daemon.store.history_seconds = config->lifetime_history;
 	daemon.store.snapshot_seconds = config->lifetime_snapshot;
-	r = access_start(&daemon, &err);
-	wrong = r < 0 && err.blame == BLAME_REQUEST;
+	r = held_open(keeper_fd, &daemon.held, &err);
+	if (r < 0) {
+		log_error("%s", err.message);
+		return 1;
+	}
+	signal_fd = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (signal_fd < 0)
+		r = error_errno(&err, -errno, "signals");
+	if (r >= 0) {
+		r = access_start(&daemon, &err);
+		wrong = r < 0 && err.blame == BLAME_REQUEST;
+	}
 	if (r >= 0)
 		r = start(&daemon, &err);
 	if (r < 0) {
 		log_error("%s", err.message);
+		daemon.leave = held_again(daemon.held); /* the next try finds them */
 	} else {
-		printf("ready mount=%s http=%s\n", config->mountpoint[0] ? config->mountpoint : "-",
-		       rest_url(daemon.rooms.rest));
-		(void)fflush(stdout);
-		tell_systemd("READY=1");
-		wait_for_end(&daemon, &signals);
-		tell_systemd("STOPPING=1");
+		say_ready(&daemon);
+		wait_for_end(&daemon, signal_fd);
+		if (!kept(&daemon))
+			systemd_tell("STOPPING=1", -1);
 	}
 	stop(&daemon);
+	held_free(daemon.held);
 	(void)pthread_mutex_destroy(&daemon.store.lock);
 	strings_done(&daemon.store.in_flight);
 	(void)pthread_mutex_destroy(&daemon.rooms_lock);
 	(void)pthread_cond_destroy(&daemon.rooms_idle);
-	return wrong ? 2 : r < 0 ? 1 : 0;
+	if (r < 0)
+		return wrong ? 2 : 1;
+	return daemon.leave ? KEEPER_EXIT_LEFT : 0;
 }

@@ -11,11 +11,16 @@
 
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
 #define NAME "lock"
-#define TRIES 6 /* somebody who asks who holds it has it himself for a moment */
+#define CONTROL "reload"  /* the socket of the keeper */
+#define TRIES 6		  /* somebody who asks who holds it has it himself for a moment */
+#define PATIENT_TRIES 200 /* of a server that ends */
 #define PAUSE_MS 50
 
 #define BOOT_SIZE 64
@@ -45,21 +50,20 @@ static void read_boot(char ret[static BOOT_SIZE])
 		(void)snprintf(ret, BOOT_SIZE, "%.*s", (int)strcspn(text, "\n"), text);
 }
 
-static int write_holder(int fd, const char *boot)
+static int write_holder(int fd, const char *pid, const char *boot)
 {
 	char text[32 + BOOT_SIZE];
 
-	(void)snprintf(text, sizeof(text), "%ld\n%s\n", (long)getpid(), boot);
+	(void)snprintf(text, sizeof(text), "%s\n%s\n", pid, boot);
 	if (ftruncate(fd, 0) < 0 || pwrite(fd, text, strlen(text), 0) != (ssize_t)strlen(text) ||
 	    fdatasync(fd) < 0)
 		return errno ? -errno : -EIO;
 	return 0;
 }
 
-static int take(int fd)
+static int take(int fd, int tries)
 {
 	static const struct timespec pause = { .tv_nsec = PAUSE_MS * 1000000 };
-	int tries = TRIES;
 
 	while (flock(fd, LOCK_EX | LOCK_NB) < 0) {
 		if (errno != EWOULDBLOCK || !--tries)
@@ -69,7 +73,8 @@ static int take(int fd)
 	return 0;
 }
 
-int state_lock(int state_dirfd, const char *path, int *ret_fd, bool *ret_lost, struct error *err)
+int state_lock(int state_dirfd, const char *path, pid_t pid, bool patient, int *ret_fd,
+	       bool *ret_lost, struct error *err)
 {
 	_cleanup_(closep) int fd =
 		openat(state_dirfd, NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
@@ -78,7 +83,7 @@ int state_lock(int state_dirfd, const char *path, int *ret_fd, bool *ret_lost, s
 
 	if (fd < 0)
 		return error_errno(err, -errno, "%s/" NAME, path);
-	r = take(fd);
+	r = take(fd, patient ? PATIENT_TRIES : TRIES);
 	read_holder(fd, holder, before);
 	if (r == -EWOULDBLOCK)
 		return error_set(err, -EBUSY, BLAME_US, path,
@@ -87,8 +92,9 @@ int state_lock(int state_dirfd, const char *path, int *ret_fd, bool *ret_lost, s
 	read_boot(boot);
 	*ret_lost = before[0] && boot[0] && strcmp(before, boot) != 0;
 	/* the other run's until somebody has looked after what may be lost */
+	(void)snprintf(holder, sizeof(holder), "%ld", (long)pid);
 	if (r == 0)
-		r = write_holder(fd, *ret_lost ? before : boot);
+		r = write_holder(fd, holder, *ret_lost ? before : boot);
 	if (r < 0)
 		return error_errno(err, r, "%s/" NAME, path);
 	*ret_fd = steal_fd(&fd);
@@ -97,11 +103,12 @@ int state_lock(int state_dirfd, const char *path, int *ret_fd, bool *ret_lost, s
 
 int state_recovered(int lock_fd, struct error *err)
 {
-	char boot[BOOT_SIZE];
+	char boot[BOOT_SIZE], before[BOOT_SIZE], holder[32];
 	int r;
 
+	read_holder(lock_fd, holder, before);
 	read_boot(boot);
-	r = write_holder(lock_fd, boot);
+	r = write_holder(lock_fd, holder, boot);
 	return r < 0 ? error_errno(err, r, NAME) : 0;
 }
 
@@ -120,4 +127,49 @@ int state_holder(int state_dirfd, char ret[static 32])
 	if (!ret[0])
 		(void)snprintf(ret, 32, "unknown");
 	return 1;
+}
+
+/* By way of the descriptor: a path in an address has little room. */
+static struct sockaddr_un control_address(int state_dirfd)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	(void)snprintf(address.sun_path, sizeof(address.sun_path), "/proc/self/fd/%d/" CONTROL,
+		       state_dirfd);
+	return address;
+}
+
+int state_control(int state_dirfd)
+{
+	_cleanup_(closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	struct sockaddr_un address = control_address(state_dirfd);
+
+	state_control_remove(state_dirfd);
+	/* nobody can connect before it listens */
+	if (fd < 0 || bind(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    fchmodat(state_dirfd, CONTROL, 0600, 0) < 0 || listen(fd, SOMAXCONN) < 0)
+		return -errno;
+	return steal_fd(&fd);
+}
+
+bool state_control_there(int state_dirfd)
+{
+	struct stat st;
+
+	return !fstatat(state_dirfd, CONTROL, &st, AT_SYMLINK_NOFOLLOW) && S_ISSOCK(st.st_mode);
+}
+
+void state_control_remove(int state_dirfd)
+{
+	(void)unlinkat(state_dirfd, CONTROL, 0);
+}
+
+int state_control_ask(int state_dirfd)
+{
+	_cleanup_(closep) int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct sockaddr_un address = control_address(state_dirfd);
+
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		return -errno;
+	return steal_fd(&fd);
 }

@@ -183,7 +183,7 @@ def os_exit_after(deed, *arguments):
 def descriptors(service):
     """what the service has open: {target without numbers: count}, and connections to the catalogue"""
     found = collections.Counter()
-    folder = f"/proc/{service.process.pid}/fd"
+    folder = f"/proc/{service.server_pid}/fd"
     for name in os.listdir(folder):
         with contextlib.suppress(OSError):
             found[re.sub(r":\[\d+\]|/\d+", "", os.readlink(f"{folder}/{name}"))] += 1

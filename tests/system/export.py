@@ -263,7 +263,7 @@ def test_bytes(service, out, number, want):
 
 def test_bound(service, out, number):
     """however many files are read, few are kept open"""
-    pid = service.process.pid
+    pid = service.server_pid
     opened = lambda: len(os.listdir(f"/proc/{pid}/fd"))
     paths = list((out / f"{number}/compose/Temporary/x86_64/os/Packages").rglob("*.rpm"))
     for path in paths:

@@ -28,7 +28,7 @@ WAITS, CONNECTIONS = 128, 256 # defaults of limits.client_waits, limits.client_c
 
 
 def is_sanitized(service):
-    return any(word in pathlib.Path(f"/proc/{service.process.pid}/maps").read_text()
+    return any(word in pathlib.Path(f"/proc/{service.server_pid}/maps").read_text()
                for word in ("libasan", "libtsan", "libubsan"))
 
 
@@ -232,7 +232,7 @@ def polite(service, seconds):
 
 
 def peak_mb(service):
-    text = pathlib.Path(f"/proc/{service.process.pid}/status").read_text()
+    text = pathlib.Path(f"/proc/{service.server_pid}/status").read_text()
     return int(re.search(r"VmHWM:\s+(\d+)", text)[1]) / 1024
 
 

@@ -112,9 +112,9 @@ def test_rest(service, trap):
     check(wait_for(lambda: "hang in the kernel: no other is started" in service.log_text(), 5), "said in the log")
     same(sorted(service.children()), sorted(pids), "no other worker")
     number = service.call("POST", "/api/1/composes/", repo_spec(BASE, packages=["openssl"])).json["id"]
-    used = sum(int(word) for word in pathlib.Path(f"/proc/{service.process.pid}/stat").read_text().split()[13:15])
+    used = sum(int(word) for word in pathlib.Path(f"/proc/{service.server_pid}/stat").read_text().split()[13:15])
     time.sleep(1)
-    used = sum(int(word) for word in pathlib.Path(f"/proc/{service.process.pid}/stat").read_text().split()[13:15]) - used
+    used = sum(int(word) for word in pathlib.Path(f"/proc/{service.server_pid}/stat").read_text().split()[13:15]) - used
     check(used < 50, f"it does not spin: {used} ticks in a second")
     same(service.record(number)["state_name"], "wait", "a compose while the slot rests")
     trap.end()

@@ -59,6 +59,14 @@ def wait_for(condition, seconds=30, pause=0.02):
         time.sleep(pause)
 
 
+def ended(pid):
+    """gone, or nothing but an exit code"""
+    try:
+        return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except OSError:
+        return True
+
+
 def is_opener(pid):
     """is it a process that opens files for a worker?"""
     try:
@@ -77,20 +85,21 @@ class Answer:
 
 
 class Service:
-    """odcsfs serve, with state, mount point and log below self.dir."""
+    """odcsfs serve, with state, mount point and log below self.dir. self.process is the keeper, which starts
+    the server (server_pid), whose children are the workers."""
 
-    def __init__(self, *options, folder=None, mount=True, environment=None):
+    def __init__(self, *options, folder=None, mount=True, environment=None, keeper=True):
         self.dir = pathlib.Path(folder or tempfile.mkdtemp(prefix="odcsfs-test-"))
         os.chmod(self.dir, 0o755)
         self.owned = folder is None
         self.mnt, self.state = self.dir / "odcs", self.dir / "state"
-        self.options, self.mounts = list(options), mount
+        self.options, self.mounts, self.keeper = list(options), mount, keeper
         self.environment = {**os.environ, **(environment or {})}
         self.process = None
         atexit.register(self.close)
 
     def start(self):
-        command = [ODCSFS, "serve", "-c", "/dev/null", "-o", f"odcsfs.state_dir={self.state}",
+        command = [ODCSFS, "serve"] + ([] if self.keeper else ["--no-keeper"]) + ["-c", "/dev/null", "-o", f"odcsfs.state_dir={self.state}",
                    "-o", "http.listen=127.0.0.1:0"]
         for option in self.options:
             command += ["-o", option]
@@ -108,9 +117,15 @@ class Service:
         return self
 
     def stop(self, number=signal.SIGTERM, seconds=20):
-        """Exit code. SIGKILL leaves a stale mount, as it would for a user."""
+        """Exit code. SIGKILL ends keeper and server at once, as a crash of the machine would; it leaves a stale mount."""
         if not self.process:
             return None
+        if number == signal.SIGKILL and self.keeper:
+            self.process.send_signal(signal.SIGSTOP) # it would start the next one
+            server = self.server_pid
+            if server:
+                os.kill(server, number)
+                wait_for(lambda: ended(server), seconds)
         self.process.send_signal(number)
         try:
             code = self.process.wait(seconds)
@@ -200,13 +215,29 @@ class Service:
         return wait_for(lambda: (r := self.record(number))["state_name"] not in
                         ("wait", "generating") and r, seconds)
 
+    @staticmethod
+    def children_of(pid):
+        pids = set()
+        with contextlib.suppress(OSError):
+            for task in pathlib.Path(f"/proc/{pid}/task").iterdir():
+                with contextlib.suppress(OSError):
+                    pids.update(int(p) for p in (task / "children").read_text().split())
+        return sorted(pids)
+
+    @property
+    def server_pid(self):
+        """of the process that answers; 0 while there is none"""
+        if not self.keeper:
+            return self.process.pid
+        for pid in self.children_of(self.process.pid):
+            with contextlib.suppress(OSError):
+                if b"--keeper-fd=3" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0"):
+                    return pid
+        return 0
+
     def children(self):
         """pids of the worker processes, started by whichever thread; not of those that open files for them"""
-        pids = set()
-        for task in pathlib.Path(f"/proc/{self.process.pid}/task").iterdir():
-            with contextlib.suppress(OSError):
-                pids.update(int(p) for p in (task / "children").read_text().split())
-        return sorted(pid for pid in pids if not is_opener(pid))
+        return [pid for pid in self.children_of(self.server_pid) if not is_opener(pid)]
 
     def workers(self, count=2):
         """the same, once there are @count of them and they wait for work in their pipe"""

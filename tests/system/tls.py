@@ -152,7 +152,7 @@ def check_links(service, ca, people):
 def check_handshakes(service, ca):
     """Clients that never finish, or send nonsense, hold nobody up and leave nothing behind."""
     def descriptors():
-        return len(os.listdir(f"/proc/{service.process.pid}/fd"))
+        return len(os.listdir(f"/proc/{service.server_pid}/fd"))
 
     host, port = service.host.split(":")
     before = descriptors()
@@ -199,11 +199,11 @@ def check_withdrawn(service, ca, foreign, people, crl):
     good = crl.read_bytes()
     for bad, words in ((b"nothing", "auth.crl: "), (None, "No such file")):
         crl.unlink() if bad is None else crl.write_bytes(bad)
-        reload("what was withdrawn stays as it was")
+        reload("not reloaded, the server stays")
         check(words in service.log_text(), f"the log names the file: {words}")
         refused(post("plain"), 401, REVOKED, "a list that cannot be read changes nothing")
     foreign.withdraw(crl)
-    reload("what was withdrawn stays as it was")
+    reload("not reloaded, the server stays")
     check("no authority of http.tls_client_ca signed" in service.log_text(), "a list of somebody else")
     ca.withdraw(crl, last=("-crl_lastupdate", "20200101000000Z"), until=("-crl_nextupdate", "20200201000000Z"))
     reload("it counts still")

@@ -1,0 +1,524 @@
+/* SPDX-License-Identifier: MIT */
+/* core/daemon/keeper.c: the keeper: starts the server, starts it again, and holds what must outlive
+ * it: the devices of the mounts, the listening sockets.
+ *
+ *   keeper ═► server: opens, binds, mounts, and stores a copy of each descriptor here
+ *     │         killed ─► the next one is started, and is handed all of them
+ *     │         told to leave (reload) ─► ends without unmounting ─► the next one
+ *     └ SIGTERM ─► the server stops cleanly ─► ends with its exit code
+ *
+ * One thread; it parses nothing, knows no configuration, and what it holds has a fixed size. Its
+ * end is seen by the server as the end of their socket: then that one stops cleanly too, unless the
+ * service manager holds the descriptors as well. */
+#include "core/daemon/keeper.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/mount.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define LINK_FD 3	  /* where the server finds its end */
+#define FIRST_SAFE_FD 16  /* above all that a child is given */
+#define STOP_MS 15000	  /* then a server that was told to end is killed */
+#define QUICK_MS 1000	  /* who dies sooner after it was ready is started again more slowly */
+#define SLOW_MS 5000	  /* at most */
+#define ASKERS 8	  /* reloads that are waited for */
+#define ARGUMENTS_MAX 256 /* of serve */
+#define GIVEN_FD 3	  /* the first of the service manager */
+
+struct keeper {
+	char program[PATH_MAX];
+	char *argv[ARGUMENTS_MAX + 3];
+	char option[32];
+	int arguments; /* filled in argv */
+	int signals, link, words_fd;
+	pid_t server, checker; /* 0: none */
+	struct item {
+		int fd; /* -1: free */
+		char name[KEEPER_NAME_SIZE], path[PATH_MAX];
+	} item[KEEPER_ITEMS];
+	int asker[ASKERS]; /* connections of those who wait for a reload; -1: free */
+	char words[512];   /* what the checker said */
+	size_t words_length;
+	bool ready, ready_once, ending, leaving, done;
+	int code;
+	unsigned int quick;  /* servers in a row that died soon */
+	int64_t ready_ms;    /* when it was ready */
+	int64_t start_at_ms; /* when the next one is started; 0: now is none to be started */
+	int64_t kill_at_ms;  /* when the one that was told to end is killed; 0: was not told */
+};
+
+/* ---- what is held -------------------------------------------------------------- */
+
+static struct item *item_find(struct keeper *keeper, const char *name)
+{
+	for (size_t i = 0; i < KEEPER_ITEMS; i++)
+		if (keeper->item[i].fd >= 0 && !strcmp(keeper->item[i].name, name))
+			return &keeper->item[i];
+	return NULL;
+}
+
+static void store_tell(const char *format, const char *name, int fd)
+{
+	char state[64 + KEEPER_NAME_SIZE];
+
+	if (!systemd_stores())
+		return;
+	(void)snprintf(state, sizeof(state), "%s\nFDNAME=%s", format, name);
+	systemd_tell(state, fd);
+}
+
+static void item_drop(struct keeper *keeper, const char *name)
+{
+	struct item *item = item_find(keeper, name);
+
+	if (!item)
+		return;
+	store_tell("FDSTOREREMOVE=1", name, -1);
+	closep(&item->fd);
+	item->fd = -1;
+}
+
+static void item_store(struct keeper *keeper, const char *name, const char *path, int fd)
+{
+	item_drop(keeper, name);
+	for (size_t i = 0; i < KEEPER_ITEMS; i++) {
+		struct item *item = &keeper->item[i];
+
+		if (item->fd >= 0)
+			continue;
+		item->fd = fd;
+		(void)snprintf(item->name, sizeof(item->name), "%s", name);
+		(void)snprintf(item->path, sizeof(item->path), "%s", path);
+		if (path[0] ||
+		    name[0]) /* FDPOLL=0: a device that is hung up is not for it to judge */
+			store_tell("FDSTORE=1\nFDPOLL=0", name, fd);
+		return;
+	}
+	log_error("keeper: no room for %s", name);
+	closep(&fd);
+}
+
+static void unmount(const char *path)
+{
+	pid_t child;
+
+	if (!umount2(path, MNT_DETACH) || errno != EPERM)
+		return;
+	child = fork();
+	if (!child) {
+		execlp("fusermount3", "fusermount3", "-u", "-q", "-z", "--", path, (char *)NULL);
+		_exit(127);
+	}
+	while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR)
+		;
+}
+
+/* A server that ended cleanly has left nothing here. */
+static void items_end(struct keeper *keeper)
+{
+	for (size_t i = 0; i < KEEPER_ITEMS; i++) {
+		struct item *item = &keeper->item[i];
+
+		if (item->fd < 0)
+			continue;
+		if (!strncmp(item->name, KEEPER_MOUNT, strlen(KEEPER_MOUNT)) && item->path[0])
+			unmount(item->path);
+		item_drop(keeper, item->name);
+	}
+}
+
+static void take_given(struct keeper *keeper)
+{
+	const char *names;
+	int count = systemd_given(&names);
+
+	for (int i = 0; i < count; i++) {
+		int length = (int)strcspn(names, ":");
+		int fd = fcntl(GIVEN_FD + i, F_DUPFD_CLOEXEC, FIRST_SAFE_FD);
+		struct item *item = &keeper->item[i];
+
+		(void)close(GIVEN_FD + i);
+		if (i >= KEEPER_ITEMS || fd < 0) {
+			closep(&fd);
+			continue;
+		}
+		item->fd = fd;
+		(void)snprintf(item->name, sizeof(item->name), "%.*s", length, names);
+		names += length + (names[length] == ':');
+	}
+	if (count)
+		log_info("keeper: %d descriptors taken over from the service manager", count);
+}
+
+/* ---- children ----------------------------------------------------------------------- */
+
+/* @fd becomes descriptor @as of the child. */
+static pid_t spawn(struct keeper *keeper, const char *option, int fd, int as)
+{
+	posix_spawn_file_actions_t actions;
+	posix_spawnattr_t attributes;
+	sigset_t none, defaults;
+	pid_t pid = 0;
+	int r;
+
+	(void)snprintf(keeper->option, sizeof(keeper->option), "%s", option);
+	(void)sigemptyset(&none);
+	(void)sigfillset(&defaults);
+	if (posix_spawn_file_actions_init(&actions) != 0)
+		return 0;
+	if (posix_spawnattr_init(&attributes) != 0) {
+		(void)posix_spawn_file_actions_destroy(&actions);
+		return 0;
+	}
+	(void)posix_spawnattr_setsigmask(&attributes, &none);
+	(void)posix_spawnattr_setsigdefault(&attributes, &defaults);
+	(void)posix_spawnattr_setpgroup(&attributes, 0); /* Ctrl-C is for the keeper */
+	(void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
+							    POSIX_SPAWN_SETPGROUP);
+	r = posix_spawn_file_actions_adddup2(&actions, fd, as);
+	if (r == 0)
+		r = posix_spawn(&pid, keeper->program, &actions, &attributes, keeper->argv,
+				environ);
+	(void)posix_spawn_file_actions_destroy(&actions);
+	(void)posix_spawnattr_destroy(&attributes);
+	if (r != 0)
+		log_error("keeper: cannot start %s: %s", keeper->program, strerror(r));
+	return r == 0 ? pid : 0;
+}
+
+static void start_later(struct keeper *keeper, bool soon)
+{
+	int64_t pause = soon ? 0 : 50;
+
+	for (unsigned int i = 1; i < keeper->quick && pause < SLOW_MS && !soon; i++)
+		pause *= 2;
+	keeper->start_at_ms = time_monotonic_ms() + (pause < SLOW_MS ? pause : SLOW_MS);
+	if (pause > QUICK_MS)
+		log_info("keeper: the next server is started in %" PRId64 " ms",
+			 pause < SLOW_MS ? pause : SLOW_MS);
+}
+
+static void server_start(struct keeper *keeper)
+{
+	int pair[2] = { -1, -1 };
+	_cleanup_(closep) int theirs = -1;
+	char option[32];
+
+	keeper->start_at_ms = keeper->kill_at_ms = 0;
+	keeper->ready = keeper->leaving = false;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0) {
+		theirs = fcntl(pair[1], F_DUPFD_CLOEXEC, FIRST_SAFE_FD);
+		(void)close(pair[1]);
+		keeper->link = pair[0];
+		(void)snprintf(option, sizeof(option), "--keeper-fd=%d", LINK_FD);
+		keeper->server = theirs < 0 ? 0 : spawn(keeper, option, theirs, LINK_FD);
+	}
+	if (!keeper->server) {
+		closep(&keeper->link);
+		keeper->link = -1;
+		keeper->quick++;
+		keeper->code = 1;
+		keeper->done = !keeper->ready_once;
+		start_later(keeper, false);
+		return;
+	}
+	for (size_t i = 0; i < KEEPER_ITEMS; i++)
+		if (keeper->item[i].fd >= 0)
+			(void)keeper_send(keeper->link, KEEPER_HELD, keeper->item[i].name,
+					  keeper->item[i].path, keeper->item[i].fd);
+	(void)keeper_send(keeper->link, KEEPER_START, NULL, NULL, -1);
+}
+
+static void death_text(int status, char *ret, size_t size)
+{
+	if (WIFSIGNALED(status))
+		(void)snprintf(ret, size, "was killed by signal %d (%s)", WTERMSIG(status),
+			       strsignal(WTERMSIG(status)));
+	else
+		(void)snprintf(ret, size, "ended with code %d", WEXITSTATUS(status));
+}
+
+/* ---- reload ------------------------------------------------------------------------ */
+
+static void answer(struct keeper *keeper, int code, const char *words)
+{
+	for (size_t i = 0; i < ASKERS; i++) {
+		if (keeper->asker[i] < 0)
+			continue;
+		(void)dprintf(keeper->asker[i], "%d%s\n", code, words);
+		(void)close(keeper->asker[i]);
+		keeper->asker[i] = -1;
+	}
+}
+
+/* First it is tried whether the program on disk would start with the configuration as it is now. */
+static void reload(struct keeper *keeper)
+{
+	_cleanup_(closep) int out = -1;
+	int pair[2];
+
+	if (keeper->checker || keeper->leaving || keeper->ending)
+		return; /* that one answers this one, too */
+	if (!keeper->server) {
+		server_start(keeper); /* it waits for its time to be started again */
+		return;
+	}
+	keeper->words_length = 0;
+	if (pipe2(pair, O_CLOEXEC | O_NONBLOCK) < 0) {
+		answer(keeper, 1, "no descriptor left");
+		return;
+	}
+	keeper->words_fd = pair[0];
+	out = fcntl(pair[1], F_DUPFD_CLOEXEC, FIRST_SAFE_FD);
+	(void)close(pair[1]);
+	systemd_tell("RELOADING=1", -1);
+	keeper->checker = out < 0 ? 0 : spawn(keeper, "--check", out, STDERR_FILENO);
+	if (!keeper->checker) {
+		closep(&keeper->words_fd);
+		keeper->words_fd = -1;
+		answer(keeper, 1, "the program cannot be started");
+		systemd_tell("READY=1", -1);
+	}
+}
+
+static void words_read(struct keeper *keeper)
+{
+	ssize_t n = read(keeper->words_fd, keeper->words + keeper->words_length,
+			 sizeof(keeper->words) - 1 - keeper->words_length);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		(void)close(keeper->words_fd);
+		keeper->words_fd = -1;
+	} else {
+		keeper->words_length += (size_t)n;
+	}
+}
+
+static void checked(struct keeper *keeper, int status)
+{
+	char death[96];
+
+	keeper->checker = 0;
+	while (keeper->words_fd >= 0 && poll(&(struct pollfd){ keeper->words_fd, POLLIN, 0 }, 1, 0))
+		words_read(keeper);
+	closep(&keeper->words_fd);
+	keeper->words_fd = -1;
+	while (keeper->words_length && keeper->words[keeper->words_length - 1] == '\n')
+		keeper->words_length--;
+	keeper->words[keeper->words_length] = '\0';
+	if (keeper->ending)
+		return;
+	if (WIFEXITED(status) && !WEXITSTATUS(status)) {
+		log_info("keeper: the server is replaced");
+		keeper->leaving = true;
+		keeper->kill_at_ms = time_monotonic_ms() + STOP_MS;
+		if (keeper->server)
+			(void)keeper_send(keeper->link, KEEPER_LEAVE, NULL, NULL, -1);
+		return;
+	}
+	death_text(status, death, sizeof(death));
+	log_error("keeper: not reloaded, the server stays: the check %s%s%s", death,
+		  keeper->words_length ? ": " : "", keeper->words);
+	answer(keeper, WIFEXITED(status) && WEXITSTATUS(status) == 2 ? 2 : 1,
+	       keeper->words_length ? keeper->words : death);
+	systemd_tell("READY=1", -1);
+}
+
+static void ask(struct keeper *keeper, int listening)
+{
+	int fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	for (size_t i = 0; i < ASKERS && fd >= 0; i++)
+		if (keeper->asker[i] < 0) {
+			keeper->asker[i] = steal_fd(&fd);
+			reload(keeper);
+		}
+	closep(&fd);
+}
+
+/* ---- what happens ------------------------------------------------------------------- */
+
+static void heard(struct keeper *keeper)
+{
+	struct keeper_message message;
+	int fd, r;
+
+	while ((r = keeper_receive(keeper->link, false, &message, &fd)) > 0) {
+		if (message.verb == KEEPER_STORE && fd >= 0) {
+			item_store(keeper, message.name, message.path, steal_fd(&fd));
+		} else if (message.verb == KEEPER_DROP) {
+			item_drop(keeper, message.name);
+		} else if (message.verb == KEEPER_READY) {
+			keeper->ready = keeper->ready_once = true;
+			keeper->ready_ms = time_monotonic_ms();
+			answer(keeper, 0, "reloaded");
+			systemd_tell("READY=1", -1);
+		}
+		closep(&fd);
+	}
+	if (r < 0) {
+		(void)close(keeper->link);
+		keeper->link = -1;
+	}
+}
+
+static void server_ended(struct keeper *keeper, int status)
+{
+	bool left = WIFEXITED(status) && WEXITSTATUS(status) == KEEPER_EXIT_LEFT;
+	char death[96];
+
+	if (keeper->link >= 0)
+		heard(keeper); /* what it said before */
+	closep(&keeper->link);
+	keeper->link = -1;
+	keeper->server = 0;
+	keeper->kill_at_ms = 0;
+	death_text(status, death, sizeof(death));
+	if (keeper->ending || !keeper->ready_once || (WIFEXITED(status) && !WEXITSTATUS(status))) {
+		if (WIFSIGNALED(status))
+			log_error("keeper: the server %s", death);
+		keeper->code = WIFEXITED(status) && !left ? WEXITSTATUS(status) : 1;
+		keeper->done = true;
+		return;
+	}
+	if (!left) {
+		log_error("keeper: the server %s; it is started again", death);
+		if (!keeper->ready)
+			answer(keeper, 1, "the new server did not start; it is tried again");
+		keeper->quick = keeper->ready && time_monotonic_ms() - keeper->ready_ms > QUICK_MS
+					? 0
+					: keeper->quick + 1;
+	}
+	start_later(keeper, left || !keeper->quick);
+}
+
+static void end(struct keeper *keeper)
+{
+	if (!keeper->ending)
+		systemd_tell("STOPPING=1", -1);
+	keeper->ending = true;
+	answer(keeper, 1, "the service is stopped");
+	keeper->start_at_ms = 0;
+	keeper->kill_at_ms = time_monotonic_ms() + STOP_MS;
+	keeper->done = !keeper->server;
+	if (keeper->server)
+		(void)kill(keeper->server, SIGTERM);
+}
+
+static void signalled(struct keeper *keeper)
+{
+	struct signalfd_siginfo info;
+	int status;
+	pid_t pid;
+
+	if (read(keeper->signals, &info, sizeof(info)) != sizeof(info))
+		return;
+	if (info.ssi_signo == SIGHUP)
+		reload(keeper);
+	else if (info.ssi_signo != SIGCHLD)
+		end(keeper);
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		if (pid == keeper->server)
+			server_ended(keeper, status);
+		else if (pid == keeper->checker)
+			checked(keeper, status);
+	}
+}
+
+static int timeout_of(const struct keeper *keeper)
+{
+	int64_t at = keeper->server ? keeper->kill_at_ms : keeper->start_at_ms, left;
+
+	if (!at)
+		return -1;
+	left = at - time_monotonic_ms();
+	return left < 0 ? 0 : (int)left;
+}
+
+static void look(struct keeper *keeper)
+{
+	const struct item *control = item_find(keeper, KEEPER_CONTROL);
+	struct pollfd what[] = { { keeper->signals, POLLIN, 0 },
+				 { keeper->link, POLLIN, 0 },
+				 { keeper->words_fd, POLLIN, 0 },
+				 { control ? control->fd : -1, POLLIN, 0 } };
+
+	if (poll(what, ARRAY_SIZE(what), timeout_of(keeper)) < 0)
+		return;
+	if (what[1].revents)
+		heard(keeper);
+	if (what[2].revents)
+		words_read(keeper);
+	if (what[3].revents)
+		ask(keeper, what[3].fd);
+	if (what[0].revents)
+		signalled(keeper);
+	if (timeout_of(keeper) != 0 || keeper->done)
+		return;
+	if (!keeper->server) {
+		server_start(keeper);
+		return;
+	}
+	log_error("keeper: the server does not end; it is killed");
+	(void)kill(keeper->server, SIGKILL);
+	keeper->kill_at_ms = time_monotonic_ms() + STOP_MS;
+}
+
+/* A program that was replaced on the disk is called "PATH (deleted)"; the new one is at PATH. */
+static bool program_find(struct keeper *keeper)
+{
+	static const char gone[] = " (deleted)";
+	ssize_t n = readlink("/proc/self/exe", keeper->program, sizeof(keeper->program) - 1);
+	size_t length = n > 0 ? (size_t)n : 0, tail = sizeof(gone) - 1;
+
+	keeper->program[length] = '\0';
+	if (length > tail && !strcmp(keeper->program + length - tail, gone))
+		keeper->program[length - tail] = '\0';
+	return length;
+}
+
+int keeper(int argc, char **argv)
+{
+	struct keeper keeper = { .link = -1, .words_fd = -1 };
+	char name[] = "odcsfs", verb[] = "serve";
+	sigset_t signals;
+
+	(void)sigemptyset(&signals);
+	(void)sigaddset(&signals, SIGTERM);
+	(void)sigaddset(&signals, SIGINT);
+	(void)sigaddset(&signals, SIGHUP);
+	(void)sigaddset(&signals, SIGCHLD);
+	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
+	(void)signal(SIGPIPE, SIG_IGN);
+	keeper.signals = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
+	for (size_t i = 0; i < KEEPER_ITEMS; i++)
+		keeper.item[i].fd = -1;
+	for (size_t i = 0; i < ASKERS; i++)
+		keeper.asker[i] = -1;
+	if (keeper.signals < 0 || !program_find(&keeper) || argc > ARGUMENTS_MAX) {
+		log_error("keeper: cannot start: %s",
+			  argc > ARGUMENTS_MAX ? "too many arguments" : strerror(errno));
+		return 1;
+	}
+	keeper.argv[0] = name;
+	keeper.argv[1] = verb;
+	keeper.argv[2] = keeper.option;
+	for (int i = 1; i < argc; i++)
+		keeper.argv[i + 2] = argv[i];
+	take_given(&keeper);
+	server_start(&keeper);
+	while (!keeper.done)
+		look(&keeper);
+	/* what a service manager keeps is for the next try */
+	if (keeper.ready_once || !systemd_stores())
+		items_end(&keeper);
+	return keeper.code;
+}

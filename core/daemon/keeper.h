@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: MIT */
+/* core/daemon/keeper.h: between the keeper and its server.
+ *
+ *   odcsfs serve ── keeper.c ──socket pair──► odcsfs serve --keeper-fd=N ── held.c
+ *
+ * The keeper may be of another version than the server: what stands here is never changed, only
+ * added to. A verb that is not known is passed over. */
+#pragma once
+
+#include "core/base/base.h"
+
+#include <limits.h>
+
+#define KEEPER_ITEMS 16 /* descriptors that are kept */
+#define KEEPER_NAME_SIZE 28
+#define KEEPER_EXIT_LEFT 75	 /* of a server that left its mounts and sockets to the next one */
+#define KEEPER_CONTROL "control" /* name of a listening socket: who connects asks for a reload */
+#define KEEPER_MOUNT "mount-" /* begins the names of devices of mounts; their path is unmounted */
+
+enum keeper_verb {
+	/* to the server */
+	KEEPER_HELD = 1, /* with a descriptor that another server stored */
+	KEEPER_START,	 /* that was all */
+	KEEPER_LEAVE,	 /* end, and leave everything to the next one */
+	/* to the keeper */
+	KEEPER_STORE = 16, /* with a descriptor, in the place of what had that name */
+	KEEPER_DROP,
+	KEEPER_READY,
+};
+
+struct keeper_message {
+	uint32_t verb;
+	char name[KEEPER_NAME_SIZE];
+	char path[PATH_MAX]; /* of a mount; "" */
+};
+
+/** keeper_send() - @fd -1: none. 0 or negative errno */
+int keeper_send(int socket, enum keeper_verb verb, const char *name, const char *path, int fd);
+/** keeper_receive() - 1 with *ret_fd (-1: none), 0: nothing there (of one that does not wait),
+ * -EPIPE: the other end is gone */
+int keeper_receive(int socket, bool wait, struct keeper_message *ret, int *ret_fd);
+
+/** keeper() - `odcsfs serve` from its arguments (those of `serve`) to the exit code */
+int keeper(int argc, char **argv);
+
+/* ---- held.c: the server's side ------------------------------------------------ */
+
+struct held;
+
+/** held_open() - what the keeper at the other end of @fd (taken over) has; -1: there is no keeper
+ */
+int held_open(int fd, struct held **ret, struct error *err);
+void held_free(struct held *held);
+/** held_again() - another server stood here before */
+bool held_again(const struct held *held);
+/** held_take() - the descriptor of that name, now the caller's; -1: there is none */
+int held_take(void *held, const char *name);
+/** held_keep() - store a copy of @fd; -1: drop. Any thread; without a keeper nothing is done */
+void held_keep(void *held, const char *name, int fd, const char *path);
+/** held_rest() - what nobody has taken is dropped */
+void held_rest(struct held *held);
+void held_ready(struct held *held);
+/** held_fd() - for poll; -1: no keeper. Then held_next(): KEEPER_LEAVE, 0: nothing, -EPIPE: the
+ * keeper is gone */
+int held_fd(const struct held *held);
+int held_next(struct held *held);
+
+/* ---- systemd.c: its protocols ---------------------------------------------------- */
+
+/** systemd_tell() - one datagram to NOTIFY_SOCKET, if there is one; @fd -1: none goes with it */
+void systemd_tell(const char *state, int fd);
+/** systemd_stores() - it keeps descriptors over our death */
+bool systemd_stores(void);
+/** systemd_given() - how many it gave us, from descriptor 3 on; *ret_names: "a:b:…", borrowed.
+ * Forgotten by the environment afterwards */
+int systemd_given(const char **ret_names);
