@@ -315,6 +315,28 @@ static int check_work(struct look *look, struct error *err)
 	return r;
 }
 
+/* Packages that broke off: of no use for long, and halves never */
+static int check_partial(struct look *look, struct error *err)
+{
+	struct strings names = { 0 };
+	int r = list_names(look, "partial", &names, err);
+
+	for (size_t i = 0; i < names.count && r == 0; i++) {
+		char digest[DIGEST_HEX_SIZE];
+
+		if (!tree_partial_name(names.item[i], digest))
+			found(look, "file", "partial", names.item[i],
+			      "no file of ours has such a name", REMEDY_ASIDE);
+		else if (!tree_partial_whole(look->state_dirfd, digest) &&
+			 !is_young(look, "partial", names.item[i]))
+			found(look, "leftover", "partial", names.item[i],
+			      "half of a package that broke off", REMEDY_REMOVE);
+	}
+	look->files += (int64_t)names.count;
+	strings_done(&names);
+	return r;
+}
+
 int check_leftovers(struct look *look, struct error *err)
 {
 	static const char *const folders[] = { "snapshots", "headers", "origins" };
@@ -322,5 +344,7 @@ int check_leftovers(struct look *look, struct error *err)
 
 	for (size_t i = 0; i < ARRAY_SIZE(folders) && r == 0; i++)
 		r = check_half_made(look, folders[i], err);
+	if (r == 0)
+		r = check_partial(look, err);
 	return r == 0 && !look->holder[0] ? check_work(look, err) : r;
 }

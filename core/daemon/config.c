@@ -16,6 +16,8 @@
 
 #define CONTACT_MAX_BYTES 150
 
+#define CACHE_RATE_MIN (16 << 10) /* bytes a second of one package */
+
 enum key_type {
 	KEY_STRING,
 	KEY_PATH,
@@ -156,7 +158,8 @@ static const struct key keys[] = {
 	{ "cache.server_fetchers", KEY_NUMBER, FIELD(cache_server_fetchers), "0", 0,
 	  2 * CONFIG_MAX_FETCHERS, "of them from one server; 0: any number" },
 	{ "cache.rate", KEY_SIZE, FIELD(cache_rate), "0", 0, INT64_MAX,
-	  "bytes per second of all packages together, each of cache.fetchers a share; 0: no limit" },
+	  "bytes per second of all packages together, each of cache.fetchers a share; 0: no "
+	  "limit" },
 	{ "cache.verify", KEY_STRING, FIELD(cache_verify), "whole", 0, 0,
 	  "when bytes of a package are handed out: whole (it is here and its checksum right) or "
 	  "stream (as they come, all but the last 64 KiB)" },
@@ -691,6 +694,17 @@ static int check_fs(const struct config *config, struct error *err)
 	return r;
 }
 
+/* A share has to be more than the least that a server must send. */
+static int check_cache(const struct config *config, struct error *err)
+{
+	if (!config->cache_rate || config->cache_rate / config->cache_fetchers >= CACHE_RATE_MIN)
+		return 0;
+	return error_set(err, -EINVAL, BLAME_REQUEST, "cache.rate",
+			 "cache.rate must be 0 or at least %" PRId64
+			 ": %d for each of cache.fetchers",
+			 CACHE_RATE_MIN * config->cache_fetchers, CACHE_RATE_MIN);
+}
+
 int config_check(const struct config *config, struct error *err)
 {
 	static const char *const levels[] = { "error", "warning", "info", "debug", NULL };
@@ -724,6 +738,8 @@ int config_check(const struct config *config, struct error *err)
 		r = check_module(config, err);
 	if (r == 0)
 		r = check_fs(config, err);
+	if (r == 0)
+		r = check_cache(config, err);
 	if (r == 0)
 		r = check_word("cache.verify", config->cache_verify, verifies, err);
 	if (r == 0)

@@ -52,14 +52,6 @@ struct fetch_slot *fetch_slots_take(struct fetch_slots *slots, struct error *err
 	return none;
 }
 
-/* Each of those that may run at a time has a share, so all together keep to it. */
-static int64_t rate_of(const struct config *config)
-{
-	int64_t rate = config->cache_rate / config->cache_fetchers;
-
-	return rate ? rate : 1;
-}
-
 static int make_job(const struct config *config, const struct fetch *fetch, int64_t number,
 		    struct fetch_job **ret)
 {
@@ -76,7 +68,8 @@ static int make_job(const struct config *config, const struct fetch *fetch, int6
 	memcpy(job->sha256, fetch->sha256, sizeof(job->sha256));
 	job->size = (int64_t)fetch->size;
 	job->early = config_streams(config);
-	job->rate = config->cache_rate ? rate_of(config) : 0;
+	/* each of those that may run at a time has a share, so all together keep to it */
+	job->rate = config->cache_rate / config->cache_fetchers;
 	if (r == 0 && !strcmp(fetch->base, topurl)) /* a file of the site's Koji */
 		r = order_koji(config, &job->koji);
 	else

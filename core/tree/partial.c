@@ -125,8 +125,7 @@ void tree_partials_rescue(int state_dirfd)
 		(void)closedir(work);
 }
 
-/* Is it a package's bytes, or those beside a package's? The digest's place in @name */
-static bool is_ours(const char *name, char ret[static DIGEST_HEX_SIZE])
+bool tree_partial_name(const char *name, char ret[static DIGEST_HEX_SIZE])
 {
 	size_t length = strlen(name);
 
@@ -136,6 +135,17 @@ static bool is_ours(const char *name, char ret[static DIGEST_HEX_SIZE])
 	memcpy(ret, name, DIGEST_HEX_SIZE - 1);
 	ret[DIGEST_HEX_SIZE - 1] = '\0';
 	return hex_is_digest(ret);
+}
+
+bool tree_partial_whole(int state_dirfd, const char *sha256)
+{
+	char path[sizeof("partial/") + DIGEST_HEX_SIZE + sizeof(FROM)];
+
+	(void)snprintf(path, sizeof(path), "partial/%s", sha256);
+	if (faccessat(state_dirfd, path, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
+		return false;
+	(void)snprintf(path, sizeof(path), "partial/%s" FROM, sha256);
+	return faccessat(state_dirfd, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 /* Removes what is too old, or alone; the oldest of the rest in @ret */
@@ -152,7 +162,7 @@ static size_t trim_old(int dirfd, int64_t before, char ret[static DIGEST_HEX_SIZ
 		struct names names;
 		struct stat st;
 
-		if (!is_ours(entry->d_name, sha256))
+		if (!tree_partial_name(entry->d_name, sha256))
 			continue;
 		names = names_of(sha256);
 		if (fstatat(dirfd, sha256, &st, AT_SYMLINK_NOFOLLOW) < 0 ||

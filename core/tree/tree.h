@@ -255,6 +255,10 @@ bool tree_partial_keep(struct tree_store *store, int work_dirfd, const char *sha
 void tree_partial_give(struct tree_store *store, int work_dirfd, const char *sha256);
 /** tree_partials_rescue() - before work/ is removed at a start: the same for all that a service left which was killed */
 void tree_partials_rescue(int state_dirfd);
+/** tree_partial_name() - does a file of that name belong there? Of which package it is */
+bool tree_partial_name(const char *name, char ret_sha256[static DIGEST_HEX_SIZE]);
+/** tree_partial_whole() - are both files there? */
+bool tree_partial_whole(int state_dirfd, const char *sha256);
 /** tree_partials_trim() - remove those older than @max_age_seconds, and all but the newest few; files removed */
 int64_t tree_partials_trim(struct tree_store *store, int64_t max_age_seconds);
 

@@ -41,6 +41,58 @@ static size_t length_of(const struct tree_waiter *list)
 	return length;
 }
 
+/* Bytes that may be handed out early: told to whom they are enough; the others' time begins anew.
+ */
+static void test_as_they_come(void)
+{
+	struct tree_waiter early = { .need = 100 }, later = { .need = 5000 }, all = { 0 };
+	struct error err = { 0 };
+	struct fetches table;
+	struct tree_waiter *told;
+	struct fetch *fetch;
+
+	CHECK_INT(fetches_init(&table, 1000), 0);
+	CHECK_INT(ask(&table, 1, "http://a/x", 10000, &early, 0, &err), 0);
+	CHECK_INT(ask(&table, 1, "http://a/x", 10000, &later, 0, &err), 0);
+	CHECK_INT(ask(&table, 1, "http://a/x", 10000, &all, 0, &err), 0);
+	fetch = start(&table, 4, 0);
+	CHECK(fetch && fetches_find(&table, fetch->sha256) == fetch);
+	CHECK(!fetches_came(&table, fetch, 99, 500));
+	told = fetches_came(&table, fetch, 100, 700);
+	CHECK(told == &early && !told->next);
+	CHECK(!fetches_late(&table, 1600)); /* they would have been at 1000 */
+	CHECK(!fetches_came(&table, fetch, 100, 1650));
+	CHECK_INT(length_of(fetches_late(&table, 1700)), 2); /* nothing more has come */
+	CHECK_INT(ask(&table, 1, "http://a/x", 10000, &all, 1700, &err), 0);
+	CHECK_INT(length_of(fetches_came(&table, fetch, 9000, 1800)), 0); /* he wants all */
+	CHECK_INT(length_of(fetches_end(&table, fetch, NULL, 1900)), 1);
+	fetches_done(&table);
+}
+
+static void test_of_one_server(void)
+{
+	struct tree_waiter waiter[5] = { 0 };
+	struct error err = { 0 };
+	struct fetches table;
+
+	CHECK_INT(fetches_init(&table, 1000), 0);
+	table.most_of_one = 2;
+	table.strict = true;
+	for (int i = 0; i < 3; i++)
+		CHECK_INT(ask(&table, i, "http://a/x", 10, &waiter[i], 0, &err), 0);
+	CHECK(start(&table, 3, 0) && start(&table, 3, 0));
+	CHECK(!start(&table, 3, 0));
+	for (int i = 3; i < 5; i++)
+		CHECK_INT(ask(&table, i, i == 3 ? "http://b/x" : "http://c/x", 10, &waiter[i], 0,
+			      &err),
+			  0);
+	CHECK(start(&table, 3, 0));
+	CHECK(!start(&table, 3, 0)); /* nor one beyond them for a server that has none */
+	table.strict = false;
+	CHECK(start(&table, 3, 0));
+	fetches_done(&table);
+}
+
 static void test_one_for_all(void)
 {
 	struct tree_waiter waiter[3] = { 0 };
@@ -220,6 +272,8 @@ static void test_many(void)
 int main(void)
 {
 	test_one_for_all();
+	test_as_they_come();
+	test_of_one_server();
 	test_turns();
 	test_age();
 	test_failing();
