@@ -197,6 +197,10 @@ void streamed_read(struct fs *fs, fuse_req_t req, const struct inode *node, uint
 		return;
 	}
 	figure_failure(fs, FIGURE_READ, n < 0 ? (int)n : 0);
+	if (n == -EINTR) {
+		reply_interrupted(fs, req);
+		return;
+	}
 	if (n < 0) {
 		fuse_reply_err(req, (int)-n);
 		return;
