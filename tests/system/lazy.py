@@ -414,6 +414,8 @@ def try_ahead(origin):
         check(wait_for(lambda: len(cached(service)) == 30, 10), "all come")
         same(origin.count(".rpm"), 30, "each was asked for once")
         check("30 of 30 fetched" in service.call("GET", f"/compose/{compose.number}").body.decode(), "the page")
+        # a file is in its place a moment before it is counted
+        wait_for(lambda: service.call("GET", "/api/1/cache/").json["fetched"] == 30, 5)
         figures_ = service.call("GET", "/api/1/cache/").json
         same((figures_["files"], figures_["bytes"], figures_["limit"], figures_["fetched"]), (30, 600_000, 1 << 20, 30),
              "/api/1/cache/")
