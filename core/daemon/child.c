@@ -6,6 +6,8 @@
  * is. */
 #include "core/daemon/daemon.h"
 
+#include "resolver/worker/worker.h"
+
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
@@ -43,6 +45,23 @@ struct child {
 	int work_dirfd;
 	struct text in;
 };
+
+int cage_describe(const struct config *config, struct text *ret, struct error *err)
+{
+	_cleanup_(text_done) struct text missing = { 0 };
+
+	if (worker_missing(&missing) < 0)
+		return error_oom(err);
+	if (!missing.length)
+		return 0;
+	if (!strcmp(config->cage, "require"))
+		return error_set(err, -EOPNOTSUPP, BLAME_US, NULL,
+				 "odcsfs.cage=require, and here workers cannot be kept from: %s",
+				 missing.data);
+	log_warning("workers cannot be kept from: %s", missing.data);
+	return text_addf(ret, "workers are not kept from: %s\n", missing.data) < 0 ? error_oom(err)
+										   : 0;
+}
 
 static int move_up(int *fd)
 {
@@ -86,6 +105,18 @@ static int add_readable(const struct config *config, enum child_kind kind, struc
 	return r;
 }
 
+static int add_network(const struct config *config, struct strings *list)
+{
+	_cleanup_(strings_done) struct strings ports = { 0 };
+	int r = order_ports(config, &ports);
+
+	if (r == 0)
+		r = add_argument(list, "--network");
+	for (size_t i = 0; i < ports.count && r == 0; i++)
+		r = add_argument(list, "--port=%s", ports.item[i]);
+	return r;
+}
+
 static int make_arguments(const struct config *config, enum child_kind kind, struct strings *list)
 {
 	/* the scheduler ends a worker beyond its limit, and says so; what grows too fast for it to
@@ -103,7 +134,7 @@ static int make_arguments(const struct config *config, enum child_kind kind, str
 	r |= add_argument(list, "--pools-limit=%" PRId64, config->worker_pools);
 	r |= add_argument(list, "--cpu-limit=%" PRId64, config->worker_cpu_seconds);
 	if (config_network(config))
-		r |= add_argument(list, "--network");
+		r |= add_network(config, list);
 	if (kind == CHILD_FETCHES)
 		r |= add_argument(list, "--fetch");
 	else

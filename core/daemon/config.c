@@ -48,6 +48,9 @@ static const struct key keys[] = {
 	  "catalogue, snapshots, manifests, blobs, logs" },
 	{ "odcsfs.workers", KEY_NUMBER, FIELD(workers), "2", 1, CONFIG_MAX_WORKERS,
 	  "processes that make composes, one compose each at a time" },
+	{ "odcsfs.cage", KEY_STRING, FIELD(cage), "prefer", 0, 0,
+	  "where the kernel cannot keep workers from everything: prefer (say so and go on) or "
+	  "require (do not start)" },
 	{ "odcsfs.arches", KEY_WORDS, FIELD(arches), "x86_64", 0, 0,
 	  "arches of a request that names none" },
 	{ "odcsfs.log_level", KEY_STRING, FIELD(log_level), "info", 0, 0,
@@ -710,6 +713,7 @@ int config_check(const struct config *config, struct error *err)
 	static const char *const levels[] = { "error", "warning", "info", "debug", NULL };
 	static const char *const backends[] = { "noauth", "proxy", "ssl", NULL };
 	static const char *const verifies[] = { "whole", "stream", NULL };
+	static const char *const cages[] = { "prefer", "require", NULL };
 	int r;
 
 	if (config->lifetime_default > config->lifetime_maximum)
@@ -744,6 +748,8 @@ int config_check(const struct config *config, struct error *err)
 		r = check_word("cache.verify", config->cache_verify, verifies, err);
 	if (r == 0)
 		r = check_word("odcsfs.log_level", config->log_level, levels, err);
+	if (r == 0)
+		r = check_word("odcsfs.cage", config->cage, cages, err);
 	return r;
 }
 

@@ -14,13 +14,14 @@ struct config {
 	char *mountpoint; /* "": serve without a mount */
 	char *state_dir;
 	char *log_level;
+	char *cage;    /* prefer or require */
 	char *contact; /* whom to ask */
 	int64_t workers;
 	struct strings arches; /* of a request that names none */
 	/* [http] */
 	char *listen;
-	char *public_url; /* "": made from listen */
-	char *tls_cert, *tls_key, *tls_client_ca; /* files; "": none */
+	char *public_url;					  /* "": made from listen */
+	char *tls_cert, *tls_key, *tls_client_ca;		  /* files; "": none */
 	char *http_socket, *http_socket_mode, *http_socket_group; /* "": none */
 	/* [lifetime] seconds */
 	int64_t lifetime_default, lifetime_maximum, lifetime_read_lease, lifetime_draft,
@@ -32,10 +33,11 @@ struct config {
 	int64_t read_ahead;	       /* bytes; 0: as the kernel has it */
 	struct strings allowed_groups; /* who may make requests in the tree; empty: everybody */
 	/* [repo] */
-	struct strings repo_allowed; /* prefixes without trailing slash: paths, URLs of url_normal() */
-	struct strings repo_names;   /* "NAME=WORD" */
+	struct strings
+		repo_allowed; /* prefixes without trailing slash: paths, URLs of url_normal() */
+	struct strings repo_names; /* "NAME=WORD" */
 	char *repo_mirrors, *repo_gpgcheck;
-	struct strings repo_gpg_keys; /* files */
+	struct strings repo_gpg_keys;		    /* files */
 	int64_t repo_recheck_seconds, repo_timeout; /* seconds */
 	int64_t repo_connections, repo_rate;	    /* of one worker; bytes per second, 0: any */
 	char *repo_ca, *repo_proxy;
@@ -62,10 +64,10 @@ struct config {
 	int64_t limit_packages, limit_body, limit_drafts, limit_live_composes;
 	int64_t limit_connections, client_connections, client_requests, client_waits;
 	int64_t client_memory, client_rate; /* bytes; bytes per second, 0: none */
-	int64_t worker_memory;	    /* bytes */
-	int64_t worker_pools;	    /* bytes of hot pools in each worker */
-	int64_t worker_cpu_seconds; /* of processor time for one compose */
-	int64_t worker_seconds;	    /* wall clock of one compose */
+	int64_t worker_memory;		    /* bytes */
+	int64_t worker_pools;		    /* bytes of hot pools in each worker */
+	int64_t worker_cpu_seconds;	    /* of processor time for one compose */
+	int64_t worker_seconds;		    /* wall clock of one compose */
 };
 
 /** config_init() - every key at its default; -ENOMEM */

@@ -56,6 +56,9 @@ enum child_kind {
 	CHILD_COMPOSES,
 	CHILD_FETCHES, /* packages, and has no rights on anything but its work directory */
 };
+/** cage_describe() - append the line of version that says what workers cannot be kept from here, if there
+ * is something; said in the log, too. -EOPNOTSUPP with odcsfs.cage=require */
+int cage_describe(const struct config *config, struct text *ret, struct error *err);
 /** child_start() - spawn "odcsfs worker" with its own work directory work/@number or work/fetch-@number. It
  * dies with the thread that started it */
 int child_start(const struct config *config, enum child_kind kind, int state_dirfd,
@@ -124,6 +127,8 @@ DEFINE_FREEP(struct scheduler, scheduler_free)
 int order_koji(const struct config *config, struct job_koji *koji);
 /** order_repo() - @ret_paths gets those of repo.allowed that are paths */
 int order_repo(const struct config *config, struct job_repo *repo, struct strings *ret_paths);
+/** order_ports() - TCP ports that workers may connect to, in digits; none: any, since nobody knows which. -ENOMEM */
+int order_ports(const struct config *config, struct strings *ret);
 
 /* ---- fetcher.c: packages of servers are brought when they are read ----------- */
 

@@ -334,7 +334,14 @@ static int on_metrics(void *data, struct text *ret)
 static int make_texts(struct daemon *daemon, struct error *err)
 {
 	const struct config *config = daemon->config;
+	_cleanup_(text_done) struct text version = { 0 };
+	int r;
 
+	(void)text_adds(&version, "odcsfs " ODCSFS_VERSION "\n");
+	r = cage_describe(config, &version, err);
+	if (r < 0)
+		return r;
+	daemon->version = text_steal(&version);
 	daemon->public_url = strdup(config->public_url);
 	for (size_t n = daemon->public_url ? strlen(daemon->public_url) : 0;
 	     n && daemon->public_url[n - 1] == '/'; n--)
@@ -343,7 +350,7 @@ static int make_texts(struct daemon *daemon, struct error *err)
 	    asprintf(&daemon->local_path, "%s%s",
 		     config->mountpoint[0] ? config->mountpoint : config->export,
 		     config->mountpoint[0] || !config->export[0] ? "/composes" : "") < 0 ||
-	    asprintf(&daemon->version, "odcsfs %s\n", ODCSFS_VERSION) < 0)
+	    !daemon->version)
 		return error_oom(err);
 	daemon->tree_rules = (struct spec_rules){
 		.strict = true,

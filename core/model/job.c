@@ -5,7 +5,7 @@
  *    "repo":{"allowed":["URL",…],"names":["NAME=WORD",…],"gpg_keys":["PATH",…],"gpgcheck":3,"any_mirror":false,"ca":"PATH",
  *    "proxy":"URL","call_seconds":120,"recheck_seconds":60,"rate":0,"connections":3},
  *    "koji":{"hub":"URL","topdir":"/mnt/koji","topurl":"URL","ca":"PATH","proxy":"URL","sigkeys":[…],
- *    "call_seconds":300},"module":{"repos":[…],"base_modules":[…],"mbs":"URL","call_seconds":120},
+ *    "places":["URL",…],"call_seconds":300},"module":{"repos":[…],"base_modules":[…],"mbs":"URL","call_seconds":120},
  *    "before":{"timestamp":1495872000,"manifest":"HEX"},"spec":{normal form}}
  *   {"type":"check","id":7,"manifest":"HEX"}
  *   {"type":"go","id":7}
@@ -57,6 +57,7 @@ static void job_koji_done(struct job_koji *koji)
 	free(koji->ca);
 	free(koji->proxy);
 	strings_done(&koji->sigkeys);
+	strings_done(&koji->places);
 }
 
 void job_free(struct job *job)
@@ -207,6 +208,7 @@ static int add_koji(json_t *json, const struct job_koji *koji)
 	r |= set_text(member, "ca", koji->ca);
 	r |= set_text(member, "proxy", koji->proxy);
 	r |= json_object_set_new(member, "sigkeys", words_to_json(&koji->sigkeys));
+	r |= json_object_set_new(member, "places", words_to_json(&koji->places));
 	return r | json_object_set_new(member, "call_seconds", json_integer(koji->call_seconds));
 }
 
@@ -482,7 +484,8 @@ static int get_koji(const json_t *json, struct job_koji *koji, struct error *err
 	    (r = get_text(json, "topurl", false, &koji->topurl, err)) < 0 ||
 	    (r = get_text(json, "ca", false, &koji->ca, err)) < 0 ||
 	    (r = get_text(json, "proxy", false, &koji->proxy, err)) < 0 ||
-	    (r = get_words(json, "sigkeys", &koji->sigkeys, err)) < 0)
+	    (r = get_words(json, "sigkeys", &koji->sigkeys, err)) < 0 ||
+	    (r = get_words(json, "places", &koji->places, err)) < 0)
 		return r;
 	return get_number(json, "call_seconds", 0, INT32_MAX, &koji->call_seconds, err);
 }

@@ -413,10 +413,11 @@ bool url_below_any(const char *url, const struct strings *prefixes);
  * struct job_koji - the site's Koji, as configured
  * @hub, @topdir, @topurl, @ca, @proxy: NULL: none
  * @sigkeys: of a request that names none; "" is unsigned
+ * @places: prefixes, as url_normal() gives them, that servers other than their own may be redirected to
  * @call_seconds: for one call of the hub with its repetitions; 0: the hub's own default */
 struct job_koji {
 	char *hub, *topdir, *topurl, *ca, *proxy;
-	struct strings sigkeys;
+	struct strings sigkeys, places;
 	int64_t call_seconds;
 };
 

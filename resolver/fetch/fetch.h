@@ -62,10 +62,12 @@ int transport_names(struct transport *transport, const char *base, const char *p
 /**
  * struct transport_places - where URLs may lead (docs/security.md)
  * @allowed: prefixes, as url_normal() gives them
- * @any: elsewhere, too, but to public addresses only */
+ * @any: elsewhere, too, but to public addresses only
+ * @own: the URL of a call is the configuration's: it and its server are not judged, where that
+ * leads is */
 struct transport_places {
 	const struct strings *allowed;
-	bool any;
+	bool any, own;
 };
 
 /**

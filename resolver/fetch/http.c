@@ -495,6 +495,11 @@ static bool by_hops(const struct http *http, const struct transfer *transfer)
 	return http->places || transfer->options.same_host;
 }
 
+static bool takes_ftp(const struct http *http)
+{
+	return http->places && !http->places->own;
+}
+
 static void set_connection(const struct http *http, struct exchange *exchange)
 {
 	const struct transport_options *options = &exchange->transfer->options;
@@ -503,7 +508,7 @@ static void set_connection(const struct http *http, struct exchange *exchange)
 	CURL *curl = http->curl;
 
 	(void)curl_easy_setopt(curl, CURLOPT_PROTOCOLS_STR,
-			       http->places ? "http,https,ftp" : "http,https");
+			       takes_ftp(http) ? "http,https,ftp" : "http,https");
 	(void)curl_easy_setopt(curl, CURLOPT_REDIR_PROTOCOLS_STR,
 			       starts_with(url, "https:") ? "https" : "http,https");
 	(void)curl_easy_setopt(curl, CURLOPT_FOLLOWLOCATION,
@@ -672,7 +677,10 @@ static int judge_hop(const struct http *http, struct exchange *exchange, const c
 	char shown[URL_SHOWN_SIZE], to[URL_SHOWN_SIZE];
 	int r;
 
-	exchange->places = http->places && !http->proxy;
+	bool own = http->places && http->places->own &&
+		   (!from || same_host(exchange->transfer->url, exchange->url));
+
+	exchange->places = http->places && !http->proxy && !own;
 	if (from &&
 	    ((!starts_with(exchange->url, "http://") && !starts_with(exchange->url, "https://")) ||
 	     (starts_with(from, "https:") && !starts_with(exchange->url, "https:"))))
@@ -683,7 +691,7 @@ static int judge_hop(const struct http *http, struct exchange *exchange, const c
 		return error_set(err, -EACCES, BLAME_SOURCE, NULL,
 				 "%s: a redirect to another server, %s, is not followed",
 				 url_shown(from, shown), url_shown(exchange->url, to));
-	if (!http->places)
+	if (!http->places || own)
 		return 0;
 	r = places_judge(http->places, exchange->url, &exchange->listed, err);
 	return r < 0 && from
@@ -738,7 +746,7 @@ static int http_transfer(struct transport *transport, struct transfer *transfer,
 	int r;
 
 	if (!starts_with(transfer->url, "http://") && !starts_with(transfer->url, "https://") &&
-	    (!http->places || !starts_with(transfer->url, "ftp://")))
+	    (!takes_ftp(http) || !starts_with(transfer->url, "ftp://")))
 		return error_set(err, -EINVAL, BLAME_US, NULL, "not an http or https URL");
 	if (transfer->offset < 0 || transfer->length < -1 || transfer->length == 0 ||
 	    transfer->length > INT64_MAX - transfer->offset)

@@ -264,9 +264,11 @@ static int fetch_repo(struct fetching *fetching, struct fetch_job **job, struct 
 
 static int fetch_koji(const struct fetch_job *job, int fd, struct error *err)
 {
+	const struct transport_places places = { .allowed = &job->koji.places, .own = true };
 	const struct transport_network network = { .ca = job->koji.ca,
 						   .proxy = job->koji.proxy,
-						   .rate_max = job->rate };
+						   .rate_max = job->rate,
+						   .places = &places };
 	const int64_t seconds = job->koji.call_seconds ? job->koji.call_seconds : CALL_SECONDS;
 	struct transport_tries tries = { .pause_ms = KOJI_PAUSE_MS,
 					 .pause_max_ms = KOJI_PAUSE_MAX_MS,

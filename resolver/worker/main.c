@@ -49,7 +49,7 @@ struct worker {
 	int64_t id;
 	const struct job *job;
 	struct transport *transport;
-	struct transport_places places;
+	struct transport_places places, koji_places;
 	bool stopped;	 /* the server does not want it made */
 	int send_failed; /* negative errno: the server is gone, or does not speak our language */
 };
@@ -221,7 +221,8 @@ static int connect_out(void *data, struct transport **ret, struct error *err)
 {
 	const struct worker *worker = data;
 	struct transport_network network = { .ca = worker->job->koji.ca,
-					     .proxy = worker->job->koji.proxy };
+					     .proxy = worker->job->koji.proxy,
+					     .places = &worker->koji_places };
 
 	return transport_http(&network, ret, err);
 }
@@ -399,6 +400,8 @@ static int make_compose(struct worker *worker, const struct job *job, struct err
 	worker->job = job;
 	worker->places = (struct transport_places){ .allowed = &job->repo.allowed,
 						    .any = job->repo.any_mirror };
+	worker->koji_places =
+		(struct transport_places){ .allowed = &job->koji.places, .own = true };
 	worker->stopped = false;
 	worker->asking.id = job->id;
 	if (r == 0)

@@ -5,6 +5,8 @@
  * source lies its user says, so what is below it comes from the opener (opener.h). */
 #include "resolver/worker/sandbox.h"
 
+#include "resolver/worker/worker.h"
+
 #include <fcntl.h>
 #include <linux/audit.h>
 #include <linux/capability.h>
@@ -534,15 +536,15 @@ int sandbox_enter(const struct sandbox *sandbox, struct error *err)
 	return r;
 }
 
-int sandbox_missing(struct text *ret)
+int worker_missing(struct text *ret)
 {
 	static const struct {
 		long version;
 		const char *words;
 	} parts[] = {
-		{ 1, "which files they open and change (Landlock)" },
+		{ 1, "opening and changing files that are not theirs (Landlock)" },
 		{ 3, "truncating files (Landlock 3)" },
-		{ 4, "which TCP ports they connect to (Landlock 4)" },
+		{ 4, "connecting to any TCP port (Landlock 4)" },
 	};
 	long version = landlock_version();
 
@@ -550,7 +552,7 @@ int sandbox_missing(struct text *ret)
 		if (version < parts[i].version)
 			(void)text_addf(ret, "%s%s", ret->length ? ", " : "", parts[i].words);
 	if (SANITIZED || !can_restrict_calls())
-		(void)text_addf(ret, "%swhich system calls they make (%s)", ret->length ? ", " : "",
+		(void)text_addf(ret, "%ssystem calls (%s)", ret->length ? ", " : "",
 				SANITIZED ? "a build with sanitizers" : "seccomp");
 	return ret->failed ? -ENOMEM : 0;
 }

@@ -36,16 +36,12 @@ struct sandbox {
  * sandbox_enter() - give up what a worker does not need, for good
  *
  * Dies with its parent, leaves no core, runs no program and no other process, opens no other
- * socket, writes nowhere else. What the kernel is too old for (sandbox_missing()) is left out.
+ * socket, writes nowhere else. What the kernel is too old for (worker_missing()) is left out.
  * BLAME_US when the kernel refuses the rest. */
 int sandbox_enter(const struct sandbox *sandbox, struct error *err);
 
 /** sandbox_system_files() - append what name resolution, TLS and librpm read; 0 or -ENOMEM */
 int sandbox_system_files(struct strings *ret);
-
-/** sandbox_missing() - append what this kernel, or this build, cannot keep a worker from, in words
- * with ", " between; nothing: it can all. 0 or -ENOMEM */
-int sandbox_missing(struct text *ret);
 
 /**
  * sandbox_limit_cpu() - let this process use @seconds of processor time from now on, then die of

@@ -30,6 +30,10 @@
  * options. */
 int worker_main(int argc, char **argv);
 
+/** worker_missing() - append what this kernel, or this build, cannot keep workers from, in words
+ * with ", " between; nothing: it can all. 0 or -ENOMEM */
+int worker_missing(struct text *ret);
+
 /**
  * struct worker_caches - of worker_caches_check()
  * @deep: what is packed in records of headers is unpacked, too

@@ -266,6 +266,58 @@ static void test_head(void)
 
 /* ---- what does not ---- */
 
+/* The URL is the configuration's, and leads to its own server, or to what is listed; a redirect to
+ * elsewhere is not followed, and nothing is sent there. */
+static void test_own(void)
+{
+	_cleanup_(strings_done) struct strings allowed = { 0 };
+	const struct transport_places places = { .allowed = &allowed, .own = true };
+	struct transport_network network = quick;
+	_cleanup_(transport_freep) struct transport *transport = NULL;
+	struct origin other;
+	const struct {
+		const char *to;
+		int r;
+	} cases[] = {
+		{ "http://169.254.169.254/latest/meta-data", -EACCES },
+		{ "http://127.0.0.1:1/x", -EACCES },
+		{ "http://[::1]:1/x", -EACCES },
+		{ "http://localhost:1/x", -EACCES },
+		{ "http://nowhere.invalid/x", -EACCES },
+		{ "ftp://127.0.0.1/x", -EBADMSG },
+		{ NULL, 0 }, /* its own */
+	};
+	unsigned int requests;
+
+	network.places = &places;
+	CHECK_INT(transport_http(&network, &transport, NULL), 0);
+	origin_start(&other);
+	requests = other.seen->requests;
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct got got = { 0 };
+		struct error err;
+		char own[64], path[160];
+
+		(void)snprintf(own, sizeof(own), "http://127.0.0.1:%d/ok", origin.port);
+		(void)snprintf(path, sizeof(path), "/to/%s", cases[i].to ? cases[i].to : own);
+		CHECK_INT(get(transport, path, &got, &err), cases[i].r);
+		if (cases[i].r == -EACCES)
+			CHECK(strstr(err.message, "a redirect is not followed") != NULL);
+	}
+	for (int i = 0; i < 2; i++) {
+		struct got got = { 0 };
+		struct error err;
+		char path[160], prefix[64];
+
+		(void)snprintf(path, sizeof(path), "/to/http://127.0.0.1:%d/ok", other.port);
+		CHECK_INT(get(transport, path, &got, &err), i ? 0 : -EACCES);
+		CHECK_INT(other.seen->requests - requests, i);
+		(void)snprintf(prefix, sizeof(prefix), "http://127.0.0.1:%d", other.port);
+		CHECK_INT(strings_add(&allowed, prefix), 0);
+	}
+	origin_stop(&other);
+}
+
 static void test_refusals(void)
 {
 	static const struct {
@@ -558,6 +610,7 @@ int main(void)
 	test_ranges();
 	test_download();
 	test_head();
+	test_own();
 	test_refusals();
 	test_deadline();
 	test_rate();

@@ -43,14 +43,14 @@ static const char *const good[] = {
 	"{\"type\":\"comes\",\"id\":7,\"done\":65536}",
 	"{\"type\":\"fetch\",\"id\":7,\"base\":\"http://h/kojifiles\",\"path\":\"p/a.rpm\",\"sha256\":\"" HEX
 	"\",\"size\":9000,\"early\":true,\"limit\":4096,\"koji\":{\"hub\":\"http://h/kojihub\",\"topurl\":\"http://u:p@h/kojifiles\","
-	"\"sigkeys\":[],\"call_seconds\":300}}",
+	"\"sigkeys\":[],\"places\":[],\"call_seconds\":300}}",
 	"{\"type\":\"compose\",\"id\":8,\"uid\":1,\"gid\":1,\"trusted\":true,\"allowed\":[],"
 	"\"known_event\":536,\"repo\":{\"allowed\":[\"http://h/r\"],\"names\":[\"a=http://h/r\"],"
 	"\"gpg_keys\":[\"/etc/key\"],\"gpgcheck\":1,\"any_mirror\":true,\"ca\":\"/etc/ca\","
 	"\"proxy\":\"http://p:1\",\"call_seconds\":120,\"recheck_seconds\":60,\"rate\":1000,"
 	"\"connections\":3},\"koji\":{\"hub\":\"http://h/kojihub\",\"topdir\":\"/mnt/koji\","
 	"\"topurl\":\"http://h/kojifiles\",\"ca\":\"/etc/ca\",\"proxy\":\"http://p:3128\","
-	"\"sigkeys\":[\"7ec1b334\",\"\"],\"call_seconds\":300},\"module\":{\"repos\":[\"/srv/m\"],"
+	"\"sigkeys\":[\"7ec1b334\",\"\"],\"places\":[\"http://h\"],\"call_seconds\":300},\"module\":{\"repos\":[\"/srv/m\"],"
 	"\"base_modules\":[\"platform\"],\"mbs\":\"http://m/\",\"call_seconds\":120},"
 	"\"before\":{\"timestamp\":5,"
 	"\"manifest\":\"" HEX "\"},\"spec\":{\"source_type\":1,"

@@ -9,6 +9,8 @@
 #include "resolver/worker/sandbox.h"
 
 #include <fcntl.h>
+#include <netinet/in.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -477,6 +479,237 @@ static void test_sandbox(void)
 	CHECK_INT(WEXITSTATUS(status), 0);
 }
 
+/* ---- one that composes, taken over ------------------------------------------------------ */
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define FILTERED false
+#else
+#define FILTERED true
+#endif
+
+/* In a child: a failed check ends it with this code */
+#define MUST(condition)                                                                            \
+	do {                                                                                       \
+		if (!(condition)) {                                                                \
+			fprintf(stderr, "%s:%d: %s (errno %d)\n", __FILE__, __LINE__, #condition,  \
+				errno);                                                            \
+			_exit(1);                                                                  \
+		}                                                                                  \
+	} while (0)
+
+static bool fails(long r, int number)
+{
+	return r < 0 && errno == number;
+}
+
+/* By what composes: as resolver/worker/main.c enters it */
+static void enter(const char *inside, const char *shown, bool network, uint16_t port)
+{
+	struct sandbox_ports ports = { .item = { port }, .count = port != 0 };
+	int dirfd = open(inside, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int visible = open(shown, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct strings readable = { 0 };
+	struct error err = { 0 };
+
+	MUST(dirfd >= 0 && visible >= 0 && sandbox_system_files(&readable) == 0);
+	if (sandbox_enter(&(const struct sandbox){ .writable = &dirfd,
+						   .writable_count = 1,
+						   .visible = &visible,
+						   .visible_count = 1,
+						   .readable = &readable,
+						   .memory_bytes = UINT64_C(1) << 30,
+						   .network = network,
+						   .ports = &ports },
+			  &err) < 0) {
+		fprintf(stderr, "%s\n", err.message);
+		_exit(1);
+	}
+}
+
+static void reads(long landlock)
+{
+	char path[64];
+
+	MUST(open("/etc/hosts", O_RDONLY) >= 0 || errno == ENOENT);
+	MUST(open(below("shown/file"), O_RDONLY) >= 0);
+	(void)snprintf(path, sizeof(path), "/proc/%d/environ", getppid());
+	if (landlock >= 1) {
+		MUST(fails(open("/etc/shadow", O_RDONLY), EACCES));
+		MUST(fails(open("/", O_RDONLY | O_DIRECTORY), EACCES));
+		MUST(fails(open(below("r/repodata/repomd.xml"), O_RDONLY), EACCES));
+		MUST(fails(open(path, O_RDONLY), EACCES));
+		MUST(fails(open(below("shown/file"), O_WRONLY), EACCES));
+		MUST(fails(open(below("outside"), O_WRONLY | O_CREAT, 0600), EACCES));
+		MUST(fails(link(below("r/repodata/repomd.xml"), below("inside/link")), EXDEV) ||
+		     errno == EACCES);
+		MUST(fails(symlink("/etc/shadow", below("inside/link")), EACCES));
+	}
+	if (landlock >= 3)
+		MUST(fails(truncate(below("shown/file"), 0), EACCES));
+}
+
+static void *nothing(void *data)
+{
+	return data;
+}
+
+/* Every one of these is refused by the filter, so whatever they are called with */
+static void calls(void)
+{
+	static const long numbers[] = {
+		SYS_execve,
+		SYS_execveat,
+		SYS_ptrace,
+		SYS_process_vm_readv,
+		SYS_process_vm_writev,
+		SYS_kill,
+		SYS_tkill,
+		SYS_pidfd_open,
+		SYS_mount,
+		SYS_umount2,
+		SYS_pivot_root,
+		SYS_chroot,
+		SYS_unshare,
+		SYS_setns,
+		SYS_move_mount,
+		SYS_fsopen,
+		SYS_bpf,
+		SYS_perf_event_open,
+		SYS_userfaultfd,
+		SYS_io_uring_setup,
+		SYS_io_uring_enter,
+		SYS_keyctl,
+		SYS_add_key,
+		SYS_request_key,
+		SYS_init_module,
+		SYS_finit_module,
+		SYS_kexec_load,
+		SYS_reboot,
+		SYS_fchmodat,
+		SYS_fchownat,
+		SYS_setxattr,
+		SYS_shmget,
+		SYS_socket,
+		SYS_socketpair,
+		SYS_connect,
+		SYS_bind,
+		SYS_listen,
+		SYS_accept4,
+		SYS_sched_setaffinity,
+	};
+	struct rlimit limit = { 1, 1 };
+	pthread_t thread;
+
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+		if (!fails(syscall(numbers[i], 0, 0, 0, 0, 0), EPERM)) {
+			fprintf(stderr, "system call %ld is not refused (errno %d)\n", numbers[i],
+				errno);
+			_exit(1);
+		}
+	MUST(fails(fork(), EPERM));
+	MUST(fails(syscall(SYS_clone3, NULL, 0), ENOSYS));
+	MUST(fails(syscall(SYS_tgkill, getppid(), getppid(), 0), EPERM));
+	MUST(fails(prlimit(getppid(), RLIMIT_NOFILE, &limit, NULL), EPERM));
+	/* threads are its own affair, and so is its end */
+	MUST(pthread_create(&thread, NULL, nothing, NULL) == 0);
+	MUST(pthread_join(thread, NULL) == 0);
+	MUST(syscall(SYS_tgkill, getpid(), getpid(), 0) == 0);
+	MUST(prlimit(0, RLIMIT_NOFILE, NULL, &limit) == 0 && limit.rlim_max <= 4096);
+}
+
+static bool has_capabilities(void)
+{
+	_cleanup_(freep) char *text = NULL;
+
+	MUST(file_read(AT_FDCWD, "/proc/self/status", 65536, &text, NULL) == 0);
+	return !strstr(text, "CapPrm:\t0000000000000000\n") ||
+	       !strstr(text, "CapEff:\t0000000000000000\n");
+}
+
+static void taken_over(long landlock)
+{
+	enter(below("inside"), below("shown"), false, 0);
+	reads(landlock);
+	MUST(!has_capabilities());
+	if (FILTERED)
+		calls();
+	else if (landlock >= 4) { /* where there is no filter, TCP is refused all the same */
+		struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(1) };
+
+		MUST(fails(connect(socket(AF_INET, SOCK_STREAM, 0), (struct sockaddr *)&address,
+				   sizeof(address)),
+			   EACCES));
+	}
+}
+
+/* With the network, to one port only: refused is another thing than that nobody answers */
+static void network(long landlock)
+{
+	struct sockaddr_in address = { .sin_family = AF_INET,
+				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+				       .sin_port = htons(9) };
+	int number = landlock >= 4 ? EACCES : ECONNREFUSED;
+	int fd;
+
+	enter(below("inside"), below("shown"), true, 1);
+	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	MUST(fd >= 0);
+	MUST(fails(connect(fd, (struct sockaddr *)&address, sizeof(address)), number));
+	address.sin_port = htons(1);
+	MUST(fails(connect(fd, (struct sockaddr *)&address, sizeof(address)), ECONNREFUSED));
+	if (FILTERED) {
+		MUST(fails(socket(AF_INET, SOCK_STREAM, IPPROTO_SCTP), EPERM));
+		MUST(fails(socket(AF_INET, SOCK_STREAM, 262 /* MPTCP */), EPERM));
+		MUST(fails(socket(AF_UNIX, SOCK_STREAM, 0), EPERM));
+	}
+}
+
+static void test_cage(void)
+{
+	static void (*const parts[])(long landlock) = { taken_over, network };
+	long landlock = syscall(SYS_landlock_create_ruleset, NULL, 0, 1);
+
+	if (landlock < 1)
+		printf("no Landlock in this kernel: what may be opened is not looked at\n");
+	if (!FILTERED)
+		printf("a build with sanitizers: system calls are not looked at\n");
+	CHECK(directory_open(AT_FDCWD, below("shown")) >= 0);
+	CHECK_INT(file_publish(AT_FDCWD, below("shown/file"), "x", 1), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
+		pid_t pid = fork();
+		int status = -1;
+
+		if (pid == 0) {
+			parts[i](landlock);
+			_exit(0);
+		}
+		CHECK_INT(waitpid(pid, &status, 0), pid);
+		CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	}
+}
+
+/* The worker itself, as the server starts it: what /proc says of it, and of its opener */
+static void test_status(void)
+{
+	struct drive drive;
+
+	CHECK_INT(drive_start(&drive, below("state"), below("work")), 0);
+	for (int i = 0; i < 2; i++) {
+		_cleanup_(freep) char *text = NULL;
+		char path[64];
+
+		(void)snprintf(path, sizeof(path), "/proc/%d/status",
+			       i ? drive.opener_pid : drive.pid);
+		CHECK_INT(file_read(AT_FDCWD, path, 65536, &text, NULL), 0);
+		CHECK(text && strstr(text, "NoNewPrivs:\t1\n"));
+		CHECK(!FILTERED || (text && strstr(text, "Seccomp:\t2\n")));
+		CHECK(text && (i || strstr(text, "CapEff:\t0000000000000000\n")));
+		/* to look as another user, and at what its own is not shown: nothing more */
+		CHECK(text && (!i || getuid() || strstr(text, "CapEff:\t00000000000000ce\n")));
+	}
+	CHECK_INT(drive_stop(&drive), 0);
+}
+
 int main(void)
 {
 	CHECK(mkdtemp(top) != NULL);
@@ -489,6 +722,8 @@ int main(void)
 	test_cpu_limit();
 	test_cpu_burnt();
 	test_sandbox();
+	test_cage();
+	test_status();
 	CHECK_INT(directory_remove(AT_FDCWD, top), 0);
 	TEST_END();
 }
