@@ -387,6 +387,20 @@ static void forget_opens(struct mount *mount)
 	fs->backing_ids = 0; /* the kernel closed what was left of them */
 }
 
+/* libfuse unmounts what it has mounted, or keeps its name for ever. Of a device that is hung up it thinks
+ * that there is nothing left to unmount: so it is shown one. */
+static void session_leave_mounted(const struct mount *mount, struct fuse_session *session)
+{
+	int pair[2];
+
+	if (mount->taken || pipe2(pair, O_CLOEXEC) < 0)
+		return;
+	(void)close(pair[0]);
+	if (dup3(pair[1], fuse_session_fd(session), O_CLOEXEC) >= 0)
+		fuse_session_unmount(session);
+	(void)close(pair[1]);
+}
+
 /* The session goes when nobody else is in it. */
 static void session_close(struct mount *mount)
 {
@@ -404,6 +418,7 @@ static void session_close(struct mount *mount)
 	pthread_mutex_unlock(&fs->lock);
 	if (fs->leaving && mount->legacy) {
 		takeover_leave(mount);
+		session_leave_mounted(mount, session);
 	} else {
 		bool ours = mount->taken && takeover_visible(mount, fuse_session_fd(session));
 

@@ -397,6 +397,8 @@ static void server_ended(struct keeper *keeper, int status)
 					? 0
 					: keeper->quick + 1;
 	}
+	if (left)
+		keeper->quick = 0;
 	start_later(keeper, left || !keeper->quick);
 }
 

@@ -497,7 +497,8 @@ static void *run_fs(void *data)
 	if (fs_run(place->daemon->rooms.fs, place->place, &err) < 0)
 		log_error("mount: %s", err.message);
 	else
-		log_info("%s: unmounted", place->path);
+		log_info("%s: %s", place->path,
+			 place->daemon->leave ? "left to the next server" : "unmounted");
 	return NULL;
 }
 

@@ -98,14 +98,20 @@ class Service:
         self.process = None
         atexit.register(self.close)
 
-    def start(self):
+    @property
+    def program(self):
+        return ODCSFS
+
+    def command(self):
         command = [ODCSFS, "serve"] + ([] if self.keeper else ["--no-keeper"]) + ["-c", "/dev/null", "-o", f"odcsfs.state_dir={self.state}",
                    "-o", "http.listen=127.0.0.1:0"]
         for option in self.options:
             command += ["-o", option]
-        command += [str(self.mnt)] if self.mounts else ["-o", "odcsfs.mountpoint="]
+        return command + ([str(self.mnt)] if self.mounts else ["-o", "odcsfs.mountpoint="])
+
+    def start(self):
         self.log = open(self.dir / "service.log", "ab")
-        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=self.log,
+        self.process = subprocess.Popen(self.command(), stdout=subprocess.PIPE, stderr=self.log,
                                         env=self.environment)
         line = self.process.stdout.readline().decode()
         match = re.fullmatch(r"ready mount=(\S+) http=(\S+)\n", line)
