@@ -17,6 +17,8 @@ static void fetch_free(struct fetch *fetch)
 {
 	free(fetch->base);
 	free(fetch->path);
+	free(fetch->other_base);
+	free(fetch->other_path);
 	free(fetch->words);
 	free(fetch);
 }
@@ -49,11 +51,27 @@ static struct fetch **bucket_of(struct fetches *table, const char *sha256)
 	return &table->bucket[strtoul(head, NULL, 16) % table->buckets];
 }
 
-static struct fetch *find(struct fetches *table, const char *sha256)
+struct fetch *fetches_find(struct fetches *table, const char *sha256)
 {
 	struct fetch *fetch = *bucket_of(table, sha256);
 
-	while (fetch && strcmp(fetch->sha256, sha256) != 0)
+	while (fetch && (fetch->state == FETCH_OVER || strcmp(fetch->sha256, sha256) != 0))
+		fetch = fetch->next;
+	return fetch;
+}
+
+static bool is_from(const struct fetch *fetch, const struct tree_want *want)
+{
+	return !strcmp(fetch->base, want->base) && !strcmp(fetch->path, want->path);
+}
+
+/* What is known of this source of it */
+static struct fetch *find_failed(struct fetches *table, const struct tree_want *want)
+{
+	struct fetch *fetch = *bucket_of(table, want->sha256);
+
+	while (fetch && (fetch->state != FETCH_OVER || strcmp(fetch->sha256, want->sha256) != 0 ||
+			 !is_from(fetch, want)))
 		fetch = fetch->next;
 	return fetch;
 }
@@ -205,6 +223,39 @@ static struct fetch *make(struct fetches *table, const struct tree_want *want,
 	return fetch;
 }
 
+/* Who asks knows another source of the same bytes: it is next when this one fails. */
+static void note_other(struct fetch *fetch, const struct tree_want *want)
+{
+	_cleanup_(freep) char *base = NULL, *path = NULL;
+
+	if (fetch->other_base || fetch->turned || is_from(fetch, want))
+		return;
+	base = strdup(want->base);
+	path = strdup(want->path);
+	if (!base || !path)
+		return; /* then there is the one source */
+	fetch->other_base = steal(base);
+	fetch->other_path = steal(path);
+}
+
+/* Once: who waits is to be told some time. False: there is no other source. */
+static bool turn_to_other(struct fetches *table, struct fetch *fetch)
+{
+	struct fetch_place *place = fetch->other_base ? place_get(table, fetch->other_base) : NULL;
+
+	if (!place)
+		return false;
+	free(fetch->base);
+	free(fetch->path);
+	fetch->base = steal(fetch->other_base);
+	fetch->path = steal(fetch->other_path);
+	fetch->place = place;
+	fetch->turned = true;
+	fetch->tries = 0;
+	fetch->later_ms = 0;
+	return true;
+}
+
 static void wait_for(struct fetches *table, struct fetch *fetch, struct tree_waiter *waiter,
 		     int64_t now_ms)
 {
@@ -220,15 +271,18 @@ static void wait_for(struct fetches *table, struct fetch *fetch, struct tree_wai
 int fetches_ask(struct fetches *table, const struct tree_want *want, struct tree_waiter *waiter,
 		int64_t now_ms, struct fetch **ret, struct error *err)
 {
-	struct fetch *fetch = find(table, want->sha256);
+	struct fetch *fetch = fetches_find(table, want->sha256);
+	struct fetch *failed = fetch ? NULL : find_failed(table, want);
 	struct fetch_place *place;
 
-	if (fetch && fetch->state == FETCH_OVER && fetch->forget_ms > now_ms)
-		return error_set(err, fetch->code, fetch->blame, NULL, "%s", fetch->words);
-	if (fetch && fetch->state == FETCH_OVER) {
-		drop(table, fetch);
-		fetch = NULL;
-	}
+	if (failed && failed->forget_ms > now_ms)
+		return error_set(err, failed->code, failed->blame, NULL, "%s", failed->words);
+	if (failed)
+		drop(table, failed);
+	if (fetch)
+		note_other(fetch, want);
+	if (fetch && fetch->state == FETCH_QUEUED && place_is_bad(fetch->place, now_ms))
+		(void)turn_to_other(table, fetch);
 	place = fetch ? fetch->place : place_get(table, want->base);
 	if (!place)
 		return error_oom(err);
@@ -356,14 +410,18 @@ struct tree_waiter *fetches_end(struct fetches *table, struct fetch *fetch,
 	struct tree_waiter *waiters = fetch->waiters;
 	bool failed = failure && failure->code;
 
+	if (fetch->state == FETCH_RUNNING && !fetch->there)
+		place_judge(fetch->place, failure, now_ms);
+	stop(table, fetch);
+	if (failed && failure->blame == BLAME_SOURCE && turn_to_other(table, fetch)) {
+		queue_add(table, fetch);
+		return NULL;
+	}
 	for (struct tree_waiter *waiter = waiters; waiter; waiter = waiter->next) {
 		waiter->fetch = NULL;
 		table->waiting--;
 	}
 	fetch->waiters = NULL;
-	if (fetch->state == FETCH_RUNNING && !fetch->there)
-		place_judge(fetch->place, failure, now_ms);
-	stop(table, fetch);
 	if (failed)
 		remember(table, fetch, failure, now_ms);
 	else
@@ -389,13 +447,6 @@ struct tree_waiter *fetches_came(struct fetches *table, struct fetch *fetch, uin
 		}
 	}
 	return enough;
-}
-
-struct fetch *fetches_find(struct fetches *table, const char *sha256)
-{
-	struct fetch *fetch = find(table, sha256);
-
-	return fetch && fetch->state != FETCH_OVER ? fetch : NULL;
 }
 
 struct fetch *fetches_bad(struct fetches *table, int64_t now_ms, struct error *failure)

@@ -6,16 +6,18 @@
  *               └─────────┘ once more
  *
  * A table and nothing else: no thread, no clock, no file; its owner has a lock (fetcher.c). However
- * many wait, a package is in it once, by its SHA-256. */
+ * many wait, a package is fetched once, by its SHA-256, from whichever source was asked for first;
+ * another one that somebody asked for is next when that one fails. Failures are each source's. */
 #pragma once
 
 #include "core/tree/tree.h"
 
-#define FETCHES_FAILED_MS 5000 /* a package that could not be had is not asked for again so soon   \
-				*/
-#define FETCHES_PLACE_MS 5000  /* nor is a server that is not there */
-#define FETCHES_FULL_MS 1000   /* nor is room where there was none */
-#define FETCHES_AGED_MS 5000   /* who has waited so long comes before small packages */
+#define FETCHES_FAILED_MS                                                                          \
+	5000		      /* a package that could not be had is not asked for again so soon    \
+			       */
+#define FETCHES_PLACE_MS 5000 /* nor is a server that is not there */
+#define FETCHES_FULL_MS 1000  /* nor is room where there was none */
+#define FETCHES_AGED_MS 5000  /* who has waited so long comes before small packages */
 
 /** struct fetch_place - a server, by the beginning of the base; lives as long as the table */
 struct fetch_place {
@@ -36,7 +38,9 @@ struct fetch {
 	char sha256[DIGEST_HEX_SIZE];
 	uint64_t size;
 	char *base, *path;
+	char *other_base, *other_path; /* where else somebody knows it; NULL: nowhere */
 	struct fetch_place *place;
+	bool turned;   /* to that other one */
 	bool there;    /* a file is there: it is looked at first */
 	bool prefetch; /* wanted, though nobody may wait */
 	enum fetch_state state;
@@ -89,7 +93,8 @@ void fetches_start(struct fetches *table, struct fetch *fetch, int64_t now_ms);
 /** fetches_again() - it runs no more, and is queued once more at @later_ms */
 void fetches_again(struct fetches *table, struct fetch *fetch, int64_t later_ms);
 /** fetches_end() - it is here (@failure NULL or its code 0), or cannot be had; running or queued.
- * Who waited is in the list that comes back, taken off; @fetch may be gone */
+ * Who waited is in the list that comes back, taken off; @fetch may be gone. NULL as well where
+ * another source is known: it is queued for that one, and they wait on */
 struct tree_waiter *fetches_end(struct fetches *table, struct fetch *fetch,
 				const struct error *failure, int64_t now_ms);
 /** fetches_came() - @came bytes of a running one may be handed out: those for whom that is enough, taken off; who

@@ -205,6 +205,50 @@ static void test_failing(void)
 	fetches_done(&table);
 }
 
+/* The same bytes from two servers: one download, and a bad server harms only who knows no other. */
+static void test_two_sources(void)
+{
+	struct error gone = { .code = -ECONNREFUSED, .blame = BLAME_SOURCE, .message = "refused" };
+	struct error wrong = { .code = -EBADMSG, .blame = BLAME_SOURCE, .message = "wrong sum" };
+	struct error full = { .code = -ENOSPC, .blame = BLAME_US, .message = "no room" };
+	struct tree_waiter waiter[6] = { 0 };
+	struct error err = { 0 };
+	struct fetches table;
+	struct fetch *fetch;
+
+	CHECK_INT(fetches_init(&table, 1000), 0);
+	CHECK_INT(ask(&table, 1, "http://bad/x", 10, &waiter[0], 0, &err), 0);
+	fetch = start(&table, 4, 0);
+	CHECK_INT(ask(&table, 1, "http://good/x", 10, &waiter[1], 0, &err), 0);
+	CHECK_INT(table.count, 1);
+	CHECK(!fetches_end(&table, fetch, &wrong, 1)); /* both wait on */
+	CHECK_INT(table.running, 0);
+	fetch = start(&table, 4, 1);
+	CHECK(fetch && !strcmp(fetch->base, "http://good/x") &&
+	      !strcmp(fetch->place->name, "http://good"));
+	CHECK_INT(length_of(fetches_end(&table, fetch, NULL, 2)), 2);
+	CHECK_INT(table.count + table.waiting + table.running, 0);
+	/* what one source failed to give is asked of the other */
+	CHECK_INT(ask(&table, 2, "http://bad/x", 10, &waiter[0], 10, &err), 0);
+	CHECK_INT(length_of(fetches_end(&table, start(&table, 4, 10), &wrong, 10)), 1);
+	CHECK_INT(ask(&table, 2, "http://bad/x", 10, &waiter[0], 11, &err), -EBADMSG);
+	CHECK_INT(ask(&table, 2, "http://good/x", 10, &waiter[1], 11, &err), 0);
+	CHECK_INT(ask(&table, 2, "http://bad/x", 10, &waiter[0], 12, &err), 0); /* it comes */
+	CHECK_INT(length_of(fetches_end(&table, start(&table, 4, 12), NULL, 12)), 2);
+	/* one that is queued for a server that is not there */
+	CHECK_INT(ask(&table, 3, "http://gone/x", 10, &waiter[0], 20, &err), 0);
+	CHECK_INT(ask(&table, 4, "http://gone/y", 10, &waiter[1], 20, &err), 0);
+	CHECK_INT(length_of(fetches_end(&table, start(&table, 1, 20), &gone, 20)), 1);
+	CHECK_INT(ask(&table, 4, "http://good/y", 10, &waiter[2], 21, &err), 0);
+	CHECK(!fetches_bad(&table, 21, &err));
+	fetch = start(&table, 1, 21);
+	CHECK(fetch && !strcmp(fetch->base, "http://good/y"));
+	/* a disk that is full is so for all */
+	CHECK_INT(ask(&table, 4, "http://third/y", 10, &waiter[3], 22, &err), 0);
+	CHECK_INT(length_of(fetches_end(&table, fetch, &full, 22)), 3);
+	fetches_done(&table);
+}
+
 static void test_time(void)
 {
 	struct tree_waiter waiter[3] = { { .until_ms = 50 }, { 0 }, { .until_ms = 2000 } };
@@ -277,6 +321,7 @@ int main(void)
 	test_turns();
 	test_age();
 	test_failing();
+	test_two_sources();
 	test_time();
 	test_prefetch();
 	test_many();
