@@ -214,7 +214,7 @@ int mirrors_ask(struct mirrors *mirrors, size_t number, const char *path, int64_
 /* ---- whole files ------------------------------------------------------- */
 
 /** struct fetching - one file on its way
- * @got: bytes in @fd; @parts: they came in more than one */
+ * @got: bytes in @fd; @parts: it was gone on with */
 struct fetching {
 	struct mirrors *mirrors;
 	const struct mirrors_file *file;
@@ -411,7 +411,20 @@ static size_t best_mirror(struct mirrors *mirrors, const struct fetching *fetchi
 	return best;
 }
 
-/* Words of all that were asked, the code of the first that matters */
+/* Mirrors that are not there or do not answer say so of the whole only when all of them are. */
+static int one_code(size_t asked, int code, int r)
+{
+	static const int silent[] = { -ECONNREFUSED, -EHOSTUNREACH, -ETIMEDOUT };
+
+	if (!asked || code == r)
+		return r;
+	for (size_t i = 0; i < ARRAY_SIZE(silent); i++)
+		if (code == silent[i] || r == silent[i])
+			return -EIO;
+	return code == -ENOENT ? r : code;
+}
+
+/* Words of all that were asked, and what it comes to */
 static int all_failed(const struct text *words, size_t asked, int code, struct error *err)
 {
 	return error_set(err, code, BLAME_SOURCE, NULL, "%s%s",
@@ -451,7 +464,7 @@ int mirrors_fetch(struct mirrors *mirrors, const struct mirrors_file *file, int 
 		if (mirrors->list.url.count > 1)
 			say(mirrors, "%s", failure.message);
 		(void)text_addf(&words, "%s%s", words.length ? "; " : "", failure.message);
-		code = code == -ENOENT ? r : code;
+		code = one_code(asked, code, r);
 	}
 	give_transport(mirrors, transport);
 	if (r < 0 && failure.blame == BLAME_US && err)
