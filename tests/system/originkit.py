@@ -4,7 +4,32 @@
 Files come from a folder. What is to go wrong with a path is said before: a list of steps, each for one
 request, or a single step for all of them.
 """
-import gzip, hashlib, http.server, pathlib, re, socket, socketserver, struct, threading, time
+import contextlib, gzip, hashlib, http.client, http.server, pathlib, re, socket, socketserver, struct, subprocess, threading, time, urllib.parse
+
+
+class Listener(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 100
+
+    def __init__(self, *arguments):
+        self.connections = []
+        super().__init__(*arguments)
+
+    def get_request(self):
+        connection, address = super().get_request()
+        self.connections.append(connection)
+        return connection, address
+
+    def handle_error(self, *_):
+        pass
+
+    def end(self):
+        """nobody listens any more, and nobody is served"""
+        self.shutdown()
+        self.server_close()
+        for connection in self.connections:
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 class Origin:
@@ -23,20 +48,13 @@ class Origin:
             def log_message(self, *_):
                 pass
 
-        class Server(http.server.ThreadingHTTPServer):
-            daemon_threads = True
-
-            def handle_error(self, *_):
-                pass
-
-        self.server = Server(("127.0.0.1", 0), Handler)
+        self.server = Listener(("127.0.0.1", 0), Handler)
         self.port = self.server.server_address[1]
         self.url = f"http://127.0.0.1:{self.port}"
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
     def close(self):
-        self.server.shutdown()
-        self.server.server_close()
+        self.server.end()
 
     def __enter__(self):
         return self
@@ -108,10 +126,11 @@ class Origin:
 
 
 class Ftp:
-    """the same files by FTP, as far as a client asks that only fetches: passive, anonymous"""
+    """the same files by FTP, as far as a client asks that only fetches: passive, anonymous; .cuts: {end of a path: [bytes
+    after which each transfer breaks]}; .asked: (path, offset) of each"""
 
     def __init__(self, folder):
-        self.folder, self.asked = pathlib.Path(folder), []
+        self.folder, self.asked, self.cuts = pathlib.Path(folder), [], {}
         ftp = self
 
         class Handler(socketserver.StreamRequestHandler):
@@ -122,10 +141,12 @@ class Ftp:
                 if not path.is_file():
                     return self.say("550 no such file")
                 self.say("150 it comes")
+                cuts = next((c for end, c in ftp.cuts.items() if str(path).endswith(end) and c), None)
+                to = cuts.pop(0) if cuts else None
                 data, _ = listener.accept()
                 with data:
-                    data.sendall(path.read_bytes()[at:])
-                return self.say("226 done")
+                    data.sendall(path.read_bytes()[at:to])
+                return self.say("226 done" if to is None else "426 broken off")
 
             def handle(self):
                 folder, at, listener = "/", 0, None
@@ -155,7 +176,7 @@ class Ftp:
                         listener = socket.create_server(("127.0.0.1", 0))
                         self.say(f"229 entering (|||{listener.getsockname()[1]}|)")
                     elif word == "RETR" and listener:
-                        ftp.asked.append(path)
+                        ftp.asked.append((path, at))
                         with listener:
                             self.send(listener, file, at)
                         at = 0
@@ -176,6 +197,86 @@ class Ftp:
     def close(self):
         self.server.shutdown()
         self.server.server_close()
+
+
+class Proxy:
+    """passes requests on, for one host or all; .asked: URLs"""
+
+    def __init__(self):
+        self.asked = []
+        proxy = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self):
+                proxy.asked.append(self.path)
+                url = urllib.parse.urlsplit(self.path)
+                server = http.client.HTTPConnection(url.netloc, timeout=30)
+                server.request("GET", url.path, headers={k: v for k, v in self.headers.items() if "onnection" not in k})
+                answer, body = server.getresponse(), b""
+                self.send_response(answer.status)
+                for name, value in answer.getheaders():
+                    if name not in ("Server", "Date", "Connection"):
+                        self.send_header(name, value)
+                self.end_headers()
+                try:
+                    while piece := answer.read1(4096):
+                        self.wfile.write(piece)
+                except OSError:
+                    self.close_connection = True
+                self.close_connection = self.close_connection or answer.length
+
+            def log_message(self, *_):
+                pass
+
+        self.server = Listener(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
+    def close(self):
+        self.server.end()
+
+
+def dead_port():
+    """of which nobody listens"""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+# ---- keys ----------------------------------------------------------------------
+
+class Key:
+    """a key pair of gpg; .public is the file of the public key"""
+
+    def __init__(self, folder, name):
+        self.home, self.user = folder / name, f"{name}@example.com"
+        self.home.mkdir(mode=0o700)
+        self.public = folder / f"{name}.asc"
+        self.gpg("--quick-generate-key", self.user, "rsa2048", "sign", "never")
+        self.public.write_bytes(self.gpg("--armor", "--export"))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def gpg(self, *words):
+        return subprocess.run(["gpg", "--homedir", self.home, "--batch", "--yes", "--pinentry-mode", "loopback", "--passphrase",
+                               "", *words], check=True, capture_output=True).stdout
+
+
+    def sign(self, path):
+        self.gpg("--armor", "--detach-sign", path)
+
+    def sign_rpm(self, path):
+        subprocess.run(["rpmsign", "--define", "__gpg /usr/bin/gpg", "--define", f"_gpg_name {self.user}", "--define",
+                        f"_gpg_path {self.home}", "--addsign", path], check=True, capture_output=True)
+
+    def close(self):
+        subprocess.run(["gpgconf", "--homedir", self.home, "--kill", "gpg-agent"], check=False)
 
 
 # ---- steps ---------------------------------------------------------------------
@@ -224,6 +325,80 @@ def stall(seconds):
 
 def no_ranges(origin, request):
     return origin.serve(request, ranges=False)
+
+
+def slow(seconds, parts=10):
+    """all of it, little by little"""
+    def step(origin, request):
+        data = origin.data(request)
+        origin.send(request, 200, b"", length=len(data))
+        with contextlib.suppress(OSError):
+            for at in range(0, len(data), len(data) // parts + 1):
+                request.wfile.write(data[at:at + len(data) // parts + 1])
+                request.wfile.flush()
+                time.sleep(seconds / parts)
+    return step
+
+
+def silent(seconds):
+    """takes the request, and says nothing"""
+    def step(origin, request):
+        with origin.lock:
+            origin.answers.append((request.path, 0))
+        time.sleep(seconds)
+        request.close_connection = True
+    return step
+
+
+def lies(origin, request):
+    """other bytes of the same length"""
+    return origin.serve(request, bytes(b ^ 1 for b in origin.data(request)))
+
+
+def half(origin, request):
+    data = origin.data(request)
+    return origin.serve(request, data[:len(data) // 2])
+
+
+def longer(origin, request):
+    return origin.serve(request, origin.data(request) + b"more" * 100_000)
+
+
+def chunked(extra=b""):
+    """without a word about the length; @extra behind what is right"""
+    def step(origin, request):
+        with origin.lock:
+            origin.answers.append((request.path, 200))
+        data = origin.data(request) + extra
+        request.send_response(200)
+        request.send_header("Transfer-Encoding", "chunked")
+        request.end_headers()
+        for at in range(0, len(data), 10_000):
+            piece = data[at:at + 10_000]
+            request.wfile.write(b"%x\r\n%s\r\n" % (len(piece), piece))
+        request.wfile.write(b"0\r\n\r\n")
+    return step
+
+
+def other_range(origin, request):
+    """206, but not of what was asked for"""
+    data = origin.data(request)
+    match = re.fullmatch(r"bytes=(\d+)-.*", request.headers.get("Range", ""))
+    if not match:
+        return origin.serve(request)
+    return origin.send(request, 206, data[:100], [("Content-Range", f"bytes 0-99/{len(data)}")])
+
+
+def raw(text, seconds=0):
+    """these bytes and the end, whatever they are"""
+    def step(origin, request):
+        with origin.lock:
+            origin.answers.append((request.path, 0))
+        request.wfile.write(text)
+        request.wfile.flush()
+        time.sleep(seconds)
+        request.close_connection = True
+    return step
 
 
 # ---- repositories --------------------------------------------------------------

@@ -5,11 +5,11 @@ Packages themselves are not asked for before somebody reads them: here their rec
 
 promises = 7, 8, 19
 """
-import concurrent.futures, gzip, hashlib, os, pathlib, shutil, socket, sys, tempfile, time
+import concurrent.futures, gzip, hashlib, os, pathlib, shutil, tempfile, time
 import xml.etree.ElementTree as ET
 
-from harness import (BASE, UPDATES, Service, check, end, need_fuse, repo_spec, run, same)
-from originkit import (Ftp, Origin, cut, metalink, no_ranges, primary, redirect, short, stall, status, text,
+from harness import BASE, UPDATES, Service, check, end, need_fuse, repo_spec, same
+from originkit import (Ftp, Key, Origin, cut, dead_port, metalink, no_ranges, primary, redirect, short, stall, status, text,
                        write_repository)
 
 COMMON = "{http://linux.duke.edu/metadata/common}"
@@ -192,13 +192,6 @@ def try_lies(service, origin):
 
 # ---- several mirrors ----------------------------------------------------------
 
-def dead_port():
-    """of which nobody listens"""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
 def try_mirrors(service, origin, dead):
     lists = origin.folder / "lists"
     lists.mkdir()
@@ -257,7 +250,7 @@ def try_ftp(root):
             repomd.write_text(repomd.read_text() + "<!-- by FTP -->")
             number, _, _ = make(service, f"{ftp.url}/by-ftp")
             same(repodata(service, number)[1], repodata(service, local)[1], "by FTP")
-            same(sum("primary" in path for path in ftp.asked), 1, "primary, once")
+            same(sum("primary" in path for path, _ in ftp.asked), 1, "primary, once")
             refused(service, f"{ftp.url}/nothing", "does not have it")
     finally:
         ftp.close()
@@ -306,41 +299,21 @@ def try_any(origin):
 
 # ---- signatures ----------------------------------------------------------------------
 
-def make_key(folder, name):
-    """(environment, file of the public key), or None where there is no gpg"""
-    home = folder / name
-    home.mkdir(mode=0o700)
-    environment = {**os.environ, "GNUPGHOME": str(home)}
-    made = run("gpg", "--batch", "--pinentry-mode", "loopback", "--passphrase", "", "--quick-generate-key",
-               f"{name}@example.com", "rsa2048", "sign", "never", env=environment)
-    check(made.returncode == 0, f"gpg: {made.stderr}")
-    public = folder / f"{name}.asc"
-    public.write_text(run("gpg", "--armor", "--export", env=environment).stdout)
-    return environment, public
-
-
-def sign(environment, path):
-    run("gpg", "--batch", "--yes", "--pinentry-mode", "loopback", "--passphrase", "", "--armor", "--detach-sign",
-        path, env=environment)
-
-
 def try_signatures(origin, folder):
     if not shutil.which("gpg"):
         print("without signatures: there is no gpg")
         return
-    environment, public = make_key(folder, "alice")
-    stranger, _ = make_key(folder, "mallory")
-    try:
+    with Key(folder, "alice") as alice, Key(folder, "mallory") as mallory:
         repomd = {}
         for name in ("signed", "unsigned", "foreign", "altered"):
             fresh(origin, name)
             repomd[name] = origin.folder / name / "repodata/repomd.xml"
-        sign(environment, repomd["signed"])
-        sign(stranger, repomd["foreign"])
-        sign(environment, repomd["altered"])
+        alice.sign(repomd["signed"])
+        mallory.sign(repomd["foreign"])
+        alice.sign(repomd["altered"])
         repomd["altered"].write_text(repomd["altered"].read_text() + "\n")
         with Service(f"repo.allowed={origin.url}", "repo.timeout=4", "repo.recheck_seconds=0", "repo.gpgcheck=repomd",
-                     f"repo.gpg_keys={public}") as service:
+                     f"repo.gpg_keys={alice.public}") as service:
             origin.forget()
             make(service, f"{origin.url}/signed")
             same(origin.count("repomd.xml.asc"), 1, "the signature is asked for")
@@ -349,9 +322,6 @@ def try_signatures(origin, folder):
             refused(service, f"{origin.url}/unsigned", "repomd.xml.asc", "404")
             refused(service, f"{origin.url}/foreign", "which repo.gpg_keys does not have")
             refused(service, f"{origin.url}/altered", "is not of these bytes")
-    finally:
-        for one in (environment, stranger):
-            run("gpgconf", "--kill", "gpg-agent", env=one)
 
 
 def timed(function, *arguments):

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: MIT
+"""tests/system/cache_crash.py: packages of servers when processes are killed and the disk is full.
+
+promises = 5, 7
+"""
+import signal
+
+from lazykit import *
+from originkit import slow
+
+def try_kill(origin):
+    """kill -9 of the service and of those who fetch: nothing half written stays, nothing wrong is read"""
+    data = repository(origin, "kill", {f"k{i}": 300_000 for i in range(12)})
+    folder = tempfile.mkdtemp(prefix="odcsfs-lazy-")
+    with start(origin, PATIENT, folder=folder) as service:
+        compose = Compose(service, f"{origin.url}/kill")
+        origin.steps = {".rpm": slow(0.8, 8)}
+        workers = set(service.children())
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            reads = [pool.submit(compose.read, f"k{i}") for i in range(4)]
+            fetchers = wait_for(lambda: set(service.children()) - workers, 5)
+            check(fetchers, "workers that fetch")
+            time.sleep(0.2)
+            for pid in set(service.children()) - workers:
+                os.kill(pid, signal.SIGKILL)
+            for i, read in enumerate(reads):
+                got, took = read.result()
+                check(got == data[f"k{i}"], f"k{i} after its worker was killed: {got if isinstance(got, int) else ''} {took:.1f}")
+        check(figures(service)["odcsfs_fetch_worker_deaths_total"] >= 1, "deaths are counted")
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            reads = [pool.submit(compose.read, f"k{i}") for i in range(4, 8)]
+            time.sleep(0.4)
+            service.stop(signal.SIGKILL)
+            for read in reads:
+                check(read.result()[0] in (errno.ENOTCONN, errno.ECONNABORTED, errno.EIO), "the mount is gone")
+        origin.steps = {}
+        (service.state / "packages" / ".new-left").write_bytes(b"half")
+        service.start()
+        have = cached(service)
+        check(set(have) <= {hashlib.sha256(d).hexdigest() for d in data.values()}, f"left behind: {set(have)}")
+        check(not [p for p in (service.state / "work").rglob("*.rpm")], "work/")
+        for name in data:
+            check(compose.read(name)[0] == data[name], f"{name} after a restart")
+        service.owned = True
+
+
+def try_full(origin):
+    """a disk without room: ENOSPC in words, and what is there goes on"""
+    data = repository(origin, "full", {**{f"f{i}": 4_000_000 for i in range(6)}, "huge": 40_000_000})
+    folder = tempfile.mkdtemp(prefix="odcsfs-lazy-")
+    state = pathlib.Path(folder) / "state"
+    state.mkdir()
+    if run("mount", "-t", "tmpfs", "-o", "size=40m", "lazy", state).returncode:
+        print("skipped: no tmpfs can be mounted here: a full disk is not tried")
+        return
+    try:
+        with start(origin, PATIENT, folder=folder) as service:
+            compose = Compose(service, f"{origin.url}/full")
+            for name in data:
+                got, took = compose.read(name)
+                if name == "huge":
+                    same(got, errno.ENOSPC, "more than the disk has")
+                    check("room" in compose.attribute(name, "error"), compose.attribute(name, "error"))
+                    same(compose.get(name).status, 507, "by HTTP")
+                else:
+                    check(got == data[name], f"{name}: {got if isinstance(got, int) else 'other bytes'}")
+            (state / "filler").write_bytes(bytes(int(os.statvfs(state).f_bavail * 4096 - 9_000_000)))
+            got, _ = compose.read("f0")
+            check(got == data["f0"], f"what was not read for longest makes room: {got if isinstance(got, int) else ''} "
+                                     f"{compose.attribute('f0', 'error') if isinstance(got, int) else ''}")
+            check(Compose(service, f"{origin.url}/full").number, "requests are taken as before")
+    finally:
+        run("umount", "-l", state)
+        os.rmdir(state)
+        run("rm", "-rf", folder)
+
+
+def main():
+    need_fuse()
+    with origins() as (origin,):
+        run_all((try_kill, try_full), origin)
+    end()
+
+
+main()
