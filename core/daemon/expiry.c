@@ -34,7 +34,7 @@ struct expiry {
 	int event_fd; /* wakes the thread */
 	_Atomic bool stop;
 	/* the thread's own */
-	int64_t sweep_at_ms;
+	int64_t sweep_at_ms, sweep_not_before_ms;
 	int64_t expired_ms; /* when something ended last, or the start: orphans may come of it */
 	bool stuck;	    /* the last expiry could not be written */
 	int64_t tidy_at_ms;
@@ -168,11 +168,23 @@ static void sweep(struct expiry *expiry)
 	 */
 	expiry->sweep_at_ms =
 		now - expiry->expired_ms < AGED_MS ? expiry->expired_ms + AGED_MS : now + SWEEP_MS;
-	if (expiry->sweep_at_ms < now + took * 20)
-		expiry->sweep_at_ms = now + took * 20;
+	expiry->sweep_not_before_ms = now + took * 20;
+	if (expiry->sweep_at_ms < expiry->sweep_not_before_ms)
+		expiry->sweep_at_ms = expiry->sweep_not_before_ms;
 }
 
 /* ---- the thread --------------------------------------------------------------- */
+
+/* Never later than it was to be: else it would never come while composes end without a pause. */
+static void sweep_soon(struct expiry *expiry)
+{
+	int64_t soon = expiry->expired_ms + SWEEP_DELAY_MS;
+
+	if (soon < expiry->sweep_not_before_ms)
+		soon = expiry->sweep_not_before_ms;
+	if (expiry->sweep_at_ms > soon)
+		expiry->sweep_at_ms = soon;
+}
 
 static void expire(struct expiry *expiry, int64_t now)
 {
@@ -196,7 +208,7 @@ static void expire(struct expiry *expiry, int64_t now)
 		expiry->stuck = r < 0;
 		if (count) {
 			expiry->expired_ms = time_monotonic_ms();
-			expiry->sweep_at_ms = expiry->expired_ms + SWEEP_DELAY_MS;
+			sweep_soon(expiry);
 		}
 	} while (count);
 }
