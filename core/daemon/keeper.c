@@ -7,41 +7,36 @@
  *     │         told to leave (reload) ─► ends without unmounting ─► the next one
  *     └ SIGTERM ─► the server stops cleanly ─► ends with its exit code
  *
- * One thread; it parses nothing, knows no configuration, and what it holds has a fixed size. Its
- * end is seen by the server as the end of their socket: then that one stops cleanly too, unless the
- * service manager holds the descriptors as well. */
+ * One thread; it parses nothing, and what it holds has a fixed size. Its end is the end of its
+ * socket to the server, which then stops cleanly, unless the service manager holds the descriptors,
+ * too. */
 #include "core/daemon/keeper.h"
 
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <spawn.h>
-#include <sys/mount.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define LINK_FD 3	  /* where the server finds its end */
-#define FIRST_SAFE_FD 16  /* above all that a child is given */
+#define LINK_FD 3 /* where the server finds its end */
+#define LINK_OPTION "--keeper-fd=3"
 #define STOP_MS 15000	  /* then a server that was told to end is killed */
 #define QUICK_MS 1000	  /* who dies sooner after it was ready is started again more slowly */
+#define PAUSE_MS 50	  /* the first time, then twice as long each time */
 #define SLOW_MS 5000	  /* at most */
 #define ASKERS 8	  /* reloads that are waited for */
 #define ARGUMENTS_MAX 256 /* of serve */
-#define GIVEN_FD 3	  /* the first of the service manager */
 
 struct keeper {
 	char program[PATH_MAX];
 	char *argv[ARGUMENTS_MAX + 3];
 	char option[32];
-	int arguments; /* filled in argv */
 	int signals, link, words_fd;
 	pid_t server, checker; /* 0: none */
-	struct item {
-		int fd; /* -1: free */
-		char name[KEEPER_NAME_SIZE], path[PATH_MAX];
-	} item[KEEPER_ITEMS];
+	struct shelf shelf;
 	int asker[ASKERS]; /* connections of those who wait for a reload; -1: free */
 	char words[512];   /* what the checker said */
 	size_t words_length;
@@ -49,116 +44,13 @@ struct keeper {
 	int code;
 	unsigned int quick;  /* servers in a row that died soon */
 	int64_t ready_ms;    /* when it was ready */
-	int64_t start_at_ms; /* when the next one is started; 0: now is none to be started */
+	int64_t start_at_ms; /* when the next one is started; 0: there is none to be started */
 	int64_t kill_at_ms;  /* when the one that was told to end is killed; 0: was not told */
 };
 
-/* ---- what is held -------------------------------------------------------------- */
-
-static struct item *item_find(struct keeper *keeper, const char *name)
-{
-	for (size_t i = 0; i < KEEPER_ITEMS; i++)
-		if (keeper->item[i].fd >= 0 && !strcmp(keeper->item[i].name, name))
-			return &keeper->item[i];
-	return NULL;
-}
-
-static void store_tell(const char *format, const char *name, int fd)
-{
-	char state[64 + KEEPER_NAME_SIZE];
-
-	if (!systemd_stores())
-		return;
-	(void)snprintf(state, sizeof(state), "%s\nFDNAME=%s", format, name);
-	systemd_tell(state, fd);
-}
-
-static void item_drop(struct keeper *keeper, const char *name)
-{
-	struct item *item = item_find(keeper, name);
-
-	if (!item)
-		return;
-	store_tell("FDSTOREREMOVE=1", name, -1);
-	closep(&item->fd);
-	item->fd = -1;
-}
-
-static void item_store(struct keeper *keeper, const char *name, const char *path, int fd)
-{
-	item_drop(keeper, name);
-	for (size_t i = 0; i < KEEPER_ITEMS; i++) {
-		struct item *item = &keeper->item[i];
-
-		if (item->fd >= 0)
-			continue;
-		item->fd = fd;
-		(void)snprintf(item->name, sizeof(item->name), "%s", name);
-		(void)snprintf(item->path, sizeof(item->path), "%s", path);
-		if (path[0] ||
-		    name[0]) /* FDPOLL=0: a device that is hung up is not for it to judge */
-			store_tell("FDSTORE=1\nFDPOLL=0", name, fd);
-		return;
-	}
-	log_error("keeper: no room for %s", name);
-	closep(&fd);
-}
-
-static void unmount(const char *path)
-{
-	pid_t child;
-
-	if (!umount2(path, MNT_DETACH) || errno != EPERM)
-		return;
-	child = fork();
-	if (!child) {
-		execlp("fusermount3", "fusermount3", "-u", "-q", "-z", "--", path, (char *)NULL);
-		_exit(127);
-	}
-	while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR)
-		;
-}
-
-/* A server that ended cleanly has left nothing here. */
-static void items_end(struct keeper *keeper)
-{
-	for (size_t i = 0; i < KEEPER_ITEMS; i++) {
-		struct item *item = &keeper->item[i];
-
-		if (item->fd < 0)
-			continue;
-		if (!strncmp(item->name, KEEPER_MOUNT, strlen(KEEPER_MOUNT)) && item->path[0])
-			unmount(item->path);
-		item_drop(keeper, item->name);
-	}
-}
-
-static void take_given(struct keeper *keeper)
-{
-	const char *names;
-	int count = systemd_given(&names);
-
-	for (int i = 0; i < count; i++) {
-		int length = (int)strcspn(names, ":");
-		int fd = fcntl(GIVEN_FD + i, F_DUPFD_CLOEXEC, FIRST_SAFE_FD);
-		struct item *item = &keeper->item[i];
-
-		(void)close(GIVEN_FD + i);
-		if (i >= KEEPER_ITEMS || fd < 0) {
-			closep(&fd);
-			continue;
-		}
-		item->fd = fd;
-		(void)snprintf(item->name, sizeof(item->name), "%.*s", length, names);
-		names += length + (names[length] == ':');
-	}
-	if (count)
-		log_info("keeper: %d descriptors taken over from the service manager", count);
-}
-
 /* ---- children ----------------------------------------------------------------------- */
 
-/* @fd becomes descriptor @as of the child. */
+/* @fd becomes descriptor @as. */
 static pid_t spawn(struct keeper *keeper, const char *option, int fd, int as)
 {
 	posix_spawn_file_actions_t actions;
@@ -170,12 +62,8 @@ static pid_t spawn(struct keeper *keeper, const char *option, int fd, int as)
 	(void)snprintf(keeper->option, sizeof(keeper->option), "%s", option);
 	(void)sigemptyset(&none);
 	(void)sigfillset(&defaults);
-	if (posix_spawn_file_actions_init(&actions) != 0)
+	if (posix_spawnattr_init(&attributes) != 0 || posix_spawn_file_actions_init(&actions) != 0)
 		return 0;
-	if (posix_spawnattr_init(&attributes) != 0) {
-		(void)posix_spawn_file_actions_destroy(&actions);
-		return 0;
-	}
 	(void)posix_spawnattr_setsigmask(&attributes, &none);
 	(void)posix_spawnattr_setsigdefault(&attributes, &defaults);
 	(void)posix_spawnattr_setpgroup(&attributes, 0); /* Ctrl-C is for the keeper */
@@ -194,21 +82,19 @@ static pid_t spawn(struct keeper *keeper, const char *option, int fd, int as)
 
 static void start_later(struct keeper *keeper, bool soon)
 {
-	int64_t pause = soon ? 0 : 50;
+	int64_t pause = soon ? 0 : PAUSE_MS;
 
-	for (unsigned int i = 1; i < keeper->quick && pause < SLOW_MS && !soon; i++)
-		pause *= 2;
-	keeper->start_at_ms = time_monotonic_ms() + (pause < SLOW_MS ? pause : SLOW_MS);
+	for (unsigned int i = 1; i < keeper->quick && pause < SLOW_MS; i++)
+		pause = 2 * pause < SLOW_MS ? 2 * pause : SLOW_MS;
+	keeper->start_at_ms = time_monotonic_ms() + pause;
 	if (pause > QUICK_MS)
-		log_info("keeper: the next server is started in %" PRId64 " ms",
-			 pause < SLOW_MS ? pause : SLOW_MS);
+		log_info("keeper: the next server is started in %" PRId64 " ms", pause);
 }
 
 static void server_start(struct keeper *keeper)
 {
 	int pair[2] = { -1, -1 };
 	_cleanup_(closep) int theirs = -1;
-	char option[32];
 
 	keeper->start_at_ms = keeper->kill_at_ms = 0;
 	keeper->ready = keeper->leaving = false;
@@ -216,8 +102,7 @@ static void server_start(struct keeper *keeper)
 		theirs = fcntl(pair[1], F_DUPFD_CLOEXEC, FIRST_SAFE_FD);
 		(void)close(pair[1]);
 		keeper->link = pair[0];
-		(void)snprintf(option, sizeof(option), "--keeper-fd=%d", LINK_FD);
-		keeper->server = theirs < 0 ? 0 : spawn(keeper, option, theirs, LINK_FD);
+		keeper->server = theirs < 0 ? 0 : spawn(keeper, LINK_OPTION, theirs, LINK_FD);
 	}
 	if (!keeper->server) {
 		closep(&keeper->link);
@@ -228,11 +113,7 @@ static void server_start(struct keeper *keeper)
 		start_later(keeper, false);
 		return;
 	}
-	for (size_t i = 0; i < KEEPER_ITEMS; i++)
-		if (keeper->item[i].fd >= 0)
-			(void)keeper_send(keeper->link, KEEPER_HELD, keeper->item[i].name,
-					  keeper->item[i].path, keeper->item[i].fd);
-	(void)keeper_send(keeper->link, KEEPER_START, NULL, NULL, -1);
+	shelf_hand_over(&keeper->shelf, keeper->link);
 }
 
 static void death_text(int status, char *ret, size_t size)
@@ -292,13 +173,11 @@ static void words_read(struct keeper *keeper)
 	ssize_t n = read(keeper->words_fd, keeper->words + keeper->words_length,
 			 sizeof(keeper->words) - 1 - keeper->words_length);
 
-	if (n < 0 && (errno == EAGAIN || errno == EINTR))
-		return;
-	if (n <= 0) {
+	if (n > 0) {
+		keeper->words_length += (size_t)n;
+	} else if (!n || (errno != EAGAIN && errno != EINTR)) {
 		(void)close(keeper->words_fd);
 		keeper->words_fd = -1;
-	} else {
-		keeper->words_length += (size_t)n;
 	}
 }
 
@@ -353,9 +232,9 @@ static void heard(struct keeper *keeper)
 
 	while ((r = keeper_receive(keeper->link, false, &message, &fd)) > 0) {
 		if (message.verb == KEEPER_STORE && fd >= 0) {
-			item_store(keeper, message.name, message.path, steal_fd(&fd));
+			shelf_store(&keeper->shelf, message.name, message.path, steal_fd(&fd));
 		} else if (message.verb == KEEPER_DROP) {
-			item_drop(keeper, message.name);
+			shelf_drop(&keeper->shelf, message.name);
 		} else if (message.verb == KEEPER_READY) {
 			keeper->ready = keeper->ready_once = true;
 			keeper->ready_ms = time_monotonic_ms();
@@ -447,11 +326,10 @@ static int timeout_of(const struct keeper *keeper)
 
 static void look(struct keeper *keeper)
 {
-	const struct item *control = item_find(keeper, KEEPER_CONTROL);
 	struct pollfd what[] = { { keeper->signals, POLLIN, 0 },
 				 { keeper->link, POLLIN, 0 },
 				 { keeper->words_fd, POLLIN, 0 },
-				 { control ? control->fd : -1, POLLIN, 0 } };
+				 { shelf_find(&keeper->shelf, KEEPER_CONTROL), POLLIN, 0 } };
 
 	if (poll(what, ARRAY_SIZE(what), timeout_of(keeper)) < 0)
 		return;
@@ -490,19 +368,16 @@ static bool program_find(struct keeper *keeper)
 int keeper(int argc, char **argv)
 {
 	struct keeper keeper = { .link = -1, .words_fd = -1 };
+	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD };
 	char name[] = "odcsfs", verb[] = "serve";
 	sigset_t signals;
 
 	(void)sigemptyset(&signals);
-	(void)sigaddset(&signals, SIGTERM);
-	(void)sigaddset(&signals, SIGINT);
-	(void)sigaddset(&signals, SIGHUP);
-	(void)sigaddset(&signals, SIGCHLD);
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++)
+		(void)sigaddset(&signals, numbers[i]);
 	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
 	keeper.signals = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-	for (size_t i = 0; i < KEEPER_ITEMS; i++)
-		keeper.item[i].fd = -1;
 	for (size_t i = 0; i < ASKERS; i++)
 		keeper.asker[i] = -1;
 	if (keeper.signals < 0 || !program_find(&keeper) || argc > ARGUMENTS_MAX) {
@@ -515,12 +390,12 @@ int keeper(int argc, char **argv)
 	keeper.argv[2] = keeper.option;
 	for (int i = 1; i < argc; i++)
 		keeper.argv[i + 2] = argv[i];
-	take_given(&keeper);
+	shelf_init(&keeper.shelf);
 	server_start(&keeper);
 	while (!keeper.done)
 		look(&keeper);
 	/* what a service manager keeps is for the next try */
 	if (keeper.ready_once || !systemd_stores())
-		items_end(&keeper);
+		shelf_end(&keeper.shelf);
 	return keeper.code;
 }

@@ -43,6 +43,28 @@ int keeper_receive(int socket, bool wait, struct keeper_message *ret, int *ret_f
 /** keeper() - `odcsfs serve` from its arguments (those of `serve`) to the exit code */
 int keeper(int argc, char **argv);
 
+/* ---- shelf.c: what the keeper holds ------------------------------------------- */
+
+#define FIRST_SAFE_FD 16 /* above all that a child is given */
+
+struct shelf {
+	struct shelf_item {
+		int fd; /* -1: free */
+		char name[KEEPER_NAME_SIZE], path[PATH_MAX];
+	} item[KEEPER_ITEMS];
+};
+
+/** shelf_init() - with what the service manager gave us */
+void shelf_init(struct shelf *shelf);
+/** shelf_store() - takes @fd over, in the place of what has that name */
+void shelf_store(struct shelf *shelf, const char *name, const char *path, int fd);
+void shelf_drop(struct shelf *shelf, const char *name);
+int shelf_find(struct shelf *shelf, const char *name); /* -1: not there */
+/** shelf_hand_over() - all of it to a server that begins */
+void shelf_hand_over(const struct shelf *shelf, int socket);
+/** shelf_end() - unmount and drop what is left. A server that ended cleanly has left nothing */
+void shelf_end(struct shelf *shelf);
+
 /* ---- held.c: the server's side ------------------------------------------------ */
 
 struct held;
