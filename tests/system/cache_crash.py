@@ -46,7 +46,7 @@ def try_kill(origin):
 
 def try_full(origin):
     """a disk without room: ENOSPC in words, and what is there goes on"""
-    data = repository(origin, "full", {**{f"f{i}": 4_000_000 for i in range(6)}, "huge": 40_000_000})
+    data = repository(origin, "full", {**{f"f{i}": 4_000_000 for i in range(6)}, "huge": 40_000_000, "late": 6_000_000})
     folder = tempfile.mkdtemp(prefix="odcsfs-lazy-")
     state = pathlib.Path(folder) / "state"
     state.mkdir()
@@ -56,7 +56,7 @@ def try_full(origin):
     try:
         with start(origin, PATIENT, folder=folder) as service:
             compose = Compose(service, f"{origin.url}/full")
-            for name in data:
+            for name in (n for n in data if n != "late"):
                 got, took = compose.read(name)
                 if name == "huge":
                     same(got, errno.ENOSPC, "more than the disk has")
@@ -68,6 +68,25 @@ def try_full(origin):
             got, _ = compose.read("f0")
             check(got == data["f0"], f"what was not read for longest makes room: {got if isinstance(got, int) else ''} "
                                      f"{compose.attribute('f0', 'error') if isinstance(got, int) else ''}")
+            (state / "filler").unlink()
+            # others take what was free while it comes
+            service.call("DELETE", "/api/1/cache/")
+            origin.steps = {"late.rpm": slow(1, 30)}
+            with concurrent.futures.ThreadPoolExecutor(2) as pool:
+                reads = [pool.submit(compose.read, "late", way) for way in ("mount", "http")]
+                check(wait_for(lambda: origin.count("late.rpm"), 10), "it is on its way")
+                with open(state / "filler", "wb") as filler:
+                    with contextlib.suppress(OSError):
+                        while True:
+                            filler.write(bytes(1 << 16))
+                            filler.flush()
+                for read, want in zip(reads, (errno.ENOSPC, 507)):
+                    same(brief(read.result()[0]), want, "the disk is full midway")
+            check("late.rpm" in compose.attribute("late", "error") and "late.rpm" in service.log_text(), "words, and in the log")
+            same(list(cached(service)), [], "nothing half is kept")
+            (state / "filler").unlink()
+            origin.steps = {}
+            check(wait_for(lambda: compose.read("late")[0] == data["late"], 10, 0.5), "there is room again")
             check(Compose(service, f"{origin.url}/full").number, "requests are taken as before")
     finally:
         run("umount", "-l", state)
@@ -75,10 +94,29 @@ def try_full(origin):
         run("rm", "-rf", folder)
 
 
+def try_server(origin):
+    """the server alone is killed: those who wait for a package get it from the next one, under the same mount"""
+    data = repository(origin, "server", {f"s{i}": 300_000 for i in range(6)})
+    with start(origin, PATIENT, export=True) as service:
+        compose = Compose(service, f"{origin.url}/server")
+        origin.steps = {".rpm": slow(1, 8)}
+        with concurrent.futures.ThreadPoolExecutor(6) as pool:
+            reads = [pool.submit(compose.read, f"s{i}", ("mount", "export")[i % 2]) for i in range(6)]
+            check(wait_for(lambda: figures(service)["odcsfs_fetch_waiters"] >= 6, 10), "they wait")
+            os.kill(service.server_pid, signal.SIGKILL)
+            for i, read in enumerate(reads):
+                got, took = read.result()
+                check(got == data[f"s{i}"], f"s{i}: {brief(got)} after {took:.1f} s")
+        origin.steps = {}
+        same(set(cached(service)), {digest(d) for d in data.values()}, "packages/")
+        same(left_in_work(service), [], "work/")
+        same(figures(service)["odcsfs_fetch_waiters"], 0, "nobody is left waiting")
+
+
 def main():
     need_fuse()
     with origins() as (origin,):
-        run_all((try_kill, try_full), origin)
+        run_all((try_kill, try_server, try_full), origin)
     end()
 
 

@@ -36,7 +36,7 @@ class Origin:
     def __init__(self, folder):
         self.folder = pathlib.Path(folder)
         self.steps, self.asked, self.headers, self.lock = {}, [], [], threading.Lock()
-        self.answers, self.etags = [], True
+        self.answers, self.etags, self.dates = [], True, False
         origin = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
@@ -110,6 +110,11 @@ class Origin:
             data = path.read_bytes()
         tag = '"%s"' % hashlib.sha256(data).hexdigest()[:16]
         headers = [("ETag", tag)] if self.etags else []
+        if self.dates and path.is_file():
+            date = request.date_time_string(path.stat().st_mtime)
+            headers.append(("Last-Modified", date))
+            if request.headers.get("If-Modified-Since") == date and "If-None-Match" not in request.headers:
+                return self.send(request, 304, headers=headers)
         if self.etags and request.headers.get("If-None-Match") == tag:
             return self.send(request, 304, headers=headers)
         match = re.fullmatch(r"bytes=(\d+)-(\d*)", request.headers.get("Range", ""))
