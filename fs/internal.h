@@ -637,7 +637,7 @@ void takeover_drop(struct mount *mount);
 void takeover_leave(struct mount *mount);
 /** takeover_visible() - does the path lead to that mount, and to no other that came over it? */
 bool takeover_visible(const struct mount *mount, int device);
-/** takeover_resends() - does the kernel ask again what a server left unanswered? */
+/** takeover_resends() - does the kernel ask again what a server left unanswered? Under shown.lock */
 bool takeover_resends(const struct mount *mount);
 bool takeover_passthrough(const struct mount *mount);
 /** takeover_resent() - another server had that request in hand, and may have done it */

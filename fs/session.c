@@ -387,8 +387,8 @@ static void forget_opens(struct mount *mount)
 	fs->backing_ids = 0; /* the kernel closed what was left of them */
 }
 
-/* libfuse unmounts what it has mounted, or keeps its name for ever. Of a device that is hung up it thinks
- * that there is nothing left to unmount: so it is shown one. */
+/* libfuse unmounts what it has mounted, or keeps its name for ever. Of a device that is hung up it
+ * thinks that there is nothing left to unmount: so it is shown one. */
 static void session_leave_mounted(const struct mount *mount, struct fuse_session *session)
 {
 	int pair[2];
@@ -469,9 +469,11 @@ void fs_leave(struct fs *fs)
 
 	for (int i = 0; i < LEAVE_TRIES && !drafts_quiet(fs); i++)
 		(void)nanosleep(&pause, NULL);
+	pthread_mutex_lock(&fs->shown.lock);
 	for (int place = 0; place < FS_PLACES; place++)
 		silent =
 			silent && (!fs->mount[place].legacy || takeover_resends(&fs->mount[place]));
+	pthread_mutex_unlock(&fs->shown.lock);
 	fs->silent = silent;
 	fs->leaving = true;
 	fs_stop(fs);

@@ -34,19 +34,23 @@ struct keeper {
 	char program[PATH_MAX];
 	char *argv[ARGUMENTS_MAX + 3];
 	char option[32];
-	int signals, link, words_fd;
+	int signals, link, words_fd, code;
 	pid_t server, checker; /* 0: none */
 	struct shelf shelf;
 	int asker[ASKERS]; /* connections of those who wait for a reload; -1: free */
 	char words[512];   /* what the checker said */
 	size_t words_length;
 	bool ready, ready_once, ending, leaving, done;
-	int code;
-	unsigned int quick;  /* servers in a row that died soon */
-	int64_t ready_ms;    /* when it was ready */
-	int64_t start_at_ms; /* when the next one is started; 0: there is none to be started */
-	int64_t kill_at_ms;  /* when the one that was told to end is killed; 0: was not told */
+	unsigned int quick;		 /* servers in a row that died soon */
+	int64_t ready_ms;		 /* when it was ready */
+	int64_t start_at_ms, kill_at_ms; /* the next one, the one told to end; 0: not at all */
 };
+
+static void drop(int *fd)
+{
+	closep(fd);
+	*fd = -1;
+}
 
 /* ---- children ----------------------------------------------------------------------- */
 
@@ -105,8 +109,7 @@ static void server_start(struct keeper *keeper)
 		keeper->server = theirs < 0 ? 0 : spawn(keeper, LINK_OPTION, theirs, LINK_FD);
 	}
 	if (!keeper->server) {
-		closep(&keeper->link);
-		keeper->link = -1;
+		drop(&keeper->link);
 		keeper->quick++;
 		keeper->code = 1;
 		keeper->done = !keeper->ready_once;
@@ -161,8 +164,7 @@ static void reload(struct keeper *keeper)
 	systemd_tell("RELOADING=1", -1);
 	keeper->checker = out < 0 ? 0 : spawn(keeper, "--check", out, STDERR_FILENO);
 	if (!keeper->checker) {
-		closep(&keeper->words_fd);
-		keeper->words_fd = -1;
+		drop(&keeper->words_fd);
 		answer(keeper, 1, "the program cannot be started");
 		systemd_tell("READY=1", -1);
 	}
@@ -176,8 +178,7 @@ static void words_read(struct keeper *keeper)
 	if (n > 0) {
 		keeper->words_length += (size_t)n;
 	} else if (!n || (errno != EAGAIN && errno != EINTR)) {
-		(void)close(keeper->words_fd);
-		keeper->words_fd = -1;
+		drop(&keeper->words_fd);
 	}
 }
 
@@ -188,8 +189,7 @@ static void checked(struct keeper *keeper, int status)
 	keeper->checker = 0;
 	while (keeper->words_fd >= 0 && poll(&(struct pollfd){ keeper->words_fd, POLLIN, 0 }, 1, 0))
 		words_read(keeper);
-	closep(&keeper->words_fd);
-	keeper->words_fd = -1;
+	drop(&keeper->words_fd);
 	while (keeper->words_length && keeper->words[keeper->words_length - 1] == '\n')
 		keeper->words_length--;
 	keeper->words[keeper->words_length] = '\0';
@@ -244,8 +244,7 @@ static void heard(struct keeper *keeper)
 		closep(&fd);
 	}
 	if (r < 0) {
-		(void)close(keeper->link);
-		keeper->link = -1;
+		drop(&keeper->link);
 	}
 }
 
@@ -256,8 +255,7 @@ static void server_ended(struct keeper *keeper, int status)
 
 	if (keeper->link >= 0)
 		heard(keeper); /* what it said before */
-	closep(&keeper->link);
-	keeper->link = -1;
+	drop(&keeper->link);
 	keeper->server = 0;
 	keeper->kill_at_ms = 0;
 	death_text(status, death, sizeof(death));

@@ -25,7 +25,7 @@
 struct daemon {
 	const struct config *config;
 	struct held *held;
-	bool leave; /* mounts and sockets are for the next server */
+	atomic_bool leave; /* mounts and sockets are for the next server */
 	int lock_fd;
 	bool lost; /* the machine was started anew since the last service */
 	struct store store;
