@@ -47,6 +47,36 @@ def try_proxy(origin):
         check("later.rpm" in words and "no connection" in words, words)
 
 
+def try_https(origin):
+    """by https, of a server that repo.ca vouches for; of another one nothing is read"""
+    with tempfile.TemporaryDirectory(prefix="odcsfs-tls-") as folder:
+        files = [pathlib.Path(folder) / name for name in ("own.pem", "other.pem")]
+        for file in files:
+            made = run("openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "30",
+                       "-subj", "/CN=origin", "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", f"{file}.key", "-out", file)
+            check(made.returncode == 0, made.stderr)
+            (pathlib.Path(f"{file}.both")).write_text(pathlib.Path(f"{file}.key").read_text() + file.read_text())
+        data = repository(origin, "r", {name: SIZE for name in ("plain", "broken", "foreign")})
+        with Origin(origin.folder, f"{files[0]}.both") as server, Origin(origin.folder, f"{files[1]}.both") as other:
+            (origin.folder / "list").write_text(f"{other.url}/r\n{server.url}/r\n")
+            with start([server, other], f"repo.ca={files[0]}", PATIENT) as service:
+                compose = Compose(service, f"{server.url}/r")
+                server.steps = {"/broken.rpm": [cut(1000)]}
+                for name in ("plain", "broken"):
+                    check(compose.read(name)[0] == data[name], f"{name} by https")
+                listed = Compose(service, f"mirrorlist:{server.url}/list")
+                check(listed.read("foreign")[0] == data["foreign"], "of the mirror that is known")
+                same((other.answers, "certificate" in listed.log()), ([], True), "nothing is asked of the other")
+
+
+def try_rate(origin):
+    """repo.rate is kept on average"""
+    data = repository(origin, "r", {"rated": 600_000})
+    with start(origin, "repo.rate=300K", PATIENT) as service:
+        got, took = Compose(service, f"{origin.url}/r").read("rated")
+        check(got == data["rated"] and 1 < took < 10, f"{brief(got)} at 300 KiB a second: {took:.1f} s")
+
+
 def try_ftp(origin):
     data = repository(origin, "r", {name: 20_000 for name in ("plain", "broken", "short")})
     ftp = Ftp(origin.folder)
@@ -96,7 +126,7 @@ def try_signed(origin):
 
 def main():
     need_fuse()
-    for test in (try_local, try_proxy, try_ftp, try_signed):
+    for test in (try_local, try_proxy, try_https, try_rate, try_ftp, try_signed):
         with origins() as (origin,):
             run_all([test], origin)
     end()

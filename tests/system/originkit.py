@@ -4,7 +4,7 @@
 Files come from a folder. What is to go wrong with a path is said before: a list of steps, each for one
 request, or a single step for all of them.
 """
-import contextlib, gzip, hashlib, http.client, http.server, pathlib, re, socket, socketserver, struct, subprocess, threading, time, urllib.parse
+import contextlib, gzip, hashlib, http.client, http.server, pathlib, re, socket, socketserver, ssl, struct, subprocess, threading, time, urllib.parse
 
 
 class Listener(http.server.ThreadingHTTPServer):
@@ -33,7 +33,9 @@ class Listener(http.server.ThreadingHTTPServer):
 
 
 class Origin:
-    def __init__(self, folder):
+    """@certificate: by https, with that file of key and certificate"""
+
+    def __init__(self, folder, certificate=None):
         self.folder = pathlib.Path(folder)
         self.steps, self.asked, self.headers, self.lock = {}, [], [], threading.Lock()
         self.answers, self.etags, self.dates = [], True, False
@@ -49,8 +51,12 @@ class Origin:
                 pass
 
         self.server = Listener(("127.0.0.1", 0), Handler)
+        if certificate:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(certificate)
+            self.server.socket = context.wrap_socket(self.server.socket, server_side=True, do_handshake_on_connect=False)
         self.port = self.server.server_address[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http{'s' if certificate else ''}://127.0.0.1:{self.port}"
         threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
 
     def close(self):
