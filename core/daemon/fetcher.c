@@ -76,14 +76,14 @@ static int ask(void *data, const struct tree_want *want, struct tree_waiter *wai
 	return r < 0 && err ? err->code : r;
 }
 
-static struct tree_arrival *arriving(void *data, const char *sha256)
+static struct tree_arrival *arriving(void *data, const struct tree_want *want)
 {
 	struct fetcher *fetcher = data;
 	struct tree_arrival *arrival = NULL;
 	struct fetch *fetch;
 
 	(void)pthread_mutex_lock(&fetcher->lock);
-	fetch = fetches_find(&fetcher->table, sha256);
+	fetch = fetches_find(&fetcher->table, want);
 	if (fetch)
 		arrival = tree_arrival_ref(fetch->arrival);
 	(void)pthread_mutex_unlock(&fetcher->lock);

@@ -51,11 +51,18 @@ static struct fetch **bucket_of(struct fetches *table, const char *sha256)
 	return &table->bucket[strtoul(head, NULL, 16) % table->buckets];
 }
 
-struct fetch *fetches_find(struct fetches *table, const char *sha256)
+/* A size is part of what is wanted: who is told a wrong one by his repository takes nothing from
+ * those who know the right one. */
+static bool is_of(const struct fetch *fetch, const struct tree_want *want)
 {
-	struct fetch *fetch = *bucket_of(table, sha256);
+	return fetch->size == want->size && !strcmp(fetch->sha256, want->sha256);
+}
 
-	while (fetch && (fetch->state == FETCH_OVER || strcmp(fetch->sha256, sha256) != 0))
+struct fetch *fetches_find(struct fetches *table, const struct tree_want *want)
+{
+	struct fetch *fetch = *bucket_of(table, want->sha256);
+
+	while (fetch && (fetch->state == FETCH_OVER || !is_of(fetch, want)))
 		fetch = fetch->next;
 	return fetch;
 }
@@ -70,8 +77,8 @@ static struct fetch *find_failed(struct fetches *table, const struct tree_want *
 {
 	struct fetch *fetch = *bucket_of(table, want->sha256);
 
-	while (fetch && (fetch->state != FETCH_OVER || strcmp(fetch->sha256, want->sha256) != 0 ||
-			 !is_from(fetch, want)))
+	while (fetch &&
+	       (fetch->state != FETCH_OVER || !is_of(fetch, want) || !is_from(fetch, want)))
 		fetch = fetch->next;
 	return fetch;
 }
@@ -271,7 +278,7 @@ static void wait_for(struct fetches *table, struct fetch *fetch, struct tree_wai
 int fetches_ask(struct fetches *table, const struct tree_want *want, struct tree_waiter *waiter,
 		int64_t now_ms, struct fetch **ret, struct error *err)
 {
-	struct fetch *fetch = fetches_find(table, want->sha256);
+	struct fetch *fetch = fetches_find(table, want);
 	struct fetch *failed = fetch ? NULL : find_failed(table, want);
 	struct fetch_place *place;
 

@@ -6,7 +6,7 @@
  *               └─────────┘ once more
  *
  * A table and nothing else: no thread, no clock, no file; its owner has a lock (fetcher.c). However
- * many wait, a package is fetched once, by its SHA-256, from whichever source was asked for first;
+ * many wait, a package is fetched once, by its SHA-256 and size, from whichever source was asked for first;
  * another one that somebody asked for is next when that one fails. Failures are each source's. */
 #pragma once
 
@@ -102,7 +102,7 @@ struct tree_waiter *fetches_end(struct fetches *table, struct fetch *fetch,
 struct tree_waiter *fetches_came(struct fetches *table, struct fetch *fetch, uint64_t came,
 				 int64_t now_ms);
 /** fetches_find() - one that is queued or running; NULL: there is none */
-struct fetch *fetches_find(struct fetches *table, const char *sha256);
+struct fetch *fetches_find(struct fetches *table, const struct tree_want *want);
 /** fetches_bad() - a queued one whose server is not there; with words; NULL: none */
 struct fetch *fetches_bad(struct fetches *table, int64_t now_ms, struct error *failure);
 /** fetches_late() - those whose time is over, taken off */

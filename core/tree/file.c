@@ -253,7 +253,7 @@ struct tree_arrival *tree_arriving(const struct tree *tree, uint32_t index)
 
 	if (!bringer->arriving || tree_want(tree, index, &want) < 0)
 		return NULL;
-	return bringer->arriving(bringer->data, want.sha256);
+	return bringer->arriving(bringer->data, &want);
 }
 
 /* ---- the other kinds --------------------------------------------------- */

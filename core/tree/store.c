@@ -161,6 +161,26 @@ static void discard(struct tree_store *store, int dirfd, const char *name, int f
 	(void)pthread_mutex_unlock(&store->lock);
 }
 
+/* Is the package at @fd what its name says, though a manifest says another size? Then that one is
+ * wrong, and takes nothing from the others. 1, 0; -EAGAIN: nobody has looked at it yet, and it is
+ * larger than @hash_max */
+static int is_sound(struct tree_store *store, const uint8_t digest[DIGEST_SIZE], int fd,
+		    uint64_t there, uint64_t hash_max)
+{
+	char name[DIGEST_HEX_SIZE], hex[DIGEST_HEX_SIZE];
+	int r;
+
+	if (store_is_verified(store, digest) && cache_has(store, digest, there))
+		return 1;
+	if (there > hash_max)
+		return -EAGAIN;
+	r = sha256_file(fd, hex, NULL);
+	if (r < 0)
+		return r;
+	hex_print(digest, DIGEST_SIZE, name);
+	return !strcmp(hex, name);
+}
+
 /* A descriptor; -ENOENT: not there, or damaged and therefore removed, with words; -EAGAIN: nobody
  * has looked at it yet, and it is larger than @hash_max */
 static int open_verified(struct tree_store *store, int dirfd, const uint8_t digest[DIGEST_SIZE],
@@ -190,6 +210,17 @@ static int open_verified(struct tree_store *store, int dirfd, const uint8_t dige
 			store_verified_add(store, digest);
 			return steal_fd(&fd);
 		}
+	} else if (S_ISREG(st.st_mode) && dirfd == store->packages) {
+		r = is_sound(store, digest, fd, (uint64_t)st.st_size, hash_max);
+		if (r == -EAGAIN)
+			return r;
+		if (r < 0)
+			return error_errno(err, r, "%s", name);
+		if (r > 0)
+			return error_set(err, -EIO, BLAME_SOURCE, NULL,
+					 "the package has %" PRIu64 " bytes, not the %" PRIu64
+					 " that the metadata says",
+					 (uint64_t)st.st_size, size);
 	}
 	discard(store, dirfd, name, fd);
 	if (dirfd == store->packages)

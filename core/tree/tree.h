@@ -190,7 +190,7 @@ struct tree_bringer {
 		   struct error *err);
 	bool (*forget)(void *data, struct tree_waiter *waiter);
 	/* what comes of it now, counted; NULL: nothing. NULL itself: nothing is handed out early */
-	struct tree_arrival *(*arriving)(void *data, const char *sha256);
+	struct tree_arrival *(*arriving)(void *data, const struct tree_want *want);
 };
 /** tree_store_bringer() - before the first tree_open(); without one such packages are -EIO */
 void tree_store_bringer(struct tree_store *store, const struct tree_bringer *bringer);

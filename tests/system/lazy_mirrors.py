@@ -4,7 +4,7 @@
 promises = 7, 8
 """
 from lazykit import *
-from originkit import cut, dead_port, half, lies, metalink, redirect, silent, stall, status
+from originkit import cut, dead_port, half, lies, metalink, redirect, silent, slow, stall, status
 
 SIZE = 4000
 BAD = {"gone": status(404), "busy": status(503), "lies": lies, "half": half, "stall": stall(30), "silent": silent(30),
@@ -102,9 +102,35 @@ def try_two_servers(first, second):
         check(good.read("gone")[0] == data["gone"], "and the other one")
 
 
+def try_sizes(first, second):
+    """a repository that says another size of a package: its readers get EIO, and nobody else notices"""
+    data = repository(first, "r", {name: 200_000 for name in ("joined", "cut", "kept")})
+    place, noise = second.folder / "r", os.urandom(2_000_000)
+    write_packages(place, {name: noise for name in data})
+    xml = primary(*[(name, "sha256", digest(d), f"p/{name}.rpm") for name, d in data.items()])
+    sizes = iter((2_000_000, 100_000, 2_000_000))
+    write_repository(place, {"primary": re.sub(b'package="5000"', lambda _: b'package="%d"' % next(sizes), xml)})
+    with start([first, second], PATIENT, "cache.verify=stream", "cache.fetchers=4") as service:
+        good, bad = Compose(service, f"{first.url}/r"), Compose(service, f"{second.url}/r")
+        second.steps = {".rpm": slow(1.5, 30)}
+        for name in ("joined", "cut"):
+            with concurrent.futures.ThreadPoolExecutor(3) as pool:
+                lied = pool.submit(bad.read, name)
+                check(wait_for(lambda: second.count(f"/{name}.rpm"), 10), "asked of the one that lies")
+                time.sleep(0.3)
+                for way, read in [(way, pool.submit(good.read, name, way)) for way in WAYS[:2]]:
+                    check(read.result()[0] == data[name], f"{name} by {way}: {brief(read.result()[0])}")
+                same(brief(lied.result()[0]), errno.EIO, f"{name} of the one that lies")
+        check(good.read("kept")[0] == data["kept"], "there")
+        same([bad.read("kept")[0], bad.get("kept").status], [errno.EIO, 502], "and of another size")
+        check("200000 bytes, not the 2000000" in bad.attribute("kept", "error"), bad.attribute("kept", "error"))
+        check(good.read("kept")[0] == data["kept"], "still there")
+        same(first.count("/kept.rpm"), 1, "fetched once")
+
+
 def main():
     need_fuse()
-    for test in (try_mirrors, try_news, try_two_servers):
+    for test in (try_mirrors, try_news, try_two_servers, try_sizes):
         with origins(2) as (first, second):
             run_all([test], first, second)
     end()

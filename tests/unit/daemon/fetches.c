@@ -49,6 +49,7 @@ static void test_as_they_come(void)
 	struct error err = { 0 };
 	struct fetches table;
 	struct tree_waiter *told;
+	struct tree_want want;
 	struct fetch *fetch;
 
 	CHECK_INT(fetches_init(&table, 1000), 0);
@@ -56,7 +57,8 @@ static void test_as_they_come(void)
 	CHECK_INT(ask(&table, 1, "http://a/x", 10000, &later, 0, &err), 0);
 	CHECK_INT(ask(&table, 1, "http://a/x", 10000, &all, 0, &err), 0);
 	fetch = start(&table, 4, 0);
-	CHECK(fetch && fetches_find(&table, fetch->sha256) == fetch);
+	want = want_of(1, "http://b/y", 10000);
+	CHECK(fetch && fetches_find(&table, &want) == fetch);
 	CHECK(!fetches_came(&table, fetch, 99, 500));
 	told = fetches_came(&table, fetch, 100, 700);
 	CHECK(told == &early && !told->next);
@@ -112,6 +114,31 @@ static void test_one_for_all(void)
 	CHECK_INT(length_of(fetches_end(&table, fetch, NULL, 5)), 2);
 	CHECK(!fetches_forget(&table, &waiter[0], 0)); /* he is being told */
 	CHECK_INT(table.count + table.waiting + table.running, 0);
+	fetches_done(&table);
+}
+
+/* Who is told a wrong size by his repository takes nothing from those who know the right one. */
+static void test_sizes(void)
+{
+	const struct tree_want small = want_of(1, "http://b/x", 10);
+	struct tree_waiter liars = { 0 }, honest = { 0 }, again = { 0 };
+	struct error err = { 0 };
+	struct fetches table;
+	struct fetch *lie, *fetch;
+
+	CHECK_INT(fetches_init(&table, 1000), 0);
+	CHECK_INT(ask(&table, 1, "http://a/x", 90, &liars, 0, &err), 0);
+	CHECK_INT(ask(&table, 1, "http://b/x", 10, &honest, 0, &err), 0);
+	fetch = start(&table, 4, 0);
+	lie = start(&table, 4, 0);
+	CHECK(fetch && lie && fetch->size == 10 && lie->size == 90);
+	CHECK(fetches_find(&table, &small) == fetch);
+	CHECK(!lie->other_base && !fetch->other_base);
+	(void)error_set(&err, -EBADMSG, BLAME_SOURCE, NULL, "90 bytes");
+	CHECK(fetches_end(&table, lie, &err, 1) == &liars);
+	CHECK_INT(ask(&table, 1, "http://a/x", 90, &again, 2, &err), -EBADMSG);
+	CHECK_INT(ask(&table, 1, "http://a/x", 10, &again, 2, &err), 0);
+	CHECK_INT(length_of(fetches_end(&table, fetch, NULL, 3)), 2);
 	fetches_done(&table);
 }
 
@@ -316,6 +343,7 @@ static void test_many(void)
 int main(void)
 {
 	test_one_for_all();
+	test_sizes();
 	test_as_they_come();
 	test_of_one_server();
 	test_turns();
