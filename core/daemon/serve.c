@@ -605,10 +605,6 @@ static int access_start(struct daemon *daemon, struct error *err)
 	if (r < 0)
 		return r;
 	daemon->gate = access_gate(daemon->access);
-	if (held_again(daemon->held) && config->auth_roles[0])
-		log_info("roles read again from %s", config->auth_roles);
-	if (held_again(daemon->held) && config->auth_crl[0])
-		log_info("revocation lists read again from %s", config->auth_crl);
 	if (names_users(config) && !config->auth_roles[0])
 		log_warning("auth.roles is empty: over REST nobody but root may make composes");
 	return 0;
@@ -812,6 +808,10 @@ static void say_ready(const struct daemon *daemon)
 		printf("ready mount=%s http=%s\n", config->mountpoint[0] ? config->mountpoint : "-",
 		       rest_url(daemon->rooms.rest));
 	(void)fflush(stdout);
+	if (held_again(daemon->held) && config->auth_roles[0])
+		log_info("roles read again from %s", config->auth_roles);
+	if (held_again(daemon->held) && config->auth_crl[0])
+		log_info("revocation lists read again from %s", config->auth_crl);
 	held_ready(daemon->held);
 	if (!kept(daemon))
 		systemd_tell("READY=1", -1);

@@ -154,7 +154,10 @@ def check_handshakes(service, ca):
     def descriptors():
         return len(os.listdir(f"/proc/{service.server_pid}/fd"))
 
+    service.workers() # after a reload they are new
+    https(service, ca, "GET", "/api/1/about/")
     host, port = service.host.split(":")
+    same(https(service, ca, "GET", "/api/1/about/")[0], 200, "an answer before them") # all is started
     before = descriptors()
     stuck = [socket.create_connection((host, int(port)), 10) for _ in range(100)]
     hello = bytes.fromhex("160301020001000111")
