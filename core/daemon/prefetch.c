@@ -5,12 +5,15 @@
  * next one whenever nobody who waits could use its place. */
 #include "core/daemon/prefetch.h"
 
+#define LOOK_MS 250 /* between looks whether a compose is over */
+
 struct prefetch {
 	struct prefetch *next;
 	int64_t id;
 	struct tree *tree;	 /* NULL: not opened yet */
 	struct strings packages; /* none: all */
 	uint32_t position;
+	int64_t looked_ms; /* that its compose was not over */
 };
 
 void prefetch_free(struct prefetch *prefetch)
@@ -36,13 +39,20 @@ int prefetch_new(int64_t id, const struct strings *packages, struct prefetch **r
 int prefetch_open(struct prefetch *prefetch, const struct store *store, struct error *err)
 {
 	_cleanup_(compose_freep) struct compose *compose = NULL;
-	int r = prefetch->tree ? 0 : catalogue_get(store->catalogue, prefetch->id, &compose, err);
+	int64_t now = time_monotonic_ms();
+	int r;
 
-	if (r < 0 || prefetch->tree)
+	if (prefetch->tree && now - prefetch->looked_ms < LOOK_MS)
+		return 0;
+	r = catalogue_get(store->catalogue, prefetch->id, &compose, err);
+	if (r < 0)
 		return r;
 	if (compose->state != STATE_DONE)
 		return error_set(err, -EINVAL, BLAME_REQUEST, "id",
 				 "compose %" PRId64 " is not done, or over", prefetch->id);
+	prefetch->looked_ms = now;
+	if (prefetch->tree)
+		return 0;
 	if (compose->reused_id) {
 		struct compose *base = NULL;
 

@@ -10,7 +10,8 @@ struct prefetch; /* used by one thread at a time */
 int prefetch_new(int64_t id, const struct strings *packages, struct prefetch **ret);
 void prefetch_free(struct prefetch *prefetch);
 DEFINE_FREEP(struct prefetch, prefetch_free)
-/** prefetch_open() - find its tree; waits for a disk. -ENOENT; -EINVAL: it is not done */
+/** prefetch_open() - find its tree, and now and then whether it is over; waits for a disk. -ENOENT; -EINVAL: it is not
+ * done, or over */
 int prefetch_open(struct prefetch *prefetch, const struct store *store, struct error *err);
 /** prefetch_count() - what there is to do; -ENOENT: none of the names is in it */
 int prefetch_count(const struct prefetch *prefetch, struct prefetch_count *ret, struct error *err);

@@ -12,7 +12,6 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "manifests are little endian");
 
-#define MANIFEST_MAX_SIZE (UINT64_C(1) << 62)  /* bytes of one file */
 #define MANIFEST_MAX_STRING (64 * 1024)	       /* bytes of one NEVRA, reason, checksum or URL */
 #define MANIFEST_MAX_SCAN (UINT64_C(16) << 30) /* bytes of shared strings looked at in one check   \
 						*/

@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #define MANIFEST_MAGIC "ODCSFSm1"
+#define MANIFEST_MAX_SIZE (UINT64_C(1) << 38) /* bytes of one file, so that all together are a number */
 #define MANIFEST_MAX_RECORDS (16u << 20)
 #define MANIFEST_MAX_BYTES (UINT64_C(4) << 30)
 #define MANIFEST_MAX_DEPTH 16

@@ -22,6 +22,7 @@
 
 #define SNAPSHOT_MAX_PACKAGES 2000000u
 #define SNAPSHOT_MAX_STRING 4096u		   /* of one name, version, location … */
+#define SNAPSHOT_MAX_PACKAGE (INT64_C(1) << 38)	   /* bytes of one, exclusive; as in manifests */
 #define SNAPSHOT_MAX_STRINGS (1u << 30)		   /* of all of them together */
 #define SNAPSHOT_MAX_PATHS (64u << 20)		   /* bytes of required paths that are kept */
 #define SNAPSHOT_MAX_OWNERS (4u << 20)		   /* owners of required paths */

@@ -126,8 +126,8 @@ static int read_numbers(const struct scan_package *package, struct index_package
 	if (read_number(package, SCAN_EPOCH, 0, UINT32_MAX, &number) < 0)
 		return refuse(package, err, "its epoch is not a number");
 	record->epoch = (uint32_t)number;
-	if (read_number(package, SCAN_SIZE, 0, INT64_MAX, &number) < 0)
-		return refuse(package, err, "its size is not a number of bytes");
+	if (read_number(package, SCAN_SIZE, 0, SNAPSHOT_MAX_PACKAGE - 1, &number) < 0)
+		return refuse(package, err, "its size is no number of bytes that a package has");
 	record->size = (uint64_t)number;
 	if (read_number(package, SCAN_TIME, 0, INT64_MAX, &number) < 0)
 		return refuse(package, err, "its file time is not a time");

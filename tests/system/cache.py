@@ -6,6 +6,7 @@ promises = 7, 24
 import threading
 
 from lazykit import *
+from originkit import slow
 
 def try_limit(origin):
     """500 MB in packages of 1 MB, read in random order by eight at a time through 50 MB"""
@@ -136,10 +137,30 @@ def try_ahead(origin):
         check(answer.status == 507 and "cache.size" in answer.json["message"], answer.body)
 
 
+def try_over(origin):
+    """what is fetched ahead of time of a compose ends with it; sizes that no package has are refused by name"""
+    repository(origin, "over", {f"v{i:03}": 1000 for i in range(200)})
+    with start(origin, PATIENT) as service:
+        compose = Compose(service, f"{origin.url}/over")
+        origin.steps = {".rpm": slow(0.2, 1)}
+        for _ in range(3):
+            same(service.call("POST", f"/api/1/prefetch/{compose.number}").status, 200, "all of it")
+        check(wait_for(lambda: origin.count(".rpm") > 4, 10), "it begins")
+        os.rmdir(service.mnt / "requests" / compose.name)
+        check(wait_for(lambda: figure(service, "odcsfs_fetches_running") == 0, 10), "none is under way any more")
+        asked = origin.count(".rpm")
+        time.sleep(0.5)
+        same((origin.count(".rpm"), asked < 150), (asked, True), f"{asked} were asked for")
+        xml = primary(("vast", "sha256", "0" * 64, "p/v000.rpm")).replace(b'package="5000"', b'package="%d"' % (1 << 62))
+        write_repository(origin.folder / "over", {"primary": xml}, 1700000001)
+        number = service.compose("vast", repo_spec(f"{origin.url}/over"), "failed")
+        check("(vast): its size" in service.record(number)["state_reason"], service.record(number)["state_reason"])
+
+
 def main():
     need_fuse()
     with origins() as (origin,):
-        run_all((try_limit, try_order, try_ahead), origin)
+        run_all((try_limit, try_order, try_ahead, try_over), origin)
     end()
 
 
