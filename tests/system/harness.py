@@ -67,10 +67,11 @@ def ended(pid):
         return True
 
 
-def is_opener(pid):
-    """is it a process that opens files for a worker?"""
+def is_worker(pid):
+    """is it one, neither a process that opens files for a worker nor one that is only about to become one of them?"""
     try:
-        return b"--open" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        words = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        return b"worker" in words and b"--open" not in words
     except OSError:
         return False
 
@@ -243,7 +244,7 @@ class Service:
 
     def children(self):
         """pids of the worker processes, started by whichever thread; not of those that open files for them"""
-        return [pid for pid in self.children_of(self.server_pid) if not is_opener(pid)]
+        return [pid for pid in self.children_of(self.server_pid) if is_worker(pid)]
 
     def workers(self, count=2):
         """the same, once there are @count of them and they wait for work in their pipe"""

@@ -205,7 +205,7 @@ def test_sent_again(service, folder):
     repo = folder / "again"
     sized_repository(repo, {"small": 3000, "large": 300000, "gone": 300000})
     number = service.compose("again", repo_spec(repo, packages=[]))
-    links = pathlib.Path(f"/proc/{service.process.pid}/fd")
+    links = pathlib.Path(f"/proc/{service.server_pid}/fd")
 
     def get(name, method="GET", **headers):
         return service.call(method, f"/composes/{number}/compose/Temporary/x86_64/os/Packages/{name[0]}/{name}.rpm",
@@ -232,7 +232,7 @@ def test_sent_again(service, folder):
         same(get(name, If_Match='"x"').status, 412, f"another {name} is wanted meanwhile")
         head = get(name, "HEAD")
         same((head.status, head.body, head.headers["Content-Length"]), (200, b"", str(len(want))), f"HEAD of {name} meanwhile")
-    same(opened(), 3, "descriptors of what was sent")
+    check(wait_for(lambda: opened() == 3, 10), f"descriptors of what was sent: {opened()}")
     for name in ("small", "large"):
         with open(repo / f"{name}.rpm", "r+b") as file:
             file.write(b"other")

@@ -90,7 +90,7 @@ def other_bytes(data):
 
 def descriptors(service):
     count = 0
-    for entry in pathlib.Path(f"/proc/{service.process.pid}/fd").iterdir():
+    for entry in pathlib.Path(f"/proc/{service.server_pid}/fd").iterdir():
         with contextlib.suppress(OSError):
             target = os.readlink(entry)
             count += "/packages/" in target or "/partial/" in target
@@ -302,6 +302,11 @@ def try_killed_workers(origin, mode):
         same(kept(service), set(), "nothing is left of the parts")
 
 
+def arrived(service):
+    """bytes of packages that are on their way"""
+    return sum(p.stat().st_size for p in service.state.rglob(".part-*"))
+
+
 def try_restart(origin):
     """a service that is stopped, or killed, goes on after its restart"""
     data = repository(origin, "restart", {"stop": 1_000_000, "kill": 1_000_000})
@@ -312,7 +317,7 @@ def try_restart(origin):
             with concurrent.futures.ThreadPoolExecutor(1) as pool:
                 mounted = pool.submit(pieces, compose.path(name))
                 check(wait_for(lambda n=name: origin.count(f"/{n}.rpm") == 1, 5), f"{name}: asked for")
-                time.sleep(0.7)
+                check(wait_for(lambda: arrived(service) > 2 * WITHHELD, 10), f"{name}: a part is there")
                 service.stop(number)
                 check(mounted.result()[3], f"{name}: the reader is told")
             origin.steps = {}
