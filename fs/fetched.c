@@ -12,10 +12,11 @@
 
 #define AGAIN_MAX 16 /* times that a package may be gone again before it was read */
 #define LATE_MS 1000
+#define PARTY_SIZE 16 /* "uid:4294967295" */
 
 struct held_read {
-	struct tree_waiter waiter; /* first: the bringer's handle */
-	struct held_read *next;
+	struct tree_waiter waiter;	    /* first: the bringer's handle */
+	struct held_read *next, **previous; /* while listed */
 	struct mount *mount;
 	fuse_req_t req;
 	struct inode node;
@@ -24,7 +25,8 @@ struct held_read {
 	uint64_t offset;
 	unsigned int times;
 	bool listed, arming, interrupted, ready;
-	struct error *failure; /* while arming and ready; NULL: none */
+	char party[PARTY_SIZE]; /* the user who reads */
+	struct error *failure;	/* while arming and ready; NULL: none */
 };
 
 void fetched_init(struct fetched *fetched)
@@ -44,15 +46,13 @@ static void held_free(struct held_read *held)
 }
 
 /* under the lock */
-static void list_remove(struct fetched *fetched, struct held_read *held)
+static void list_remove(struct held_read *held)
 {
-	struct held_read **link = &fetched->reads;
-
 	if (!held->listed)
 		return;
-	while (*link != held)
-		link = &(*link)->next;
-	*link = held->next;
+	*held->previous = held->next;
+	if (held->next)
+		held->next->previous = held->previous;
 	held->listed = false;
 }
 
@@ -136,7 +136,7 @@ static void read_done(struct tree_waiter *waiter, const struct error *err)
 	pthread_mutex_lock(&fetched->lock);
 	ours = !held->arming;
 	if (ours) {
-		list_remove(fetched, held);
+		list_remove(held);
 	} else {
 		held->ready = true;
 		held->failure = err->code ? malloc(sizeof(*err)) : NULL;
@@ -172,7 +172,7 @@ static void interrupted(fuse_req_t req, void *data)
 	} else if (held) {
 		ours = tree_forget(mount->fs->options.trees, &held->waiter);
 		if (ours)
-			list_remove(fetched, held);
+			list_remove(held);
 	}
 	pthread_mutex_unlock(&fetched->lock);
 	if (ours)
@@ -193,6 +193,9 @@ static int list_add(struct held_read *held)
 	} else {
 		held->arming = held->listed = true;
 		held->next = fetched->reads;
+		held->previous = &fetched->reads;
+		if (held->next)
+			held->next->previous = &held->next;
 		fetched->reads = held;
 	}
 	pthread_mutex_unlock(&fetched->lock);
@@ -215,7 +218,7 @@ static void arm(struct held_read *held)
 	else if (held->interrupted || fetched->closed[held->mount->place])
 		ours = tree_forget(fs->options.trees, &held->waiter);
 	if (ours)
-		list_remove(fetched, held);
+		list_remove(held);
 	pthread_mutex_unlock(&fetched->lock);
 	if (!ours)
 		return;
@@ -262,6 +265,9 @@ int fetched_hold_for(struct mount *mount, fuse_req_t req, const struct inode *no
 				    .times = times + 1 };
 	if (stream)
 		held->waiter.need = offset + size;
+	(void)snprintf(held->party, sizeof(held->party), "uid:%" PRIu32,
+		       (uint32_t)fuse_req_ctx(req)->uid);
+	held->waiter.party = held->party;
 	if (!session_enter(mount, false)) {
 		free(held);
 		return -EINTR;
@@ -276,7 +282,7 @@ int fetched_hold_for(struct mount *mount, fuse_req_t req, const struct inode *no
 		}
 	}
 	pthread_mutex_lock(&fs->fetched.lock);
-	list_remove(&fs->fetched, held);
+	list_remove(held);
 	pthread_mutex_unlock(&fs->fetched.lock);
 	held_free(held);
 	session_leave(mount);
@@ -304,7 +310,7 @@ void fetched_close(struct mount *mount)
 		if (held->mount != mount || held->arming ||
 		    !tree_forget(mount->fs->options.trees, &held->waiter))
 			continue;
-		list_remove(fetched, held);
+		list_remove(held);
 		held->next = mine;
 		mine = held;
 	}

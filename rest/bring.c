@@ -13,6 +13,7 @@
 #include <pthread.h>
 
 #define STREAM_BLOCK ((size_t)64 * 1024)
+#define PARTY_SIZE 256
 #define AGAIN_MAX 16 /* times that a package may be gone again before it was sent */
 
 struct bring {
@@ -21,6 +22,7 @@ struct bring {
 	struct exchange *ex;
 	bool suspended, gone;
 	unsigned int times;
+	char party[PARTY_SIZE];
 	struct error err; /* code 0: it is here */
 };
 
@@ -99,6 +101,20 @@ static int park(struct brings *brings, struct bring *bring, const struct tree *t
 	return 0;
 }
 
+/* For whom it is: a user of this machine is the same one as through the mount. */
+static void party_of(const struct exchange *ex, char ret[static PARTY_SIZE])
+{
+	char client[CLIENT_TEXT_SIZE];
+
+	if (ex->account.asker.name && !ex->account.asker.local) {
+		(void)snprintf(ret, PARTY_SIZE, "name:%s", ex->account.asker.name);
+		return;
+	}
+	if (!account_client(ex, client))
+		client_text(&ex->link->client->key, client);
+	(void)snprintf(ret, PARTY_SIZE, "%s", client);
+}
+
 static int make(struct exchange *ex)
 {
 	struct bring *bring = calloc(1, sizeof(*bring));
@@ -110,6 +126,8 @@ static int make(struct exchange *ex)
 		return -EDQUOT;
 	}
 	bring->waiter.done = told;
+	bring->waiter.party = bring->party;
+	party_of(ex, bring->party);
 	bring->ex = ex;
 	ex->bring = bring;
 	return 0;

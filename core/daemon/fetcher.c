@@ -20,6 +20,7 @@
 
 #define TICK_MS 200	      /* between looks at time, while there is something to do */
 #define IDLE_MS 30000	      /* a worker without work ends after this */
+#define LATE_MS 100	      /* between looks at all who wait */
 #define READY_MS 30000	      /* from a worker's start to its first word */
 #define TRIES 3		      /* of workers that die, and of full disks */
 #define AGAIN_MS 200	      /* before the next one, times the number */
@@ -35,7 +36,8 @@ struct fetcher {
 	int event_fd;
 	_Atomic bool stop;
 	_Atomic int64_t fetched, fetched_bytes, failures, deaths;
-	struct fetch_slots slots; /* of the thread */
+	struct fetch_slots slots; /* of the thread, as the next */
+	int64_t looked_ms;	  /* at all who wait */
 	struct prefetches prefetches;
 	pthread_mutex_t lock; /* for the rest; nothing else is locked under it */
 	struct fetches table;
@@ -67,7 +69,7 @@ static int ask(void *data, const struct tree_want *want, struct tree_waiter *wai
 	int r;
 
 	(void)pthread_mutex_lock(&fetcher->lock);
-	r = fetches_ask(&fetcher->table, want, waiter, time_monotonic_ms(), NULL, err);
+	r = fetches_ask(&fetcher->table, want, waiter, waiter->party, time_monotonic_ms(), err);
 	(void)pthread_mutex_unlock(&fetcher->lock);
 	if (r == 0)
 		kick(fetcher);
@@ -393,7 +395,9 @@ static void wait_for_room(struct fetcher *fetcher, struct fetch *fetch, struct e
 {
 	int64_t now = time_monotonic_ms();
 
-	fetch->later_ms = now + ROOM_MS;
+	(void)pthread_mutex_lock(&fetcher->lock);
+	fetches_delay(&fetcher->table, fetch, now + ROOM_MS);
+	(void)pthread_mutex_unlock(&fetcher->lock);
 	if (!failure->code) {
 		fetch->full_ms = 0;
 		return;
@@ -439,17 +443,18 @@ static void start(struct fetcher *fetcher, struct fetch *fetch)
 static bool ask_ahead(struct fetcher *fetcher)
 {
 	struct error err = { 0 };
+	char party[PREFETCH_PARTY_SIZE];
 	struct tree_want want;
 	bool room;
 
 	(void)pthread_mutex_lock(&fetcher->lock);
 	room = fetcher->table.running < (size_t)fetcher->config->cache_fetchers &&
-	       !fetcher->table.first;
+	       !fetcher->table.queued;
 	(void)pthread_mutex_unlock(&fetcher->lock);
-	if (!room || !prefetches_next(&fetcher->prefetches, fetcher->store, &want))
+	if (!room || !prefetches_next(&fetcher->prefetches, fetcher->store, party, &want))
 		return false;
 	(void)pthread_mutex_lock(&fetcher->lock);
-	(void)fetches_ask(&fetcher->table, &want, NULL, time_monotonic_ms(), NULL, &err);
+	(void)fetches_ask(&fetcher->table, &want, NULL, party, time_monotonic_ms(), &err);
 	(void)pthread_mutex_unlock(&fetcher->lock);
 	return true; /* what cannot be had is left to who reads it */
 }
@@ -458,6 +463,7 @@ int fetcher_prefetch(struct fetcher *fetcher, int64_t id, const struct strings *
 		     struct prefetch_count *ret, struct error *err)
 {
 	int64_t limit = fetcher->config->cache_size;
+	char suffix[LIMIT_SUFFIX_SIZE];
 	_cleanup_(prefetch_freep) struct prefetch *prefetch = NULL;
 	int r = prefetch_new(id, packages, &prefetch);
 
@@ -469,12 +475,14 @@ int fetcher_prefetch(struct fetcher *fetcher, int64_t id, const struct strings *
 	if (r < 0 || !now)
 		return r;
 	if (limit && ret->bytes > limit)
-		return error_set(err, -ENOSPC, BLAME_US, NULL,
-				 "these packages have %" PRId64
-				 " bytes, the package cache has room "
-				 "for %" PRId64 " (cache.size); ask the administrator",
-				 ret->bytes, limit);
-	prefetches_add(&fetcher->prefetches, steal(prefetch));
+		return error_set(
+			err, -ENOSPC, BLAME_US, NULL,
+			"these packages have %" PRId64
+			" bytes, the package cache has room for %" PRId64 "%s",
+			ret->bytes, limit,
+			limit_suffix(fetcher->config->contact, "cache.size", limit, suffix));
+	if (prefetches_add(&fetcher->prefetches, steal(prefetch)) < 0)
+		return error_oom(err);
 	kick(fetcher);
 	return 0;
 }
@@ -487,8 +495,9 @@ void fetcher_changed(struct fetcher *fetcher, const struct catalogue_event *even
 	    event->old_state == STATE_DONE || event->compose->spec->prefetch != 1 ||
 	    prefetch_new(event->compose->id, NULL, &prefetch) < 0)
 		return;
-	prefetches_add(&fetcher->prefetches, prefetch);
-	kick(fetcher);
+	prefetch_for(prefetch, event->compose);
+	if (prefetches_add(&fetcher->prefetches, prefetch) == 0)
+		kick(fetcher);
 }
 
 static void start_all(struct fetcher *fetcher)
@@ -557,10 +566,14 @@ static void tell_late(struct fetcher *fetcher)
 {
 	struct error late = { 0 };
 	struct tree_waiter *waiters;
+	int64_t now = time_monotonic_ms();
 
+	if (now - fetcher->looked_ms < LATE_MS)
+		return;
+	fetcher->looked_ms = now;
 	(void)pthread_mutex_lock(&fetcher->lock);
-	waiters = fetches_late(&fetcher->table, time_monotonic_ms());
-	fetches_tidy(&fetcher->table, time_monotonic_ms());
+	waiters = fetches_late(&fetcher->table, now);
+	fetches_tidy(&fetcher->table, now);
 	(void)pthread_mutex_unlock(&fetcher->lock);
 	if (!waiters)
 		return;
@@ -662,7 +675,7 @@ int fetcher_new(const struct config *config, struct store *store, struct fetcher
 	bringer.data = fetcher;
 	bringer.arriving = config_streams(config) ? arriving : NULL;
 	tree_store_bringer(store->trees, &bringer);
-	tree_cache_limit(store->trees, (uint64_t)config->cache_size);
+	tree_cache_limit(store->trees, (uint64_t)config->cache_size, config->contact);
 	*ret = steal(fetcher);
 	return 0;
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* core/daemon/fetches.c: the table of packages that are wanted. */
-#include "core/daemon/fetches.h"
+#include "core/daemon/fetch_queue.h"
 
 #define BUCKETS 256 /* at first */
 
@@ -30,6 +30,9 @@ void fetches_done(struct fetches *table)
 			struct fetch *fetch = table->bucket[i];
 
 			table->bucket[i] = fetch->next;
+			queue_discharge(table, fetch);
+			while (fetch->claims)
+				fetch_claim_drop(table, fetch->claims);
 			fetch_free(fetch);
 		}
 	while (table->places) {
@@ -184,24 +187,6 @@ static int say_bad(const struct fetch_place *place, struct error *err)
 	return error_set(err, place->code, BLAME_SOURCE, NULL, "%s (a moment ago)", place->words);
 }
 
-/* ---- the queue --------------------------------------------------------- */
-
-static void queue_add(struct fetches *table, struct fetch *fetch)
-{
-	fetch->state = FETCH_QUEUED;
-	fetch->after = NULL;
-	fetch->before = table->last;
-	*(table->last ? &table->last->after : &table->first) = fetch;
-	table->last = fetch;
-}
-
-static void queue_remove(struct fetches *table, struct fetch *fetch)
-{
-	*(fetch->before ? &fetch->before->after : &table->first) = fetch->after;
-	*(fetch->after ? &fetch->after->before : &table->last) = fetch->before;
-	fetch->before = fetch->after = NULL;
-}
-
 /* ---- asking ------------------------------------------------------------ */
 
 static struct fetch *make(struct fetches *table, const struct tree_want *want,
@@ -226,7 +211,7 @@ static struct fetch *make(struct fetches *table, const struct tree_want *want,
 	fetch->next = *bucket_of(table, fetch->sha256);
 	*bucket_of(table, fetch->sha256) = fetch;
 	table->count++;
-	queue_add(table, fetch);
+	queue_add(table, fetch, 0);
 	return fetch;
 }
 
@@ -259,16 +244,25 @@ static bool turn_to_other(struct fetches *table, struct fetch *fetch)
 	fetch->place = place;
 	fetch->turned = true;
 	fetch->tries = 0;
-	fetch->later_ms = 0;
 	return true;
 }
 
-static void wait_for(struct fetches *table, struct fetch *fetch, struct tree_waiter *waiter,
+static void turn_queued(struct fetches *table, struct fetch *fetch)
+{
+	queue_remove(table, fetch);
+	(void)turn_to_other(table, fetch);
+	queue_add(table, fetch, 0);
+}
+
+static void wait_for(struct fetches *table, struct fetch_claim *claim, struct tree_waiter *waiter,
 		     int64_t now_ms)
 {
+	struct fetch *fetch = claim->fetch;
+
 	if (!waiter->until_ms)
 		waiter->until_ms = now_ms + table->timeout_ms;
-	waiter->fetch = fetch;
+	waiter->claim = claim;
+	claim->waiters++;
 	waiter->next = fetch->waiters;
 	fetch->waiters = waiter;
 	fetch->alone_ms = 0;
@@ -276,10 +270,11 @@ static void wait_for(struct fetches *table, struct fetch *fetch, struct tree_wai
 }
 
 int fetches_ask(struct fetches *table, const struct tree_want *want, struct tree_waiter *waiter,
-		int64_t now_ms, struct fetch **ret, struct error *err)
+		const char *party, int64_t now_ms, struct error *err)
 {
 	struct fetch *fetch = fetches_find(table, want);
 	struct fetch *failed = fetch ? NULL : find_failed(table, want);
+	struct fetch_claim *claim;
 	struct fetch_place *place;
 
 	if (failed && failed->forget_ms > now_ms)
@@ -289,7 +284,7 @@ int fetches_ask(struct fetches *table, const struct tree_want *want, struct tree
 	if (fetch)
 		note_other(fetch, want);
 	if (fetch && fetch->state == FETCH_QUEUED && place_is_bad(fetch->place, now_ms))
-		(void)turn_to_other(table, fetch);
+		turn_queued(table, fetch);
 	place = fetch ? fetch->place : place_get(table, want->base);
 	if (!place)
 		return error_oom(err);
@@ -298,35 +293,35 @@ int fetches_ask(struct fetches *table, const struct tree_want *want, struct tree
 		return say_bad(place, err);
 	if (!fetch)
 		fetch = make(table, want, place, now_ms);
-	if (!fetch)
+	claim = fetch ? fetch_claim_get(table, fetch, party, !waiter, now_ms) : NULL;
+	if (!claim)
 		return error_oom(err);
 	if (waiter)
-		wait_for(table, fetch, waiter, now_ms);
-	else
-		fetch->prefetch = true;
-	if (ret)
-		*ret = fetch;
+		wait_for(table, claim, waiter, now_ms);
 	return 0;
 }
 
 static void waiter_remove(struct fetches *table, struct tree_waiter *waiter, int64_t now_ms)
 {
-	struct fetch *fetch = waiter->fetch;
+	struct fetch_claim *claim = waiter->claim;
+	struct fetch *fetch = claim->fetch;
 	struct tree_waiter **link = &fetch->waiters;
 
 	while (*link != waiter)
 		link = &(*link)->next;
 	*link = waiter->next;
 	waiter->next = NULL;
-	waiter->fetch = NULL;
+	waiter->claim = NULL;
 	table->waiting--;
+	if (!--claim->waiters)
+		fetch_claim_drop(table, claim);
 	if (!fetch->waiters)
 		fetch->alone_ms = now_ms;
 }
 
 bool fetches_forget(struct fetches *table, struct tree_waiter *waiter, int64_t now_ms)
 {
-	if (!waiter->fetch)
+	if (!waiter->claim)
 		return false;
 	waiter_remove(table, waiter, now_ms);
 	return true;
@@ -334,48 +329,21 @@ bool fetches_forget(struct fetches *table, struct tree_waiter *waiter, int64_t n
 
 /* ---- what runs --------------------------------------------------------- */
 
-/* Is @a to be started before @b (NULL: anything is)? */
-static bool comes_before(const struct fetch *a, const struct fetch *b, int64_t now_ms)
-{
-	bool aged;
-
-	if (!b || a->place->running != b->place->running)
-		return !b || a->place->running < b->place->running;
-	if (!a->waiters != !b->waiters)
-		return a->waiters;
-	aged = now_ms - b->asked_ms >= FETCHES_AGED_MS; /* @b was asked for first */
-	return !aged && a->size < b->size;
-}
-
-static bool has_room(const struct fetches *table, const struct fetch_place *place, size_t most)
-{
-	if (table->most_of_one && place->running >= table->most_of_one)
-		return false;
-	return table->running < most ||
-	       (!table->strict && !place->running && table->running < 2 * most);
-}
-
 struct fetch *fetches_next(struct fetches *table, size_t most, int64_t now_ms)
 {
-	struct fetch *best = NULL;
-
-	for (struct fetch *fetch = table->first; fetch; fetch = fetch->after) {
-		bool room = fetch->there || has_room(table, fetch->place, most);
-
-		if (room && fetch->later_ms <= now_ms && (fetch->waiters || fetch->prefetch) &&
-		    comes_before(fetch, best, now_ms))
-			best = fetch;
-	}
-	return best;
+	return queue_next(table, most, now_ms);
 }
 
 void fetches_start(struct fetches *table, struct fetch *fetch, int64_t now_ms)
 {
 	queue_remove(table, fetch);
+	queue_charge(fetch);
 	fetch->state = FETCH_RUNNING;
 	fetch->started_ms = now_ms;
-	if (fetch->there)
-		return; /* it costs nobody's connection */
+	if (fetch->there) { /* it costs nobody's connection */
+		table->looking++;
+		return;
+	}
 	fetch->place->running++;
 	table->running++;
 }
@@ -384,8 +352,13 @@ static void stop(struct fetches *table, struct fetch *fetch)
 {
 	if (fetch->state == FETCH_QUEUED)
 		queue_remove(table, fetch);
-	if (fetch->state != FETCH_RUNNING || fetch->there)
+	if (fetch->state != FETCH_RUNNING)
 		return;
+	queue_discharge(table, fetch);
+	if (fetch->there) {
+		table->looking--;
+		return;
+	}
 	fetch->place->running--;
 	table->running--;
 }
@@ -394,8 +367,13 @@ void fetches_again(struct fetches *table, struct fetch *fetch, int64_t later_ms)
 {
 	stop(table, fetch);
 	fetch->there = false;
-	fetch->later_ms = later_ms;
-	queue_add(table, fetch);
+	queue_add(table, fetch, later_ms);
+}
+
+void fetches_delay(struct fetches *table, struct fetch *fetch, int64_t later_ms)
+{
+	queue_remove(table, fetch);
+	queue_add(table, fetch, later_ms);
 }
 
 static void remember(struct fetches *table, struct fetch *fetch, const struct error *failure,
@@ -421,14 +399,16 @@ struct tree_waiter *fetches_end(struct fetches *table, struct fetch *fetch,
 		place_judge(fetch->place, failure, now_ms);
 	stop(table, fetch);
 	if (failed && failure->blame == BLAME_SOURCE && turn_to_other(table, fetch)) {
-		queue_add(table, fetch);
+		queue_add(table, fetch, 0);
 		return NULL;
 	}
 	for (struct tree_waiter *waiter = waiters; waiter; waiter = waiter->next) {
-		waiter->fetch = NULL;
+		waiter->claim = NULL;
 		table->waiting--;
 	}
 	fetch->waiters = NULL;
+	while (fetch->claims)
+		fetch_claim_drop(table, fetch->claims);
 	if (failed)
 		remember(table, fetch, failure, now_ms);
 	else
@@ -458,12 +438,11 @@ struct tree_waiter *fetches_came(struct fetches *table, struct fetch *fetch, uin
 
 struct fetch *fetches_bad(struct fetches *table, int64_t now_ms, struct error *failure)
 {
-	for (struct fetch *fetch = table->first; fetch; fetch = fetch->after)
-		if (!fetch->there && place_is_bad(fetch->place, now_ms)) {
-			(void)say_bad(fetch->place, failure);
-			return fetch;
-		}
-	return NULL;
+	struct fetch *fetch = queue_bad(table, now_ms);
+
+	if (fetch)
+		(void)say_bad(fetch->place, failure);
+	return fetch;
 }
 
 /* ---- time -------------------------------------------------------------- */
@@ -491,8 +470,7 @@ void fetches_tidy(struct fetches *table, int64_t now_ms)
 	for (size_t i = 0; i < table->buckets; i++)
 		for (struct fetch *fetch = table->bucket[i], *next; fetch; fetch = next) {
 			bool over = fetch->state == FETCH_OVER && fetch->forget_ms <= now_ms;
-			bool unwanted =
-				fetch->state == FETCH_QUEUED && !fetch->waiters && !fetch->prefetch;
+			bool unwanted = fetch->state == FETCH_QUEUED && !fetch->claims;
 
 			next = fetch->next;
 			if (unwanted)

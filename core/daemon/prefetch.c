@@ -2,7 +2,7 @@
 /* core/daemon/prefetch.c: packages of a compose, one after another, before anybody reads them.
  *
  * A place in a manifest for each compose that is wanted, no list of packages: the fetcher takes the
- * next one whenever nobody who waits could use its place. */
+ * next one whenever nobody who waits could use its place, of each owner in turn. */
 #include "core/daemon/prefetch.h"
 
 #define LOOK_MS 250 /* between looks whether a compose is over */
@@ -14,6 +14,14 @@ struct prefetch {
 	struct strings packages; /* none: all */
 	uint32_t position;
 	int64_t looked_ms; /* that its compose was not over */
+	char party[PREFETCH_PARTY_SIZE];
+};
+
+/** struct prefetch_owner - somebody with composes to be fetched, at least one */
+struct prefetch_owner {
+	struct prefetch_owner *next;
+	struct prefetch *first, *last;
+	char party[PREFETCH_PARTY_SIZE];
 };
 
 void prefetch_free(struct prefetch *prefetch)
@@ -36,6 +44,16 @@ int prefetch_new(int64_t id, const struct strings *packages, struct prefetch **r
 	return 0;
 }
 
+/* As who reads is told from others: by uid, if there is one. */
+void prefetch_for(struct prefetch *prefetch, const struct compose *compose)
+{
+	if (compose->uid != UID_NOBODY)
+		(void)snprintf(prefetch->party, sizeof(prefetch->party), "uid:%" PRIu32,
+			       compose->uid);
+	else
+		(void)snprintf(prefetch->party, sizeof(prefetch->party), "name:%s", compose->owner);
+}
+
 int prefetch_open(struct prefetch *prefetch, const struct store *store, struct error *err)
 {
 	_cleanup_(compose_freep) struct compose *compose = NULL;
@@ -53,6 +71,7 @@ int prefetch_open(struct prefetch *prefetch, const struct store *store, struct e
 	prefetch->looked_ms = now;
 	if (prefetch->tree)
 		return 0;
+	prefetch_for(prefetch, compose);
 	if (compose->reused_id) {
 		struct compose *base = NULL;
 
@@ -129,52 +148,109 @@ void prefetches_init(struct prefetches *prefetches)
 
 void prefetches_done(struct prefetches *prefetches)
 {
-	prefetch_free(prefetches->ahead);
-	while (prefetches->list) {
-		struct prefetch *next = prefetches->list->next;
+	while (prefetches->first) {
+		struct prefetch_owner *owner = prefetches->first;
 
-		prefetch_free(prefetches->list);
-		prefetches->list = next;
+		prefetches->first = owner->next;
+		while (owner->first) {
+			struct prefetch *prefetch = owner->first;
+
+			owner->first = prefetch->next;
+			prefetch_free(prefetch);
+		}
+		free(owner);
 	}
 	(void)pthread_mutex_destroy(&prefetches->lock);
 }
 
-void prefetches_add(struct prefetches *prefetches, struct prefetch *prefetch)
+static void owner_add(struct prefetches *prefetches, struct prefetch_owner *owner)
 {
-	struct prefetch **end = &prefetches->list;
-
-	(void)pthread_mutex_lock(&prefetches->lock);
-	while (*end)
-		end = &(*end)->next;
-	*end = prefetch;
-	(void)pthread_mutex_unlock(&prefetches->lock);
+	owner->next = NULL;
+	*(prefetches->first ? &prefetches->last->next : &prefetches->first) = owner;
+	prefetches->last = owner;
 }
 
-static struct prefetch *take(struct prefetches *prefetches)
+/* Under lock; made if there is none. NULL: out of memory */
+static struct prefetch_owner *owner_get(struct prefetches *prefetches, const char *party)
+{
+	struct prefetch_owner *owner = prefetches->first;
+
+	while (owner && strcmp(owner->party, party) != 0)
+		owner = owner->next;
+	if (owner)
+		return owner;
+	owner = calloc(1, sizeof(*owner));
+	if (!owner)
+		return NULL;
+	(void)snprintf(owner->party, sizeof(owner->party), "%s", party);
+	owner_add(prefetches, owner);
+	return owner;
+}
+
+int prefetches_add(struct prefetches *prefetches, struct prefetch *prefetch)
+{
+	struct prefetch_owner *owner;
+
+	(void)pthread_mutex_lock(&prefetches->lock);
+	owner = owner_get(prefetches, prefetch->party);
+	if (owner) {
+		*(owner->first ? &owner->last->next : &owner->first) = prefetch;
+		owner->last = prefetch;
+	}
+	(void)pthread_mutex_unlock(&prefetches->lock);
+	if (owner)
+		return 0;
+	prefetch_free(prefetch);
+	return -ENOMEM;
+}
+
+/* It stays where it is: others only add behind it. */
+static struct prefetch *look(struct prefetches *prefetches)
 {
 	struct prefetch *first;
 
 	(void)pthread_mutex_lock(&prefetches->lock);
-	first = prefetches->list;
-	if (first)
-		prefetches->list = first->next;
+	first = prefetches->first ? prefetches->first->first : NULL;
 	(void)pthread_mutex_unlock(&prefetches->lock);
 	return first;
 }
 
-bool prefetches_next(struct prefetches *prefetches, const struct store *store,
-		     struct tree_want *ret)
+/* The first owner has had his turn. @over: so has his compose, which comes back */
+static struct prefetch *turn(struct prefetches *prefetches, bool over)
 {
-	for (;;) {
+	struct prefetch_owner *owner;
+	struct prefetch *prefetch;
+
+	(void)pthread_mutex_lock(&prefetches->lock);
+	owner = prefetches->first;
+	prefetch = over ? owner->first : NULL;
+	if (over)
+		owner->first = prefetch->next;
+	if (!owner->first || !over) {
+		prefetches->first = owner->next;
+		if (owner->first)
+			owner_add(prefetches, owner);
+		else
+			free(owner);
+	}
+	(void)pthread_mutex_unlock(&prefetches->lock);
+	return prefetch;
+}
+
+bool prefetches_next(struct prefetches *prefetches, const struct store *store,
+		     char party[static PREFETCH_PARTY_SIZE], struct tree_want *ret)
+{
+	struct prefetch *prefetch;
+
+	while ((prefetch = look(prefetches))) {
 		struct error err = { 0 };
 
-		if (!prefetches->ahead)
-			prefetches->ahead = take(prefetches);
-		if (!prefetches->ahead)
-			return false;
-		if (prefetch_open(prefetches->ahead, store, &err) == 0 &&
-		    next_of(prefetches->ahead, ret))
+		if (prefetch_open(prefetch, store, &err) == 0 && next_of(prefetch, ret)) {
+			(void)snprintf(party, PREFETCH_PARTY_SIZE, "%s", prefetch->party);
+			(void)turn(prefetches, false);
 			return true;
-		prefetch_free(steal(prefetches->ahead));
+		}
+		prefetch_free(turn(prefetches, true));
 	}
+	return false;
 }

@@ -397,10 +397,11 @@ void cache_gone(struct tree_store *store, const uint8_t digest[DIGEST_SIZE])
 
 /* ---- the door ------------------------------------------------------------------ */
 
-void tree_cache_limit(struct tree_store *store, uint64_t bytes)
+void tree_cache_limit(struct tree_store *store, uint64_t bytes, const char *contact)
 {
 	(void)pthread_mutex_lock(&store->cache.lock);
 	store->cache.figures.limit = bytes;
+	store->cache.contact = contact;
 	while (!within(&store->cache, 0) && evict_one(store))
 		;
 	(void)pthread_mutex_unlock(&store->cache.lock);
@@ -423,10 +424,34 @@ void tree_cache_trim(struct tree_store *store, uint64_t bytes)
 	(void)pthread_mutex_unlock(&cache->lock);
 }
 
+/* @room: it is the disk that has none */
+static int say_full(uint64_t bytes, uint64_t limit, bool room, const char *contact,
+		    struct error *err)
+{
+	char suffix[LIMIT_SUFFIX_SIZE];
+
+	(void)limit_suffix(contact, "cache.size", (int64_t)limit, suffix);
+	if (limit && bytes > limit)
+		return error_set(err, -ENOSPC, BLAME_US, NULL,
+				 "the package has %" PRIu64
+				 " bytes, the package cache has room for %" PRIu64 "%s",
+				 bytes, limit, suffix);
+	if (room)
+		return error_set(err, -ENOSPC, BLAME_US, NULL,
+				 "no room left on the disk of the state directory for a package "
+				 "of %" PRIu64 " bytes%s%s",
+				 bytes, contact ? "; ask " : "", contact ? contact : "");
+	return error_set(err, -ENOSPC, BLAME_US, NULL,
+			 "the package cache has room for %" PRIu64
+			 " bytes, and all that is in it is open; try again later%s",
+			 limit, suffix);
+}
+
 int tree_cache_reserve(struct tree_store *store, uint64_t bytes, struct error *err)
 {
 	struct cache *cache = &store->cache;
 	uint64_t limit, reserved;
+	const char *contact;
 	bool room, disk;
 
 	(void)pthread_mutex_lock(&cache->lock);
@@ -438,28 +463,15 @@ int tree_cache_reserve(struct tree_store *store, uint64_t bytes, struct error *e
 	room = within(cache, bytes);
 	disk = disk_has(store, bytes);
 	reserved = cache->figures.reserved;
+	contact = cache->contact;
 	if (room && disk)
 		cache->figures.reserved += bytes;
 	(void)pthread_mutex_unlock(&cache->lock);
 	if (room && disk)
 		return 0;
-	if (limit && bytes > limit)
-		return error_set(err, -ENOSPC, BLAME_US, NULL,
-				 "the package has %" PRIu64
-				 " bytes, the package cache has room for "
-				 "%" PRIu64 " (cache.size); ask the administrator",
-				 bytes, limit);
-	if (reserved)
+	if (reserved && (!limit || bytes <= limit))
 		return -EBUSY;
-	if (room)
-		return error_set(err, -ENOSPC, BLAME_US, NULL,
-				 "no room left on the disk of the state directory for a package "
-				 "of %" PRIu64 " bytes; ask the administrator",
-				 bytes);
-	return error_set(err, -ENOSPC, BLAME_US, NULL,
-			 "the package cache is full (cache.size, %" PRIu64
-			 " bytes) and all of it is open; try again later, or ask the administrator",
-			 limit);
+	return say_full(bytes, limit, room, contact, err);
 }
 
 void tree_cache_unreserve(struct tree_store *store, uint64_t bytes)

@@ -103,6 +103,7 @@ struct cache {
 	size_t buckets, entries;
 	struct tree_hold *newest, *oldest; /* those that are here, by use */
 	struct tree_cache_figures figures;
+	const char *contact;
 };
 
 struct tree_store {

@@ -174,13 +174,16 @@ struct tree_want {
  *        waiter is his alone again
  * @until_ms: time_monotonic_ms() at which he gives up; 0: by the configuration, and that anew whenever bytes have
  *        come that may be handed out early
+ * @party: for whom it is, so that all get their turns: "uid:1000", an address; read in tree_ask() only. NULL: nobody
+ *        in particular
  * @need: so many bytes from the start on are enough, where bytes are handed out early; 0: all of it, verified */
 struct tree_waiter {
 	void (*done)(struct tree_waiter *waiter, const struct error *err);
 	int64_t until_ms;
 	uint64_t need;
+	const char *party;
 	struct tree_waiter *next; /* of who brings it, as the next */
-	void *fetch;
+	void *claim;
 };
 
 /** struct tree_bringer - who brings what is not here; any thread, never waits */
@@ -269,8 +272,9 @@ struct tree_cache_figures {
 	uint64_t limit, bytes, files, reserved, hits, evictions, evicted_bytes;
 };
 void tree_cache_figures(struct tree_store *store, struct tree_cache_figures *ret);
-/** tree_cache_limit() - bytes that packages/ may hold, at most a package more; 0: any number */
-void tree_cache_limit(struct tree_store *store, uint64_t bytes);
+/** tree_cache_limit() - bytes that packages/ may hold, at most a package more; 0: any number
+ * @contact: whom to ask for more, in the words of it; borrowed. NULL: nobody is named */
+void tree_cache_limit(struct tree_store *store, uint64_t bytes, const char *contact);
 /** tree_cache_trim() - remove what was not read for longest until no more than @bytes are left, or all that is left is
  * open */
 void tree_cache_trim(struct tree_store *store, uint64_t bytes);

@@ -20,7 +20,7 @@ static int ask(struct fetches *table, int number, const char *base, uint64_t siz
 {
 	const struct tree_want want = want_of(number, base, size);
 
-	return fetches_ask(table, &want, waiter, now_ms, NULL, err);
+	return fetches_ask(table, &want, waiter, waiter ? waiter->party : "owner", now_ms, err);
 }
 
 static struct fetch *start(struct fetches *table, size_t most, int64_t now_ms)
@@ -175,7 +175,7 @@ static void test_turns(void)
 	for (int i = 0; i < 40; i++)
 		(void)fetches_forget(&table, &waiter[i], 3);
 	fetches_tidy(&table, 3);
-	CHECK(!table.first && table.count == 7); /* those that run */
+	CHECK(!table.queued && table.count == 7); /* those that run */
 	fetches_done(&table);
 }
 
@@ -324,20 +324,109 @@ static void test_prefetch(void)
 	fetches_done(&table);
 }
 
-static void test_many(void)
+/* Who wants much has no more under way than who wants little. */
+static void test_parties(void)
 {
+	struct tree_waiter flood[20] = { 0 }, polite[2] = { { .party = "b" }, { .party = "b" } };
+	struct error err = { 0 };
+	struct fetches table;
+	struct fetch *fetch, *other;
+
+	CHECK_INT(fetches_init(&table, 100000), 0);
+	for (int i = 0; i < 20; i++) {
+		flood[i].party = "a";
+		CHECK_INT(ask(&table, i, "http://x", 10, &flood[i], 0, &err), 0);
+	}
+	CHECK(start(&table, 2, 1) && (fetch = start(&table, 2, 1)));
+	CHECK_INT(ask(&table, 30, "http://x", 5000, &polite[0], 2, &err), 0);
+	CHECK_INT(ask(&table, 31, "http://x", 6000, &polite[1], 2, &err), 0);
+	CHECK_INT(ask(&table, 40, "http://x", 1, NULL, 2, &err),
+		  0); /* ahead of time: after them all */
+	CHECK(!start(&table, 2, 2));
+	CHECK_INT(length_of(fetches_end(&table, fetch, NULL, 3)), 1);
+	/* large ones, which came last, and others are old: it is his turn all the same */
+	fetch = start(&table, 2, FETCHES_AGED_MS + 1);
+	CHECK_INT(fetch ? (long long)fetch->size : 0, 5000);
+	/* one and one: then it is the smaller */
+	other = start(&table, 3, FETCHES_AGED_MS + 1);
+	CHECK_INT(other ? (long long)other->size : 0, 10);
+	other = start(&table, 4, FETCHES_AGED_MS + 1); /* two and one */
+	CHECK_INT(other ? (long long)other->size : 0, 6000);
+	CHECK_INT(length_of(fetches_end(&table, fetch, NULL, 4)), 1);
+	CHECK_INT(length_of(fetches_end(&table, other, NULL, 4)), 1);
+	for (int i = 0; i < 20; i++)
+		(void)fetches_forget(&table, &flood[i], 5);
+	fetch = start(&table, 4, 5);
+	CHECK_INT(fetch ? (long long)fetch->size : 0, 1);
+	fetches_tidy(&table, 5);
+	CHECK(!table.queued);
+	fetches_done(&table);
+}
+
+/* What both want is taken in the turn of the one who has less, and counts for him. */
+static void test_shared(void)
+{
+	struct tree_waiter a[4] = {
+		{ .party = "a" }, { .party = "a" }, { .party = "a" }, { .party = "a" }
+	};
+	struct tree_waiter b[2] = { { .party = "b" }, { .party = "b" } };
 	struct error err = { 0 };
 	struct fetches table;
 	struct fetch *fetch;
 
-	CHECK_INT(fetches_init(&table, 1000), 0);
-	for (int i = 0; i < 5000; i++)
-		CHECK_INT(ask(&table, i, "http://a", 1, NULL, 0, &err), 0);
-	CHECK_INT(table.count, 5000);
-	while ((fetch = table.first))
-		CHECK(!fetches_end(&table, fetch, NULL, 0));
-	CHECK_INT(table.count, 0);
+	CHECK_INT(fetches_init(&table, 100000), 0);
+	CHECK_INT(ask(&table, 1, "http://x", 10, &a[0], 0, &err), 0);
+	CHECK(start(&table, 4, 0));
+	CHECK_INT(ask(&table, 2, "http://x", 20, &a[1], 0, &err), 0);
+	CHECK_INT(ask(&table, 3, "http://x", 3000, &a[2], 0, &err), 0);
+	CHECK_INT(ask(&table, 3, "http://x", 3000, &b[0], 1, &err), 0);
+	CHECK_INT(ask(&table, 4, "http://x", 4000, &b[1], 1, &err), 0);
+	fetch = start(&table, 4, 1);
+	CHECK_INT(fetch ? (long long)fetch->size : 0, 3000);
+	CHECK(fetches_forget(&table, &b[0], 1)); /* who waits on does not pay for it now */
+	fetch = start(&table, 4, 1);
+	CHECK_INT(fetch ? (long long)fetch->size : 0, 20);
+	fetch = start(&table, 4, 1);
+	CHECK_INT(fetch ? (long long)fetch->size : 0, 4000);
+	fetches_again(&table, fetch, 100); /* it comes back to its turn */
+	CHECK(!start(&table, 4, 99));
+	CHECK_INT(ask(&table, 4, "http://x", 4000, &a[3], 99, &err), 0);
+	CHECK(!start(&table, 4, 99));
+	fetch = start(&table, 4, 100);
+	CHECK_INT(length_of(fetches_end(&table, fetch, NULL, 101)), 2);
 	fetches_done(&table);
+}
+
+/* Many that wait cost no more to choose from than few. */
+static void test_many(void)
+{
+	enum { MANY = 100000 };
+	struct tree_waiter *waiter = calloc(MANY, sizeof(*waiter));
+	struct error err = { 0 };
+	struct fetches table;
+	struct fetch *fetch;
+	uint64_t last = 0;
+	bool ordered = true;
+
+	CHECK_INT(fetches_init(&table, 1000), 0);
+	for (int i = 0; waiter && i < MANY; i++) {
+		waiter[i].party = i % 2 ? "a" : "b";
+		CHECK_INT(ask(&table, i, "http://a", UINT64_C(1) << (i % 30), &waiter[i], 0, &err),
+			  0);
+	}
+	CHECK_INT(table.count, MANY);
+	CHECK_INT(table.queued, MANY);
+	while ((fetch = start(&table, 1, 1))) {
+		ordered = ordered && fetch->size >= last;
+		last = fetch->size;
+		(void)fetches_end(&table, fetch, NULL, 1);
+	}
+	CHECK(ordered);
+	CHECK_INT(table.count + table.queued + table.waiting + table.running, 0);
+	for (size_t i = 0; i < FETCHES_PARTIES; i++)
+		CHECK(!table.parties[i]);
+	fetches_done(&table);
+	free(waiter);
 }
 
 int main(void)
@@ -352,6 +441,8 @@ int main(void)
 	test_two_sources();
 	test_time();
 	test_prefetch();
+	test_parties();
+	test_shared();
 	test_many();
 	TEST_END();
 }

@@ -85,7 +85,7 @@ static void test_restart(int dirfd)
 	tree_cache_figures(store, &figures);
 	CHECK_INT(figures.bytes, 4 * SIZE);
 	CHECK_INT(figures.files, 4);
-	tree_cache_limit(store, 2 * SIZE);
+	tree_cache_limit(store, 2 * SIZE, NULL);
 	CHECK(!is_there(dirfd, 0) && !is_there(dirfd, 3));
 	CHECK(is_there(dirfd, 2) && is_there(dirfd, 1));
 	tree_cache_trim(store, 0);
@@ -99,7 +99,7 @@ static void test_use(int dirfd)
 	struct tree_hold *hold;
 	int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
 
-	tree_cache_limit(store, 3 * SIZE);
+	tree_cache_limit(store, 3 * SIZE, "somebody");
 	for (int i = 0; i < 3; i++)
 		arrive(store, dirfd, i);
 	hold = cache_hold(store, digest[0]);
@@ -128,7 +128,7 @@ static void test_reserve(int dirfd)
 	struct tree_hold *hold[2];
 	struct error err = { 0 };
 
-	tree_cache_limit(store, 3 * SIZE);
+	tree_cache_limit(store, 3 * SIZE, "somebody");
 	arrive(store, dirfd, 0);
 	arrive(store, dirfd, 1);
 	CHECK_INT(tree_cache_reserve(store, 2 * SIZE, &err), 0); /* one goes */
@@ -138,14 +138,15 @@ static void test_reserve(int dirfd)
 	cache_arrived(store, digest[2], 2 * SIZE, 2 * SIZE);
 	hold[1] = cache_hold(store, digest[2]);
 	CHECK_INT(tree_cache_reserve(store, SIZE, &err), -ENOSPC);
-	CHECK(strstr(err.message, "cache.size"));
+	CHECK(strstr(err.message, "(cache.size=") &&
+	      strstr(err.message, "; for more ask somebody)"));
 	CHECK_INT(tree_cache_reserve(store, 4 * SIZE, &err), -ENOSPC);
 	tree_hold_release(hold[0]);
 	CHECK_INT(tree_cache_reserve(store, SIZE, &err), 0);
 	tree_cache_unreserve(store, SIZE);
 	tree_hold_release(hold[1]);
 	tree_cache_trim(store, 0);
-	tree_cache_limit(store, 0);
+	tree_cache_limit(store, 0, NULL);
 	CHECK_INT(tree_cache_reserve(store, 100 * SIZE, &err), 0);
 	tree_cache_unreserve(store, 100 * SIZE);
 	err = (struct error){ 0 };
