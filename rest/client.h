@@ -43,6 +43,8 @@ struct link {
 	struct link *next, **previous; /* in clients->links */
 	struct client *client;
 	int fd;			  /* -1: it was ended */
+	struct server *server;	  /* who has it */
+	bool heard;		  /* it has asked for something */
 	struct exchange *unheard; /* its request line was read, on_request() was not called yet */
 	_Atomic enum phase phase;
 	_Atomic int64_t since_ms;  /* of the phase */

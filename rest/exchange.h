@@ -7,6 +7,7 @@
  * closes the connection. */
 #pragma once
 
+#include "rest/accept.h"
 #include "rest/listen.h"
 #include "rest/rest.h"
 #include "rest/routes.h"
@@ -110,9 +111,9 @@ struct rest {
 	struct rest_limits limits; /* with the defaults put in */
 	struct figures figures;
 	char *url, *public_url;
-	struct MHD_Daemon *daemons[LISTENERS_MAX + 1]; /* the last one may be the unix socket's */
-	int quiesced[LISTENERS_MAX + 1]; /* their sockets, after rest_end() */
-	unsigned int daemon_count;
+	struct acceptor *acceptor;
+	struct crew crew;  /* of the addresses */
+	struct crew plain; /* of the unix socket, if the others speak TLS */
 	size_t body_limit;
 	_Atomic unsigned int running; /* exchanges under way */
 	bool ended;	       /* by rest_end() */

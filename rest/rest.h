@@ -91,8 +91,8 @@ struct rest_options {
 int rest_proxies_check(const struct strings *words, struct error *err);
 /** rest_check() - would it start? Of authentication, proxies and files of TLS; nothing is opened for others */
 int rest_check(const struct rest_options *options, struct error *err);
-/** rest_start() - listen and serve in threads of libmicrohttpd's own. -EADDRINUSE names the address
- */
+/** rest_start() - listen, and answer in threads of libmicrohttpd's own those whom rest_accept() lets in.
+ * -EADDRINUSE names the address */
 int rest_start(const struct rest_options *options, struct rest **ret, struct error *err);
 /** rest_reload() - read tls_client_crl again; any thread. On failure the old lists stay */
 int rest_reload(struct rest *rest, struct error *err);
@@ -111,13 +111,16 @@ void rest_tick(struct rest *rest);
  * of which waits for a commit (those that come together share one), and long lists. No client has all
  * of the threads, and clients take turns. 8 are enough; with none everything works, slower */
 void rest_work(struct rest *rest);
+/** rest_accept() - lend this thread, and no other, to letting in who connects, until rest_end(). Without it they
+ * all wait */
+void rest_accept(struct rest *rest);
 /** rest_drain() - before rest_changed() is called no more: from here on nothing kept is used, and nobody
  * is left waiting */
 void rest_drain(struct rest *rest);
 /** rest_leave() - before rest_end(): who connects from now on waits for the next service, which has the same
  * sockets; running answers may take 5 s */
 void rest_leave(struct rest *rest);
-/** rest_end() - no new connections; each rest_work() returns, also one that has yet to begin. Join the
+/** rest_end() - no new connections; rest_accept() and each rest_work() return, also one that has yet to begin. Join the
  * threads that were lent, then rest_stop() */
 void rest_end(struct rest *rest);
 /** rest_stop() - rest_end() if it was not called; running answers end, at most 2 s; frees */

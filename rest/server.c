@@ -2,8 +2,8 @@
 /* rest/server.c: libmicrohttpd's life cycle: one exchange from its request line to its end, limits,
  * start and stop.
  *
- * Threads are libmicrohttpd's: a pool per listening address, each thread with its own epoll set and
- * its own connections. What waits for the disk is done elsewhere (rest/work.c), what waits for a
+ * Threads are libmicrohttpd's, each with its own epoll set and its own connections, which it gets
+ * from rest/accept.c. What waits for the disk is done elsewhere (rest/work.c), what waits for a
  * worker is parked (rest/wait.c): these threads only answer. */
 #include "rest/bring.h"
 #include "rest/client.h"
@@ -20,11 +20,11 @@
 #include <time.h>
 #include <unistd.h>
 
-#define THREADS 4
 #define CONNECTION_MEMORY ((size_t)32 * 1024)
 #define ARGUMENTS_ROOM 400 /* members of a query that surely find room in that memory */
 #define STOP_MS 2000
 #define LEAVE_MS 5000
+#define FRESH_MS 250 /* of these, for the first request of who was let in just now */
 
 /* ---- one exchange ------------------------------------------------------ */
 
@@ -54,6 +54,15 @@ static bool is_bursting(const char *uri)
 	return members > ARGUMENTS_ROOM;
 }
 
+/* From now on rest->running knows of it. */
+static void link_heard(struct link *link)
+{
+	if (link && !link->heard)
+		atomic_fetch_sub(&link->server->fresh, 1);
+	if (link)
+		link->heard = true;
+}
+
 static void *on_uri(void *data, const char *uri, struct MHD_Connection *connection)
 {
 	struct rest *rest = data;
@@ -64,6 +73,7 @@ static void *on_uri(void *data, const char *uri, struct MHD_Connection *connecti
 	if (!ex)
 		return NULL;
 	atomic_fetch_add(&rest->running, 1);
+	link_heard(link);
 	if (link) {
 		link->unheard = ex;
 		if (is_bursting(uri))
@@ -75,9 +85,21 @@ static void *on_uri(void *data, const char *uri, struct MHD_Connection *connecti
 static void on_connection(void *data, struct MHD_Connection *connection, void **context,
 			  enum MHD_ConnectionNotificationCode what)
 {
-	if (what == MHD_CONNECTION_NOTIFY_CLOSED)
-		forget_unheard(data, *context);
-	connection_notify(data, connection, context, what);
+	struct server *server = data;
+
+	if (what == MHD_CONNECTION_NOTIFY_CLOSED) {
+		forget_unheard(server->rest, *context);
+		link_heard(*context);
+		connection_notify(server->rest, connection, context, what);
+		atomic_fetch_sub(&server->connections, 1);
+		return;
+	}
+	atomic_fetch_add(&server->connections, 1);
+	connection_notify(server->rest, connection, context, what);
+	if (*context)
+		((struct link *)*context)->server = server;
+	else
+		atomic_fetch_sub(&server->fresh, 1);
 }
 
 static void on_completed(void *data, struct MHD_Connection *connection, void **closure,
@@ -323,28 +345,54 @@ static void limits_set(struct rest_limits *limits, const struct rest_limits *giv
 		limits->client_rate = 1024;
 }
 
-static int daemon_start(struct rest *rest, int fd, bool tls, struct error *err)
+/* Too many connections are refused with words (rest/client.c) before one server has so many. */
+static int server_start(struct rest *rest, struct server *server, bool tls, struct error *err)
 {
 	const struct MHD_OptionItem *tls_items = tls_options(tls ? rest->tls : NULL);
-	struct MHD_Daemon *daemon;
 
-	daemon = MHD_start_daemon(
-		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_ITC | MHD_ALLOW_SUSPEND_RESUME |
-			MHD_USE_ERROR_LOG | (tls && rest->tls ? MHD_USE_TLS : 0),
+	server->rest = rest;
+	server->daemon = MHD_start_daemon(
+		MHD_USE_EPOLL_INTERNAL_THREAD | MHD_USE_NO_LISTEN_SOCKET | MHD_USE_ITC |
+			MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG |
+			(tls && rest->tls ? MHD_USE_TLS : 0),
 		0, NULL, NULL, on_request, rest, MHD_OPTION_EXTERNAL_LOGGER, on_log, NULL,
-		MHD_OPTION_LISTEN_SOCKET, fd, MHD_OPTION_THREAD_POOL_SIZE, (unsigned int)THREADS,
 		MHD_OPTION_CONNECTION_LIMIT, rest->limits.connections,
 		MHD_OPTION_CONNECTION_MEMORY_LIMIT, CONNECTION_MEMORY,
 		MHD_OPTION_CONNECTION_TIMEOUT, (unsigned int)REST_IDLE_SECONDS,
 		MHD_OPTION_URI_LOG_CALLBACK, on_uri, rest, MHD_OPTION_NOTIFY_COMPLETED,
-		on_completed, rest, MHD_OPTION_NOTIFY_CONNECTION, on_connection, rest,
+		on_completed, rest, MHD_OPTION_NOTIFY_CONNECTION, on_connection, server,
 		MHD_OPTION_UNESCAPE_CALLBACK, on_unescape, NULL, MHD_OPTION_ARRAY, tls_items,
 		MHD_OPTION_END);
-	if (!daemon)
+	if (!server->daemon)
 		return error_errno(err, -(errno ? errno : EIO),
 				   "cannot start the HTTP server on %s", rest->url);
-	rest->daemons[rest->daemon_count++] = daemon;
 	return 0;
+}
+
+static int crew_start(struct rest *rest, struct crew *crew, bool tls, struct error *err)
+{
+	int r = 0;
+
+	while (crew->count < SERVERS && r >= 0) {
+		r = server_start(rest, &crew->server[crew->count], tls, err);
+		crew->count += r >= 0;
+	}
+	return r;
+}
+
+static unsigned int crew_fresh(struct crew *crew)
+{
+	unsigned int fresh = 0;
+
+	for (unsigned int i = 0; i < crew->count; i++)
+		fresh += atomic_load(&crew->server[i].fresh);
+	return fresh;
+}
+
+static void crew_stop(struct crew *crew)
+{
+	while (crew->count)
+		MHD_stop_daemon(crew->server[--crew->count].daemon);
 }
 
 static int caches_start(struct rest *rest, struct error *err)
@@ -356,7 +404,8 @@ static int caches_start(struct rest *rest, struct error *err)
 	    cache_new(512, 8 * mib, &rest->pages) < 0 || cache_new(64, mib, &rest->trees) < 0 ||
 	    hots_new(&rest->hots) < 0 || clients_new(&rest->clients) < 0 ||
 	    waits_new(&rest->waits) < 0 || brings_new(&rest->brings) < 0 ||
-	    lingers_new(&rest->lingers) < 0 || works_new(&rest->works) < 0)
+	    lingers_new(&rest->lingers) < 0 || works_new(&rest->works) < 0 ||
+	    acceptor_new(&rest->acceptor) < 0)
 		return error_oom(err);
 	return 0;
 }
@@ -437,7 +486,7 @@ static int sockets_open(struct rest *rest, struct listeners *ret, struct error *
 static int local_start(struct rest *rest, struct error *err)
 {
 	const struct rest_options *options = &rest->options;
-	int fd = held(rest, LOCAL_NAME), r;
+	int fd = held(rest, LOCAL_NAME);
 
 	if (!options->socket || !*options->socket) {
 		local_forget(fd);
@@ -449,10 +498,8 @@ static int local_start(struct rest *rest, struct error *err)
 	if (fd < 0)
 		return fd;
 	keep(rest, LOCAL_NAME, fd);
-	r = daemon_start(rest, fd, false, err);
-	if (r < 0)
-		(void)close(fd);
-	return r;
+	acceptor_add(rest->acceptor, fd, rest->tls ? &rest->plain : &rest->crew);
+	return rest->tls ? crew_start(rest, &rest->plain, false, err) : 0;
 }
 
 int rest_start(const struct rest_options *options, struct rest **ret, struct error *err)
@@ -484,15 +531,13 @@ int rest_start(const struct rest_options *options, struct rest **ret, struct err
 	r = public_url(rest, err);
 	if (r >= 0 && openapi_new(rest, &rest->openapi) < 0)
 		r = error_oom(err);
-	for (unsigned int i = 0; i < listeners.count && r >= 0; i++) {
-		r = daemon_start(rest, listeners.fd[i], true, err);
-		if (r >= 0)
-			listeners.fd[i] = -1; /* the daemon closes it */
-	}
+	for (unsigned int i = 0; i < listeners.count; i++)
+		acceptor_add(rest->acceptor, steal_fd(&listeners.fd[i]), &rest->crew);
+	if (r >= 0)
+		r = crew_start(rest, &rest->crew, rest->tls, err);
 	if (r >= 0)
 		r = local_start(rest, err);
 	tls_started(rest->tls);
-	listeners_close(&listeners);
 	if (r < 0)
 		return r;
 	rest->leaving = false;
@@ -543,6 +588,11 @@ void rest_tick(struct rest *rest)
 	lingers_tick(rest->lingers, now_ms);
 }
 
+void rest_accept(struct rest *rest)
+{
+	acceptor_run(rest->acceptor);
+}
+
 void rest_drain(struct rest *rest)
 {
 	atomic_store(&rest->stopping, true);
@@ -562,8 +612,8 @@ void rest_end(struct rest *rest)
 	if (!rest->leaving)
 		sockets_drop(rest);
 	local_close(&rest->local, !rest->leaving);
-	for (unsigned int i = 0; i < rest->daemon_count; i++)
-		rest->quiesced[i] = MHD_quiesce_daemon(rest->daemons[i]);
+	if (rest->acceptor)
+		acceptor_end(rest->acceptor);
 	if (rest->waits)
 		wait_end_all(rest);
 	if (rest->brings)
@@ -574,20 +624,21 @@ void rest_end(struct rest *rest)
 
 void rest_stop(struct rest *rest)
 {
-	int64_t until = time_monotonic_ms();
+	int64_t begun = time_monotonic_ms(), until, fresh_until;
 
 	if (!rest)
 		return;
-	until += rest->leaving ? LEAVE_MS : STOP_MS;
+	until = begun + (rest->leaving ? LEAVE_MS : STOP_MS);
+	fresh_until = begun + (rest->leaving ? FRESH_MS : 0);
 	rest_end(rest);
+	while (time_monotonic_ms() < fresh_until &&
+	       crew_fresh(&rest->crew) + crew_fresh(&rest->plain))
+		(void)nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
 	while (atomic_load(&rest->running) && time_monotonic_ms() < until)
 		(void)nanosleep(&(struct timespec){ .tv_nsec = 5000000 }, NULL);
-	for (unsigned int i = 0; i < rest->daemon_count; i++) {
-		MHD_stop_daemon(rest->daemons[i]);
-		/* only now: until then a thread of it may still be about to look there */
-		if (rest->quiesced[i] >= 0)
-			(void)close(rest->quiesced[i]);
-	}
+	crew_stop(&rest->crew);
+	crew_stop(&rest->plain);
+	acceptor_free(rest->acceptor);
 	cache_free(rest->records);
 	cache_free(rest->items);
 	cache_free(rest->pages);

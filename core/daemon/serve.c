@@ -46,8 +46,9 @@ struct daemon {
 		struct fs *fs;
 	} rooms;
 	char *public_url, *local_path, *readme, *version;
-	pthread_t notify_thread, rest_threads[REST_WRITERS];
+	pthread_t notify_thread, rest_threads[REST_WRITERS], door_thread;
 	size_t rest_running;
+	bool door_running;
 	struct metrics *metrics;
 	struct leases *leases;
 	struct fetcher *fetcher;
@@ -401,16 +402,28 @@ static void *run_rest(void *data)
 	return NULL;
 }
 
-static int start_writers(struct daemon *daemon, struct error *err)
+static void *run_door(void *data)
 {
-	while (daemon->rest_running < REST_WRITERS) {
-		int r = pthread_create(&daemon->rest_threads[daemon->rest_running], NULL, run_rest,
-				       daemon->rooms.rest);
+	rest_accept(data);
+	return NULL;
+}
 
+/* The threads that HTTP is lent: the writers, and last the one that lets people in. */
+static int lend_threads(struct daemon *daemon, struct error *err)
+{
+	int r;
+
+	while (daemon->rest_running < REST_WRITERS) {
+		r = pthread_create(&daemon->rest_threads[daemon->rest_running], NULL, run_rest,
+				   daemon->rooms.rest);
 		if (r != 0)
 			return error_errno(err, -r, "cannot start the threads of HTTP");
 		daemon->rest_running++;
 	}
+	r = pthread_create(&daemon->door_thread, NULL, run_door, daemon->rooms.rest);
+	if (r != 0)
+		return error_errno(err, -r, "cannot start the threads of HTTP");
+	daemon->door_running = true;
 	return 0;
 }
 
@@ -472,7 +485,7 @@ static int start_http(struct daemon *daemon, struct error *err)
 	ROOM_SET(daemon, rest, rest);
 	rest_watched(rest);
 	rest_tick(rest); /* without a tick nobody is left waiting */
-	r = start_writers(daemon, err);
+	r = lend_threads(daemon, err);
 	if (r < 0 || daemon->public_url[0])
 		return r;
 	free(steal(daemon->public_url));
@@ -661,6 +674,8 @@ static void stop(struct daemon *daemon)
 		rest_drain(rest);
 	ROOM_SET(daemon, rest, NULL);
 	rest_end(rest);
+	if (daemon->door_running)
+		(void)pthread_join(daemon->door_thread, NULL);
 	while (daemon->rest_running)
 		(void)pthread_join(daemon->rest_threads[--daemon->rest_running], NULL);
 	rest_stop(rest);

@@ -28,6 +28,8 @@ struct driver {
 	struct rest_options options;
 	pthread_t writers[WRITERS];
 	int writer_count;
+	pthread_t door;
+	bool door_open;
 };
 
 static void on_change(void *data, const struct catalogue_event *event)
@@ -81,6 +83,12 @@ static void *lend(void *rest)
 	return NULL;
 }
 
+static void *let_in(void *rest)
+{
+	rest_accept(rest);
+	return NULL;
+}
+
 static int start(struct driver *driver, int argc, char **argv, struct error *err)
 {
 	char path[128], url[128];
@@ -125,6 +133,7 @@ static int start(struct driver *driver, int argc, char **argv, struct error *err
 	if (r >= 0) {
 		atomic_store(&driver->rest, rest);
 		rest_tick(rest);
+		driver->door_open = !pthread_create(&driver->door, NULL, let_in, rest);
 		for (int i = argc > 4 ? atoi(argv[4]) : WRITERS; i > 0 && i <= WRITERS; i--)
 			if (!pthread_create(&driver->writers[driver->writer_count], NULL, lend,
 					    rest))
@@ -138,6 +147,8 @@ static void stop(struct driver *driver)
 	struct rest *rest = atomic_exchange(&driver->rest, NULL);
 
 	rest_end(rest);
+	if (driver->door_open)
+		(void)pthread_join(driver->door, NULL);
 	for (int i = 0; i < driver->writer_count; i++)
 		(void)pthread_join(driver->writers[i], NULL);
 	rest_stop(rest);

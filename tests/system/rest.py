@@ -11,7 +11,7 @@ import urllib.parse
 
 from restkit import *
 from rest_tree import check_tree
-from rest_wire import check_bodies, check_hostile, status_of
+from rest_wire import check_bodies, check_doors, check_hostile, status_of
 
 NOT_FOUND = ("The requested URL was not found on the server. If you entered the URL manually "
              "please check your spelling and try again.")
@@ -791,6 +791,7 @@ def main():
                           check_hostile, check_wait, check_events):
                 check(server)
         check_bodies(options.driver)
+        check_doors(options.driver)
         check_listeners(options.driver)
         check_stop(options.driver)
         check_drain(options.driver)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """tests/system/rest_wire.py: bytes on the wire: hostile requests, bodies and connections at their
 limits. Part of rest.py."""
-import http.client, json, re, socket, time
+import http.client, json, os, pathlib, re, resource, socket, time
 
 from restkit import *
 
@@ -112,9 +112,61 @@ def check_bodies(driver):
             chunk * 100))
         case("within the limit", 200, server.post(tag()).status)
         held = [hold(server) for _ in range(8)]
-        case("one connection too many from one address", (b"", True),
-             closed(server, b"GET / HTTP/1.0\r\n\r\n"))
+        words, over = closed(server, b"")
+        case("one connection too many from one address", (503, True, True),
+             (status_of(words), b"Too many connections of yours" in words, over))
         for connection in held:
             connection.close()
         time.sleep(0.3)
         case("after they left", 200, server.get("/").status)
+
+
+def shares(pid):
+    """How many connections each thread that answers looks at, without the word that wakes it."""
+    found = []
+    for path in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+        if os.readlink(path) == "anon_inode:[eventpoll]":
+            found.append(pathlib.Path(f"/proc/{pid}/fdinfo/{path.name}").read_text().count("tfd:") - 1)
+    return sorted(found)
+
+
+def processor_time(pid):
+    fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def eventually(want, function):
+    limit = time.monotonic() + 5
+    while function() != want and time.monotonic() < limit:
+        time.sleep(0.02)
+    return function()
+
+
+def check_doors(driver):
+    """Connections are shared evenly; without a descriptor for one more they wait, and nobody is busy meanwhile."""
+    with started(driver, "127.0.0.1:0") as server:
+        pid = server.process.pid
+        held = [hold(server) for _ in range(16)]
+        case("16 connections, 4 threads", [4] * 4, eventually([4] * 4, lambda: shares(pid)))
+        for connection in held[::4]:
+            connection.close()
+        case("4 have left", 12, eventually(12, lambda: sum(shares(pid))))
+        held[::4] = [hold(server) for _ in range(4)]
+        case("and others came in their places", [4] * 4, eventually([4] * 4, lambda: shares(pid)))
+        for connection in held:
+            connection.close()
+        case("all have left", [0] * 4, eventually([0] * 4, lambda: shares(pid)))
+        before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, before[1]))
+        with socket.create_connection((server.host, server.port), 5) as connection:
+            connection.sendall(b"GET /api/1/about/ HTTP/1.0\r\n\r\n")
+            busy = processor_time(pid)
+            connection.settimeout(1)
+            try:
+                data = connection.recv(12)
+            except socket.timeout:
+                data = None
+            case("no descriptor: it waits, nobody is busy", (None, True), (data, processor_time(pid) - busy < 0.3))
+            resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+            connection.settimeout(5)
+            case("and is served when there is one", 200, status_of(connection.recv(13)))
