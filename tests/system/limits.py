@@ -4,7 +4,7 @@ how much, and whom to ask. A key of [limits] that CASES does not name fails the 
 
 promises = 24
 """
-import configparser, contextlib, errno, http.client, json, os, pathlib, re, socket, subprocess, sys
+import configparser, contextlib, errno, http.client, json, os, pathlib, re, socket, subprocess, sys, time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from authkit import *
@@ -233,12 +233,44 @@ def client_memory(_):
             link.close()
 
 
+def client_rate(_):
+    """without words: he would not take them; a figure says how many there were"""
+    with limited(client_rate=100000) as service, contextlib.closing(connect(service, part(1 << 20))) as link:
+        begun = time.monotonic()
+        link.settimeout(1)
+        while time.monotonic() < begun + 25:
+            try:
+                link.sendall(b" " * 100)
+                got = link.recv(100)
+                break
+            except TimeoutError:
+                continue
+            except OSError: # reset
+                got = b""
+                break
+        else:
+            got = "never"
+        same(got, b"", "who sends 100 bytes a second is dropped")
+        check(9 < time.monotonic() - begun < 25, f"after {time.monotonic() - begun:.1f} s")
+        slow = re.search(r"^odcsfs_http_connections_slow_total (\S+)$", service.call("GET", "/api/1/metrics/").body.decode(), re.M)
+        same(slow and float(slow[1]), 1, "those that were dropped")
+
+
+def worker_pools(_):
+    """a cache: beyond it something is forgotten and read again, and nobody is told"""
+    with limited(worker_pools=1) as service:
+        for _ in range(2):
+            for place in BASE, UPDATES:
+                number = service.call("POST", "/api/1/composes/", repo_spec(place, packages=["nginx"], flags=["no_reuse", "no_deps"])).json["id"]
+                record = service.wait_rest(number)
+                same((record["state_name"], record["state_reason"]), ("done", "Compose is generated successfully"), "a compose")
+
+
 IN_TREE = (packages, body, drafts, live_composes_per_user) # in this order, of one service
-CASES = {case.__name__: case for case in (*IN_TREE, connections, client_connections, client_requests, client_waits, client_memory)}
-CASES |= { # tested elsewhere, or nobody reaches it
-    "client_rate": "fairness.py", # dropped without words: he would not take them
+CASES = {case.__name__: case for case in (*IN_TREE, connections, client_connections, client_requests, client_waits, client_memory,
+                                        client_rate, worker_pools)}
+CASES |= { # tested elsewhere
     "worker_memory": "crash.py", "worker_cpu_seconds": "crash.py", "worker_seconds": "crash.py",
-    "worker_pools": None, # a cache: beyond it something else is forgotten
 }
 
 
@@ -252,7 +284,7 @@ def main():
     for name, case in CASES.items():
         if callable(case) and case not in IN_TREE:
             case(None)
-        elif isinstance(case, str) and name != "client_rate":
+        elif isinstance(case, str):
             check(f"limits.{name}=" in (SOURCE / "tests/system" / case).read_text(), f"{case} tests limits.{name}")
     end()
 
