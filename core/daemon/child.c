@@ -44,6 +44,11 @@ struct child {
 	struct end worker, opener;
 	int work_dirfd;
 	struct text in;
+	struct strings files; /* that it may read, with the network */
+	struct identity {
+		dev_t dev;
+		ino_t ino;
+	} * identity; /* of each when it was started */
 };
 
 int cage_describe(const struct config *config, struct text *ret, struct error *err)
@@ -245,6 +250,45 @@ static int start_worker(struct child *child, const struct config *config, enum c
 	return r < 0 ? r : start_process(&arguments, fd, &child->worker.pid);
 }
 
+/* ---- files that it reads by itself -------------------------------------------- */
+
+static struct identity identify(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) < 0 ? (struct identity){ 0 }
+				   : (struct identity){ st.st_dev, st.st_ino };
+}
+
+static int watch(struct child *child, const struct config *config)
+{
+	int r = worker_system_files(&child->files);
+
+	if (r == 0 && *config->repo_ca)
+		r = strings_add(&child->files, config->repo_ca);
+	if (r == 0 && *config->koji_ca)
+		r = strings_add(&child->files, config->koji_ca);
+	if (r == 0)
+		r = strings_copy(&child->files, &config->repo_gpg_keys);
+	child->identity = calloc(child->files.count + 1, sizeof(*child->identity));
+	if (r < 0 || !child->identity)
+		return -ENOMEM;
+	for (size_t i = 0; i < child->files.count; i++)
+		child->identity[i] = identify(child->files.item[i]);
+	return 0;
+}
+
+bool child_stale(const struct child *child)
+{
+	for (size_t i = 0; child->identity && i < child->files.count; i++) {
+		struct identity now = identify(child->files.item[i]);
+
+		if (now.dev != child->identity[i].dev || now.ino != child->identity[i].ino)
+			return true;
+	}
+	return false;
+}
+
 static int start(struct child *child, const struct config *config, enum child_kind kind,
 		 int state_dirfd)
 {
@@ -254,6 +298,8 @@ static int start(struct child *child, const struct config *config, enum child_ki
 	int ask[2] = { -1, -1 };
 	int r = state < 0 ? -errno : 0;
 
+	if (r == 0 && kind == CHILD_COMPOSES && config_network(config))
+		r = watch(child, config);
 	if (r == 0 && kind == CHILD_COMPOSES)
 		r = make_pair(SOCK_SEQPACKET, ask);
 	if (r == 0 && kind == CHILD_COMPOSES)
@@ -339,6 +385,8 @@ void child_free(struct child *child)
 	text_done(&child->worker.out);
 	text_done(&child->opener.out);
 	text_done(&child->in);
+	strings_done(&child->files);
+	free(child->identity);
 	free(child);
 }
 

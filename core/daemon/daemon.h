@@ -88,6 +88,8 @@ int64_t child_memory(const struct child *child);
 void child_death(struct child *child, struct text *ret, int64_t *ret_peak_bytes);
 /** child_overran() - did it die of its limit of processor time? */
 bool child_overran(const struct child *child);
+/** child_stale() - is a file that it may read another one by now? What took its place it may not */
+bool child_stale(const struct child *child);
 /** child_clean() - empty the work directory */
 int child_clean(struct child *child, struct error *err);
 

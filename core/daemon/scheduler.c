@@ -371,6 +371,20 @@ static void death_words(const struct config *config, struct slot *slot, bool end
 						  config->worker_cpu_seconds, suffix));
 }
 
+static void put_away(struct slot *slot, bool ended)
+{
+	if (ended)
+		child_free(slot->child);
+	else
+		slot->corpse[slot->place] = slot->child;
+	slot->child = NULL;
+	atomic_store(&slot->alive, false);
+	slot->ready = false;
+	slot->reason[0] = '\0';
+	free(slot->source);
+	slot->source = NULL;
+}
+
 static void bury(struct scheduler *scheduler, struct slot *slot)
 {
 	const struct config *config = scheduler->options->config;
@@ -389,17 +403,8 @@ static void bury(struct scheduler *scheduler, struct slot *slot)
 	else if (atomic_load(&slot->job))
 		fail_job(scheduler, slot, words.failed ? "the worker died" : words.data,
 			 ENDING_LOST);
-	if (ended)
-		child_free(slot->child);
-	else
-		slot->corpse[slot->place] = slot->child;
-	slot->child = NULL;
+	put_away(slot, ended);
 	atomic_fetch_add(&scheduler->deaths, 1);
-	atomic_store(&slot->alive, false);
-	slot->ready = false;
-	slot->reason[0] = '\0';
-	free(slot->source);
-	slot->source = NULL;
 	slot->pause_ms =
 		lived >= STEADY_MS || !slot->pause_ms ? RESPAWN_MIN_MS : slot->pause_ms * 2;
 	if (slot->pause_ms > RESPAWN_MAX_MS)
@@ -557,12 +562,37 @@ static void give(struct scheduler *scheduler, struct slot *slot, struct compose 
 		fail_job(scheduler, slot, "out of memory", ENDING_LOST);
 }
 
+/* Idle workers for which name servers, certificates or keys are others now make room for new ones,
+ * before there is work for them. */
+static void renew(struct scheduler *scheduler)
+{
+	int64_t now = time_monotonic_ms();
+
+	if (!atomic_load(&scheduler->work) || now < scheduler->renew_ms)
+		return;
+	scheduler->renew_ms = now + RENEW_MS;
+	for (size_t i = 0; i < scheduler->slots; i++) {
+		struct slot *slot = &scheduler->slot[i];
+
+		if (!slot->child || !slot->ready || atomic_load(&slot->job) ||
+		    !child_stale(slot->child))
+			continue;
+		log_info("worker %" PRId64 ": is replaced, files that it reads are others now",
+			 child_pid(slot->child));
+		child_kill(slot->child);
+		put_away(slot, child_ended(slot->child, time_monotonic_ms() + END_MS));
+		slot->respawn_ms = 0;
+		respawn(scheduler, i);
+	}
+}
+
 static void hand_out(struct scheduler *scheduler)
 {
 	struct slot *slot;
 
 	if (time_monotonic_ms() < scheduler->claim_ms)
 		return;
+	renew(scheduler);
 	while ((slot = idle_slot(scheduler, NULL)) && atomic_exchange(&scheduler->work, false)) {
 		_cleanup_(compose_freep) struct compose *compose = NULL;
 		struct slot *loaded;

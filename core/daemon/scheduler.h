@@ -7,6 +7,7 @@
 
 #include <stdatomic.h>
 
+#define RENEW_MS 1000	/* between looks at the files of idle workers */
 #define OWED_MS 1000	/* between tries to write what could not be written */
 #define REFUSED_MAX 8	/* candidates that were looked at in vain; then the compose is made */
 #define CORPSES_MAX 3	/* killed workers of one slot that the kernel does not let go; then it rests */
@@ -65,6 +66,7 @@ struct scheduler {
 	size_t slots;
 	struct owed *owed;
 	int64_t owed_ms;  /* when to try again */
+	int64_t renew_ms; /* when to look at idle workers again */
 	int64_t claim_ms; /* not before: the last claim could not be written */
 	struct joined *joined;
 	int64_t joined_ms; /* when to try again to settle them; 0: nothing to try */

@@ -16,6 +16,7 @@
 #include "resolver/fetch/mirrors.h"
 #include "resolver/header/keys.h"
 #include "resolver/koji/hub.h"
+#include "resolver/worker/worker.h"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -379,7 +380,7 @@ static int serve_line(struct fetching *fetching, const char *line, size_t length
 static int enter(const struct fetch_worker *worker, struct error *err)
 {
 	struct strings readable = { 0 };
-	int r = sandbox_system_files(&readable);
+	int r = worker_system_files(&readable);
 
 	if (r == 0)
 		r = strings_copy(&readable, worker->read);

@@ -539,7 +539,7 @@ static int enter(struct worker *worker, const int *folder, struct error *err)
 	const int writable[] = { folder[0], folder[1], folder[2], worker->work_dirfd };
 	_cleanup_(strings_done) struct strings readable = { 0 };
 	_cleanup_(inputs_done) struct inputs inputs = { 0 };
-	int r = sandbox_system_files(&readable);
+	int r = worker_system_files(&readable);
 
 	if (r == 0)
 		r = strings_copy(&readable, &worker->read);

@@ -255,7 +255,7 @@ static int restrict_paths(const struct sandbox *sandbox, struct error *err)
 	return 0;
 }
 
-int sandbox_system_files(struct strings *ret)
+int worker_system_files(struct strings *ret)
 {
 	int r = 0;
 

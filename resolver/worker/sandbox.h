@@ -40,9 +40,6 @@ struct sandbox {
  * BLAME_US when the kernel refuses the rest. */
 int sandbox_enter(const struct sandbox *sandbox, struct error *err);
 
-/** sandbox_system_files() - append what name resolution, TLS and librpm read; 0 or -ENOMEM */
-int sandbox_system_files(struct strings *ret);
-
 /**
  * sandbox_limit_cpu() - let this process use @seconds of processor time from now on, then die of
  * SIGXCPU

@@ -30,6 +30,9 @@
  * options. */
 int worker_main(int argc, char **argv);
 
+/** worker_system_files() - append what workers may read for name resolution, TLS and librpm: files as
+ * they are when a worker starts, and what is below directories. 0 or -ENOMEM */
+int worker_system_files(struct strings *ret);
 /** worker_missing() - append what this kernel, or this build, cannot keep workers from, in words
  * with ", " between; nothing: it can all. 0 or -ENOMEM */
 int worker_missing(struct text *ret);

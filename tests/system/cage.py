@@ -6,7 +6,7 @@ swallow does not come into the service.
 
 promises = 17, 19
 """
-import hashlib, http.server, os, pathlib, re, shutil, subprocess, sys, tempfile, threading, zlib
+import hashlib, http.server, os, pathlib, re, shutil, subprocess, sys, tempfile, threading, time, zlib
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 import harness
@@ -69,6 +69,22 @@ def test_lacking(wrapped):
         check("odcsfs.cage=require" in words and "Landlock" in words, f"words: {words}")
     finally:
         harness.ODCSFS = plain
+
+
+def test_replaced(folder):
+    """certificates that were put in the place of others: who composes next may read them"""
+    ca = folder / "ca.pem"
+    ca.write_text("one")
+    with Service("odcsfs.workers=2", "repo.allowed=http://127.0.0.1:1", f"repo.ca={ca}") as service:
+        before = service.workers(2)
+        service.compose("first", repo_spec(BASE, packages=["openssl"]))
+        same(service.workers(2), before, "the same workers while nothing changes")
+        (folder / "new.pem").write_text("two")
+        os.rename(folder / "new.pem", ca)
+        time.sleep(1.1) # it is looked at once a second
+        service.compose("second", repo_spec(BASE, packages=["openssl"], flags=["no_reuse"]))
+        check(not set(service.workers(2)) & set(before), f"other workers: {before}, then {service.workers(2)}")
+        same(service.log_text().count("is replaced, files that it reads are others now"), 2, "said in the log")
 
 
 class Elsewhere(http.server.ThreadingHTTPServer):
@@ -185,6 +201,7 @@ def main():
         with Service("odcsfs.workers=2") as service:
             test_as_it_is(service)
             test_swallowed(service, folder)
+        test_replaced(folder)
         if os.geteuid() == 0:
             wrapped = folder / "odcsfs"
             wrapped.write_text(f'#!/bin/sh\nexec {sys.argv[1]} {ODCSFS} "$@"\n')

@@ -2,11 +2,14 @@
 /* tests/system/hang-fs.c: a repository whose repomd.xml can be opened and whose reads never come
  * back: whoever reads it takes no signal, SIGKILL neither, until this process ends.
  *
- *   hang-fs -f -o allow_other MOUNTPOINT    prints the number of each process that reads */
+ *   hang-fs -f -o allow_other MOUNTPOINT    prints the number of each process that reads
+ *
+ * With the variable HANG_OPEN opening it does not come back, either. */
 #define FUSE_USE_VERSION 31
 #include <errno.h>
 #include <fuse.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -32,8 +35,19 @@ static int list(const char *path, void *buffer, fuse_fill_dir_t fill, off_t offs
 	return 0;
 }
 
+static int hang(void)
+{
+	printf("%d\n", (int)fuse_get_context()->pid);
+	(void)fflush(stdout);
+	while (pause() < 0) /* always */
+		;
+	return -EIO;
+}
+
 static int open_file(const char *path, struct fuse_file_info *file)
 {
+	if (getenv("HANG_OPEN"))
+		return hang();
 	file->direct_io = 1; /* the reader itself waits, not the kernel's reading ahead */
 	return 0;
 }
@@ -41,11 +55,7 @@ static int open_file(const char *path, struct fuse_file_info *file)
 static int read_file(const char *path, char *buffer, size_t size, off_t offset,
 		     struct fuse_file_info *file)
 {
-	printf("%d\n", (int)fuse_get_context()->pid);
-	(void)fflush(stdout);
-	while (pause() < 0) /* always */
-		;
-	return -EIO;
+	return hang();
 }
 
 int main(int argc, char **argv)

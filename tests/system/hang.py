@@ -18,12 +18,13 @@ CORPSES = 3 # of one slot: CORPSES_MAX
 class Trap:
     """a repository whose read never answers, until end()"""
 
-    def __init__(self, program, folder):
+    def __init__(self, program, folder, opens=False):
         self.path, self.process = folder, None
-        self.program = program
+        self.program, self.environment = program, {**os.environ, **({"HANG_OPEN": "1"} if opens else {})}
 
     def __enter__(self):
-        self.process = subprocess.Popen([self.program, "-f", "-o", "allow_other", self.path], stdout=subprocess.PIPE)
+        self.process = subprocess.Popen([self.program, "-f", "-o", "allow_other", self.path], stdout=subprocess.PIPE,
+                                        env=self.environment)
         check(wait_for(lambda: os.path.ismount(self.path), 5), "the trap is mounted")
         return self
 
@@ -123,6 +124,22 @@ def test_rest(service, trap):
     check(wait_for(lambda: not any(state_of(p) for p in pids), 5), "they are reaped")
 
 
+def test_open(service, trap):
+    """who hangs is not the worker, but the process that opens files for it: the same"""
+    request = service.submit("opening", repo_spec(trap.path, packages=["x"]))
+    number, opener = int((request / "id").read_text()), trap.reader()
+    check(opener and is_opener(opener), f"process {opener} opens")
+    fine(service, "another compose meanwhile")
+    record = service.wait_rest(number, 10)
+    check(record and record["state_name"] == "failed" and HANGS in record["state_reason"]
+          and "more time than allowed" in record["state_reason"], f"its record: {record}")
+    same(state_of(opener), "D", "the killed opener")
+    check(wait_for(lambda: len(service.workers(2)) == 2, 5), f"a worker in its place: {service.children()}")
+    fine(service, "another compose after it")
+    trap.end()
+    check(wait_for(lambda: not state_of(opener), 5), "it is reaped")
+
+
 def main():
     need_fuse()
     with tempfile.TemporaryDirectory(prefix="odcsfs-hang-", ignore_cleanup_errors=True) as folder:
@@ -131,6 +148,9 @@ def main():
             test_deadline(service, trap)
             test_stop(service, trap)
             trap.end()
+        with Trap(sys.argv[1], folder, opens=True) as trap, \
+                Service("odcsfs.workers=2", "limits.worker_seconds=2") as service:
+            test_open(service, trap)
         with Trap(sys.argv[1], folder) as trap, Service("odcsfs.workers=1") as service:
             test_rest(service, trap)
     end()

@@ -303,6 +303,7 @@ static void test_own(void)
 		CHECK_INT(get(transport, path, &got, &err), cases[i].r);
 		if (cases[i].r == -EACCES)
 			CHECK(strstr(err.message, "a redirect is not followed") != NULL);
+		text_done(&got.text);
 	}
 	for (int i = 0; i < 2; i++) {
 		struct got got = { 0 };
@@ -312,6 +313,7 @@ static void test_own(void)
 		(void)snprintf(path, sizeof(path), "/to/http://127.0.0.1:%d/ok", other.port);
 		CHECK_INT(get(transport, path, &got, &err), i ? 0 : -EACCES);
 		CHECK_INT(other.seen->requests - requests, i);
+		text_done(&got.text);
 		(void)snprintf(prefix, sizeof(prefix), "http://127.0.0.1:%d", other.port);
 		CHECK_INT(strings_add(&allowed, prefix), 0);
 	}

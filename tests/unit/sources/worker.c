@@ -7,6 +7,7 @@
 #include "tests/unit/test.h"
 
 #include "resolver/worker/sandbox.h"
+#include "resolver/worker/worker.h"
 
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -511,7 +512,7 @@ static void enter(const char *inside, const char *shown, bool network, uint16_t 
 	struct strings readable = { 0 };
 	struct error err = { 0 };
 
-	MUST(dirfd >= 0 && visible >= 0 && sandbox_system_files(&readable) == 0);
+	MUST(dirfd >= 0 && visible >= 0 && worker_system_files(&readable) == 0);
 	if (sandbox_enter(&(const struct sandbox){ .writable = &dirfd,
 						   .writable_count = 1,
 						   .visible = &visible,
