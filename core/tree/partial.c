@@ -35,7 +35,7 @@ static struct names names_of(const char *sha256)
 	return names;
 }
 
-/* Bytes of a plain file that nobody writes to any more; -1: it is none */
+/* Bytes of a plain file of ours that nobody writes to any more, and a worker may; -1: it is none */
 static off_t judge(int dirfd, const char *name)
 {
 	_cleanup_(closep) int fd =
@@ -43,6 +43,7 @@ static off_t judge(int dirfd, const char *name)
 	struct stat st;
 
 	return fd < 0 || fstat(fd, &st) < 0 || !S_ISREG(st.st_mode) || st.st_nlink != 1 ||
+			       st.st_uid != geteuid() || (st.st_mode & 0600) != 0600 ||
 			       store_has_writer(fd)
 		       ? -1
 		       : st.st_size;
@@ -72,6 +73,13 @@ bool tree_partial_keep(struct tree_store *store, int work_dirfd, const char *sha
 	return from >= 0 && keep(from, store->partial, sha256);
 }
 
+/* Nobody can do anything with it. */
+static void drop(int dirfd, const struct names *names, const char *sha256)
+{
+	(void)directory_remove(dirfd, sha256);
+	(void)directory_remove(dirfd, names->from_kept);
+}
+
 void tree_partial_give(struct tree_store *store, int work_dirfd, const char *sha256)
 {
 	const struct names names = names_of(sha256);
@@ -79,12 +87,15 @@ void tree_partial_give(struct tree_store *store, int work_dirfd, const char *sha
 
 	if (faccessat(store->partial, sha256, F_OK, AT_SYMLINK_NOFOLLOW) < 0)
 		return;
+	if (judge(store->partial, sha256) < PARTIAL_MIN ||
+	    judge(store->partial, names.from_kept) < 1) {
+		drop(store->partial, &names, sha256);
+		return;
+	}
 	to = directory_open(work_dirfd, "packages");
 	if (to < 0 || renameat(store->partial, names.from_kept, to, names.from) < 0 ||
-	    renameat(store->partial, sha256, to, names.part) < 0) {
-		(void)unlinkat(store->partial, sha256, 0);
-		(void)unlinkat(store->partial, names.from_kept, 0);
-	}
+	    renameat(store->partial, sha256, to, names.part) < 0)
+		drop(store->partial, &names, sha256);
 }
 
 static DIR *list_open(int dirfd, const char *name)

@@ -109,6 +109,23 @@ static void test_partial(void)
 	CHECK_INT(tree_partials_trim(store, 3600), 2);
 	CHECK(!has(state, "partial", sha256));
 
+	/* what a worker could not go on with is not given to one */
+	for (int i = 0; i < 3; i++) {
+		write_bytes(work, part, SIZE / 2);
+		write_bytes(work, from, 10);
+		CHECK(tree_partial_keep(store, work, sha256));
+		if (i == 0)
+			CHECK(!fchmodat(store->partial, sha256, 0400, 0));
+		else
+			CHECK(!unlinkat(store->partial, sha256, 0));
+		if (i == 1)
+			CHECK(!symlinkat("/etc/passwd", store->partial, sha256));
+		if (i == 2)
+			CHECK(!mkdirat(store->partial, sha256, 0755));
+		tree_partial_give(store, work, sha256);
+		CHECK(!has(work, "packages", part) && !has(state, "partial", sha256));
+	}
+
 	for (int i = 0; i < 20; i++) { /* more than are kept */
 		char text[16], other[DIGEST_HEX_SIZE];
 
