@@ -64,14 +64,14 @@ void acceptor_end(struct acceptor *acceptor)
  * yet: of equal ones the one that was not asked for longest. */
 static struct server *crew_next(struct crew *crew)
 {
-	struct server *best = NULL;
-	unsigned int least = 0;
+	struct server *best = &crew->server[crew->next % crew->count];
+	unsigned int least = atomic_load(&best->connections);
 
-	for (unsigned int i = 0; i < crew->count; i++) {
+	for (unsigned int i = 1; i < crew->count; i++) {
 		struct server *one = &crew->server[(crew->next + i) % crew->count];
 		unsigned int has = atomic_load(&one->connections);
 
-		if (!best || has < least) {
+		if (has < least) {
 			best = one;
 			least = has;
 		}
