@@ -242,6 +242,8 @@ struct MHD_Response *bring_stream(struct exchange *ex, struct tree *tree, uint32
 					 .start = start,
 					 .arrival = steal(arrival),
 					 .file = { .fd = -1 } };
+	if (!ex->hold) /* that it stays from when it is verified until it is opened */
+		ex->hold = tree_hold(tree, index);
 	response = MHD_create_response_from_callback(length, STREAM_BLOCK, streaming_read,
 						     streaming, streaming_free);
 	if (!response)

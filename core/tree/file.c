@@ -225,6 +225,19 @@ int tree_want_next(const struct tree *tree, uint32_t *position, struct tree_want
 	return 0;
 }
 
+struct tree_hold *tree_hold(const struct tree *tree, uint32_t index)
+{
+	uint32_t number = tree_record(tree, index);
+	const struct manifest_record *record;
+
+	if (number == MANIFEST_NONE)
+		return NULL;
+	record = &tree->manifest->record[number];
+	if (record->type != MANIFEST_PACKAGE || !(record->flags & MANIFEST_REMOTE))
+		return NULL;
+	return cache_hold(tree->store, record->digest);
+}
+
 int tree_ask(const struct tree *tree, uint32_t index, struct tree_waiter *waiter, struct error *err)
 {
 	const struct tree_bringer *bringer = &tree->store->bringer;

@@ -153,6 +153,8 @@ void tree_file_done(struct tree_file *file);
 /** tree_file_read() - at most @length bytes at @offset; bytes got (0 at the end) or negative errno */
 ssize_t tree_file_read(const struct tree_file *file, void *buffer, size_t length, uint64_t offset);
 
+/** tree_hold() - a package of a server stays from when it comes on; NULL: it is none, or no memory */
+struct tree_hold *tree_hold(const struct tree *tree, uint32_t index);
 void tree_hold_release(struct tree_hold *hold); /* NULL: nothing */
 
 /* ---- packages of servers (cache.c) ----------------------------------------- */

@@ -219,6 +219,21 @@ def try_reset(service, origin):
     origin.steps = {}
 
 
+def try_trimmed(service, origin):
+    """who is being handed a package keeps it from being removed, also between its last byte and its check"""
+    data = repository(origin, "trimmed", {f"t{i}": 300_000 for i in range(6)})
+    compose = Compose(service, f"{origin.url}/trimmed")
+    origin.steps = {".rpm": drip(0.8)}
+    with concurrent.futures.ThreadPoolExecutor(6) as pool:
+        reads = {name: pool.submit(fetch, compose, name) for name in data}
+        while not all(read.done() for read in reads.values()):
+            service.call("DELETE", "/api/1/cache/")
+        for name, read in reads.items():
+            status, _, body, _, _ = read.result()
+            check((status, body) == (200, data[name]), f"{name} while the cache is emptied: {status}, {len(body)} bytes")
+    origin.steps = {}
+
+
 # ---- what broke off -------------------------------------------------------------------
 
 def ranges_of(origin, name):
@@ -371,7 +386,7 @@ def main():
         print(f"{test.__name__}: {time.monotonic() - started:.1f} s", flush=True)
     with Origin(folder.name) as origin:
         with start(origin, "cache.verify=stream") as service:
-            for test in (try_early, try_wrong, try_reset):
+            for test in (try_early, try_wrong, try_reset, try_trimmed):
                 timed(test, service, origin)
             same(kept(service), set(), "nothing is left of parts")
         for mode in ("whole", "stream"):
