@@ -481,10 +481,10 @@ int fetcher_prefetch(struct fetcher *fetcher, int64_t id, const struct strings *
 			" bytes, the package cache has room for %" PRId64 "%s",
 			ret->bytes, limit,
 			limit_suffix(fetcher->config->contact, "cache.size", limit, suffix));
-	if (prefetches_add(&fetcher->prefetches, steal(prefetch)) < 0)
-		return error_oom(err);
-	kick(fetcher);
-	return 0;
+	r = prefetches_add(&fetcher->prefetches, steal(prefetch), err);
+	if (r == 0)
+		kick(fetcher);
+	return r;
 }
 
 void fetcher_changed(struct fetcher *fetcher, const struct catalogue_event *event)
@@ -496,7 +496,7 @@ void fetcher_changed(struct fetcher *fetcher, const struct catalogue_event *even
 	    prefetch_new(event->compose->id, NULL, &prefetch) < 0)
 		return;
 	prefetch_for(prefetch, event->compose);
-	if (prefetches_add(&fetcher->prefetches, prefetch) == 0)
+	if (prefetches_add(&fetcher->prefetches, prefetch, NULL) == 0)
 		kick(fetcher);
 }
 

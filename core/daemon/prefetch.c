@@ -7,6 +7,8 @@
 
 #define LOOK_MS 250 /* between looks whether a compose is over */
 
+#define WAITING_MAX 1000 /* of one owner */
+
 struct prefetch {
 	struct prefetch *next;
 	int64_t id;
@@ -187,21 +189,53 @@ static struct prefetch_owner *owner_get(struct prefetches *prefetches, const cha
 	return owner;
 }
 
-int prefetches_add(struct prefetches *prefetches, struct prefetch *prefetch)
+static bool covers(const struct prefetch *one, const struct prefetch *other)
+{
+	if (one->id != other->id || !one->packages.count)
+		return one->id == other->id;
+	if (one->packages.count != other->packages.count)
+		return false;
+	for (size_t i = 0; i < one->packages.count; i++)
+		if (strcmp(one->packages.item[i], other->packages.item[i]) != 0)
+			return false;
+	return true;
+}
+
+/* Under lock. 0, -EEXIST: one that waits will bring the same, -EDQUOT */
+static int owner_append(struct prefetch_owner *owner, struct prefetch *prefetch)
+{
+	size_t waiting = 0;
+
+	/* the first may have been begun: it does not look back */
+	for (struct prefetch *one = owner->first ? owner->first->next : NULL; one; one = one->next)
+		if (covers(one, prefetch))
+			return -EEXIST;
+		else if (++waiting == WAITING_MAX)
+			return -EDQUOT;
+	*(owner->first ? &owner->last->next : &owner->first) = prefetch;
+	owner->last = prefetch;
+	return 0;
+}
+
+int prefetches_add(struct prefetches *prefetches, struct prefetch *prefetch, struct error *err)
 {
 	struct prefetch_owner *owner;
+	int r = -ENOMEM;
 
 	(void)pthread_mutex_lock(&prefetches->lock);
 	owner = owner_get(prefetches, prefetch->party);
-	if (owner) {
-		*(owner->first ? &owner->last->next : &owner->first) = prefetch;
-		owner->last = prefetch;
-	}
-	(void)pthread_mutex_unlock(&prefetches->lock);
 	if (owner)
+		r = owner_append(owner, prefetch);
+	(void)pthread_mutex_unlock(&prefetches->lock);
+	if (r == 0)
 		return 0;
 	prefetch_free(prefetch);
-	return -ENOMEM;
+	if (r == -EEXIST)
+		return 0;
+	return r == -ENOMEM ? error_oom(err)
+			    : error_set(err, r, BLAME_REQUEST, NULL,
+					"%d composes of yours wait to be fetched, ask again later",
+					WAITING_MAX);
 }
 
 /* It stays where it is: others only add behind it. */

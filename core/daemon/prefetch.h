@@ -28,9 +28,9 @@ struct prefetches {
 };
 void prefetches_init(struct prefetches *prefetches);
 void prefetches_done(struct prefetches *prefetches);
-/** prefetches_add() - @prefetch, whose owner is known, is taken over, if it fails as well
- * (-ENOMEM). Any thread */
-int prefetches_add(struct prefetches *prefetches, struct prefetch *prefetch);
+/** prefetches_add() - @prefetch, whose owner is known, is taken over, if it fails as well; one that
+ * waits and brings the same is enough. -EDQUOT: too many of his wait, -ENOMEM. Any thread */
+int prefetches_add(struct prefetches *prefetches, struct prefetch *prefetch, struct error *err);
 /** prefetches_next() - the next package that is not here; borrowed until the next call, but for
  * @party, for whom it is. One thread. false: there is none */
 bool prefetches_next(struct prefetches *prefetches, const struct store *store,

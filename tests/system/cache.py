@@ -3,7 +3,7 @@
 
 promises = 7, 24
 """
-import threading
+import collections, concurrent.futures, threading
 
 from lazykit import *
 from originkit import slow
@@ -146,6 +146,16 @@ def try_over(origin):
         for _ in range(3):
             same(service.call("POST", f"/api/1/prefetch/{compose.number}").status, 200, "all of it")
         check(wait_for(lambda: origin.count(".rpm") > 4, 10), "it begins")
+        other = Compose(service, f"{origin.url}/over")
+
+        def some(n):
+            names = {"packages": [f"v{n % 200:03}", f"v{n // 200:03}"]}
+            return service.call("POST", f"/api/1/prefetch/{other.number}", names).status
+        with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            same({*pool.map(some, [40] * 60)}, {200}, "the same again and again")
+            answers = collections.Counter(pool.map(some, range(41, 1061)))
+        same((answers[200] + answers[403], 990 < answers[200] < 1005), (1020, True), f"no more than 1,000 wait: {answers}")
+        os.rmdir(service.mnt / "requests" / other.name)
         os.rmdir(service.mnt / "requests" / compose.name)
         check(wait_for(lambda: figure(service, "odcsfs_fetches_running") == 0, 10), "none is under way any more")
         asked = origin.count(".rpm")
