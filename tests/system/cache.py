@@ -3,7 +3,7 @@
 
 promises = 7, 24
 """
-import collections, concurrent.futures, threading
+import collections, threading
 
 from lazykit import *
 from originkit import slow
