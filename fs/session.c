@@ -33,6 +33,7 @@ static void nothing(int number _unused_)
 int fs_new(const struct fs_options *options, struct fs **ret, struct error *err)
 {
 	struct fs *fs = calloc(1, sizeof(*fs));
+	int device;
 
 	if (!fs)
 		return error_oom(err);
@@ -65,6 +66,10 @@ int fs_new(const struct fs_options *options, struct fs **ret, struct error *err)
 		fs_free(fs);
 		return error_errno(err, r, "mount");
 	}
+	/* one that is not configured any more is unmounted, not gone on with */
+	for (int place = 0; place < FS_PLACES; place++)
+		if (options->held && !fs->mount[place].path[0])
+			(void)takeover_find(&fs->mount[place], &device);
 	*ret = fs;
 	return 0;
 }

@@ -503,18 +503,26 @@ int64_t child_memory(const struct child *child)
 	return (int64_t)(pages[1] - pages[2]) * sysconf(_SC_PAGESIZE);
 }
 
+void death_text(int status, char ret[static DEATH_SIZE])
+{
+	if (WIFSIGNALED(status))
+		(void)snprintf(ret, DEATH_SIZE, "was killed by signal %d (%s)", WTERMSIG(status),
+			       strsignal(WTERMSIG(status)));
+	else
+		(void)snprintf(ret, DEATH_SIZE, "ended with exit code %d", WEXITSTATUS(status));
+}
+
 void child_death(struct child *child, struct text *ret, int64_t *ret_peak_bytes)
 {
 	const struct end *worker = &child->worker;
+	char words[DEATH_SIZE];
 
+	death_text(worker->status, words);
 	*ret_peak_bytes = (int64_t)worker->usage.ru_maxrss * 1024;
 	if (worker->pid || child->opener.pid)
 		(void)text_adds(ret, "hangs in the kernel and cannot be ended");
-	else if (WIFSIGNALED(worker->status))
-		(void)text_addf(ret, "was killed by signal %d (%s)", WTERMSIG(worker->status),
-				strsignal(WTERMSIG(worker->status)));
 	else
-		(void)text_addf(ret, "ended with exit code %d", WEXITSTATUS(worker->status));
+		(void)text_adds(ret, words);
 }
 
 bool child_overran(const struct child *child)

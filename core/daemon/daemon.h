@@ -86,6 +86,9 @@ int child_receive(struct child *child, struct message *ret, struct error *err);
 int64_t child_memory(const struct child *child);
 /** child_death() - words for how it ended ("was killed by signal 9 (Killed)"), or that it has not */
 void child_death(struct child *child, struct text *ret, int64_t *ret_peak_bytes);
+#define DEATH_SIZE 96
+/** death_text() - the same of what waitpid() says */
+void death_text(int status, char ret[static DEATH_SIZE]);
 /** child_overran() - did it die of its limit of processor time? */
 bool child_overran(const struct child *child);
 /** child_stale() - is a file that it may read another one by now? What took its place it may not */

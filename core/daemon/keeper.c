@@ -11,6 +11,7 @@
  * socket to the server, which then stops cleanly, unless the service manager holds the descriptors,
  * too. */
 #include "core/daemon/keeper.h"
+#include "core/daemon/daemon.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -40,9 +41,9 @@ struct keeper {
 	int asker[ASKERS]; /* connections of those who wait for a reload; -1: free */
 	char words[512];   /* what the checker said */
 	size_t words_length;
-	bool ready, ready_once, ending, leaving, done;
-	unsigned int quick;		 /* servers in a row that died soon */
-	int64_t ready_ms;		 /* when it was ready */
+	bool ready, ready_once, ending, leaving, done, again; /* again: too late for this reload */
+	unsigned int quick;				      /* servers in a row that died soon */
+	int64_t ready_ms;				      /* when it was ready */
 	int64_t start_at_ms, kill_at_ms; /* the next one, the one told to end; 0: not at all */
 };
 
@@ -101,7 +102,7 @@ static void server_start(struct keeper *keeper)
 	_cleanup_(closep) int theirs = -1;
 
 	keeper->start_at_ms = keeper->kill_at_ms = 0;
-	keeper->ready = keeper->leaving = false;
+	keeper->ready = keeper->leaving = keeper->again = false;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0) {
 		theirs = fcntl(pair[1], F_DUPFD_CLOEXEC, FIRST_SAFE_FD);
 		(void)close(pair[1]);
@@ -119,15 +120,6 @@ static void server_start(struct keeper *keeper)
 	shelf_hand_over(&keeper->shelf, keeper->link);
 }
 
-static void death_text(int status, char *ret, size_t size)
-{
-	if (WIFSIGNALED(status))
-		(void)snprintf(ret, size, "was killed by signal %d (%s)", WTERMSIG(status),
-			       strsignal(WTERMSIG(status)));
-	else
-		(void)snprintf(ret, size, "ended with code %d", WEXITSTATUS(status));
-}
-
 /* ---- reload ------------------------------------------------------------------------ */
 
 static void answer(struct keeper *keeper, int code, const char *words)
@@ -136,8 +128,7 @@ static void answer(struct keeper *keeper, int code, const char *words)
 		if (keeper->asker[i] < 0)
 			continue;
 		(void)dprintf(keeper->asker[i], "%d%s\n", code, words);
-		(void)close(keeper->asker[i]);
-		keeper->asker[i] = -1;
+		drop(&keeper->asker[i]);
 	}
 }
 
@@ -147,8 +138,11 @@ static void reload(struct keeper *keeper)
 	_cleanup_(closep) int out = -1;
 	int pair[2];
 
-	if (keeper->checker || keeper->leaving || keeper->ending)
-		return; /* that one answers this one, too */
+	if (keeper->leaving || keeper->ending)
+		return; /* the next server answers this one, too */
+	keeper->again = keeper->checker || (keeper->server && !keeper->ready);
+	if (keeper->again)
+		return;
 	if (!keeper->server) {
 		server_start(keeper); /* it waits for its time to be started again */
 		return;
@@ -172,19 +166,20 @@ static void reload(struct keeper *keeper)
 
 static void words_read(struct keeper *keeper)
 {
-	ssize_t n = read(keeper->words_fd, keeper->words + keeper->words_length,
-			 sizeof(keeper->words) - 1 - keeper->words_length);
+	char more[256]; /* than there is room for: read all the same, or its writer dies of it */
+	size_t room = sizeof(keeper->words) - 1 - keeper->words_length;
+	ssize_t n = read(keeper->words_fd, room ? keeper->words + keeper->words_length : more,
+			 room ? room : sizeof(more));
 
-	if (n > 0) {
-		keeper->words_length += (size_t)n;
-	} else if (!n || (errno != EAGAIN && errno != EINTR)) {
+	if (n > 0)
+		keeper->words_length += room ? (size_t)n : 0;
+	else if (!n || (errno != EAGAIN && errno != EINTR))
 		drop(&keeper->words_fd);
-	}
 }
 
 static void checked(struct keeper *keeper, int status)
 {
-	char death[96];
+	char death[DEATH_SIZE];
 
 	keeper->checker = 0;
 	while (keeper->words_fd >= 0 && poll(&(struct pollfd){ keeper->words_fd, POLLIN, 0 }, 1, 0))
@@ -195,15 +190,20 @@ static void checked(struct keeper *keeper, int status)
 	keeper->words[keeper->words_length] = '\0';
 	if (keeper->ending)
 		return;
+	if (keeper->again) {
+		reload(keeper);
+		return;
+	}
 	if (WIFEXITED(status) && !WEXITSTATUS(status)) {
+		if (!keeper->server || !keeper->ready)
+			return; /* it died meanwhile: the next one is new enough */
 		log_info("keeper: the server is replaced");
 		keeper->leaving = true;
 		keeper->kill_at_ms = time_monotonic_ms() + STOP_MS;
-		if (keeper->server)
-			(void)keeper_send(keeper->link, KEEPER_LEAVE, NULL, NULL, -1);
+		(void)keeper_send(keeper->link, KEEPER_LEAVE, NULL, NULL, -1);
 		return;
 	}
-	death_text(status, death, sizeof(death));
+	death_text(status, death);
 	log_error("keeper: not reloaded, the server stays: the check %s%s%s", death,
 		  keeper->words_length ? ": " : "", keeper->words);
 	answer(keeper, WIFEXITED(status) && WEXITSTATUS(status) == 2 ? 2 : 1,
@@ -238,27 +238,29 @@ static void heard(struct keeper *keeper)
 		} else if (message.verb == KEEPER_READY) {
 			keeper->ready = keeper->ready_once = true;
 			keeper->ready_ms = time_monotonic_ms();
-			answer(keeper, 0, "reloaded");
 			systemd_tell("READY=1", -1);
+			if (keeper->again)
+				reload(keeper);
+			else
+				answer(keeper, 0, "reloaded");
 		}
 		closep(&fd);
 	}
-	if (r < 0) {
+	if (r < 0)
 		drop(&keeper->link);
-	}
 }
 
 static void server_ended(struct keeper *keeper, int status)
 {
 	bool left = WIFEXITED(status) && WEXITSTATUS(status) == KEEPER_EXIT_LEFT;
-	char death[96];
+	char death[DEATH_SIZE];
 
 	if (keeper->link >= 0)
 		heard(keeper); /* what it said before */
 	drop(&keeper->link);
 	keeper->server = 0;
 	keeper->kill_at_ms = 0;
-	death_text(status, death, sizeof(death));
+	death_text(status, death);
 	if (keeper->ending || !keeper->ready_once || (WIFEXITED(status) && !WEXITSTATUS(status))) {
 		if (WIFSIGNALED(status))
 			log_error("keeper: the server %s", death);
@@ -270,12 +272,11 @@ static void server_ended(struct keeper *keeper, int status)
 		log_error("keeper: the server %s; it is started again", death);
 		if (!keeper->ready)
 			answer(keeper, 1, "the new server did not start; it is tried again");
-		keeper->quick = keeper->ready && time_monotonic_ms() - keeper->ready_ms > QUICK_MS
-					? 0
-					: keeper->quick + 1;
 	}
-	if (left)
+	if (left || (keeper->ready && time_monotonic_ms() - keeper->ready_ms > QUICK_MS))
 		keeper->quick = 0;
+	else
+		keeper->quick++;
 	start_later(keeper, left || !keeper->quick);
 }
 
@@ -314,11 +315,11 @@ static void signalled(struct keeper *keeper)
 
 static int timeout_of(const struct keeper *keeper)
 {
-	int64_t at = keeper->server ? keeper->kill_at_ms : keeper->start_at_ms, left;
+	int64_t at = keeper->server ? keeper->kill_at_ms : keeper->start_at_ms;
+	int64_t left = at - time_monotonic_ms();
 
 	if (!at)
 		return -1;
-	left = at - time_monotonic_ms();
 	return left < 0 ? 0 : (int)left;
 }
 
@@ -335,8 +336,8 @@ static void look(struct keeper *keeper)
 		heard(keeper);
 	if (what[2].revents)
 		words_read(keeper);
-	if (what[3].revents)
-		ask(keeper, what[3].fd);
+	if (what[3].revents) /* it may be another one by now */
+		ask(keeper, shelf_find(&keeper->shelf, KEEPER_CONTROL));
 	if (what[0].revents)
 		signalled(keeper);
 	if (timeout_of(keeper) != 0 || keeper->done)
@@ -365,9 +366,11 @@ static bool program_find(struct keeper *keeper)
 
 int keeper(int argc, char **argv)
 {
-	struct keeper keeper = { .link = -1, .words_fd = -1 };
-	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD };
 	char name[] = "odcsfs", verb[] = "serve";
+	struct keeper keeper = { .argv = { name, verb, keeper.option },
+				 .link = -1,
+				 .words_fd = -1 };
+	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD };
 	sigset_t signals;
 
 	(void)sigemptyset(&signals);
@@ -383,9 +386,6 @@ int keeper(int argc, char **argv)
 			  argc > ARGUMENTS_MAX ? "too many arguments" : strerror(errno));
 		return 1;
 	}
-	keeper.argv[0] = name;
-	keeper.argv[1] = verb;
-	keeper.argv[2] = keeper.option;
 	for (int i = 1; i < argc; i++)
 		keeper.argv[i + 2] = argv[i];
 	shelf_init(&keeper.shelf);

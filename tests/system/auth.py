@@ -412,7 +412,7 @@ def check_reload(service, path):
     same(sorted(tcp(service, "GET", "/api/1/about/")[1]["allowed_clients"]["users"]), ["alice", "newbie"], "about")
     path.write_text('{"admins": {"user": ["newbie"]}}')
     service.process.send_signal(signal.SIGHUP)
-    words = (f'not reloaded, the server stays: the check ended with code 2: odcsfs: auth.roles: {path}: admins.user: '
+    words = (f'not reloaded, the server stays: the check ended with exit code 2: odcsfs: auth.roles: {path}: admins.user: '
              'unknown member "user"; did you mean "users"?')
     check(wait_for(lambda: words in service.log_text(), 10), f"a wrong file: {service.log_text()[-500:]}")
     accepted(ask(service, "newbie", body=TAG), "newbie", "the old roles hold")

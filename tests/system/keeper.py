@@ -256,10 +256,49 @@ def test_refused(service):
     same((answer.returncode, answer.stderr), (1, "broken program\n"), "a broken program")
     same(service.server_pid, pid, "the server stays")
     check("not reloaded, the server stays" in service.log_text(), "the log says so")
+    service.put('#!/bin/sh\n[ "$2" = --check ] && for i in 1 2 3 4; do printf "%0400d\\n" $i >&2; sleep 0.1; done\n'
+                f'exec {ODCSFS} "$@"\n')
+    answer = run(ODCSFS, "reload", "-c", "/dev/null", "-o", f"odcsfs.state_dir={service.state}")
+    same((answer.returncode, answer.stdout), (0, "reloaded\n"), "one that has much to say, and would start")
     service.put()
+    same(len(service.workers(2)), 2, "workers as the file has it")
+    service.file.write_text("[odcsfs]\nworkers = 1\n")
+    same(reload(service).returncode, 0, "reload")
+    service.file.write_text("[odcsfs]\nworkers = 2\n")
     same(len(service.workers(1)), 1, "workers before")
     same(reload(service).returncode, 0, "reload of a good one")
     same(len(service.workers(2)), 2, "workers as the file has it now")
+
+
+def test_asked_twice(service):
+    """who asks for a reload while the configuration is being read for another one is told of what is there now"""
+    checks, pid, answers = service.dir / "checks", service.server_pid, []
+    service.put(f'#!/bin/sh\n[ "$2" = --check ] && {{ "{ODCSFS}" "$@"; r=$?; echo >>"{checks}"; sleep 0.5; exit $r; }}\n'
+                f'exec {ODCSFS} "$@"\n')
+    ask = lambda: answers.append(run(ODCSFS, "reload", "-c", "/dev/null", "-o", f"odcsfs.state_dir={service.state}").returncode)
+    good, first = service.file.read_text(), threading.Thread(target=ask)
+    first.start()
+    check(wait_for(checks.exists, 10), "the first is being checked")
+    service.file.write_text("[odcsfs]\nworkres = 1\n")
+    ask()
+    first.join(30)
+    same(answers, [2, 2], "exit codes: it is broken by now")
+    same(service.server_pid, pid, "the server stays")
+    service.file.write_text(good)
+    service.put()
+    same(reload(service).returncode, 0, "reload of a good one")
+
+
+def test_not_configured(service):
+    """a mount that is in the configuration no more is unmounted by the reload"""
+    good, other = service.file.read_text(), service.dir / "export"
+    service.file.write_text(f"[fs]\nexport = {other}\n{good}")
+    same(reload(service).returncode, 0, "reload with an export")
+    check(wait_for(lambda: os.path.ismount(other), 10), "it is there")
+    service.file.write_text(good)
+    same(reload(service).returncode, 0, "reload without")
+    check(str(other) not in pathlib.Path("/proc/mounts").read_text(), "it is gone")
+    same(os.listdir(other), [], "and leaves an empty directory")
 
 
 def test_crash_loop(service):
@@ -268,7 +307,7 @@ def test_crash_loop(service):
     content = (service.tree(number) / f"odcs-{number}.repo").read_bytes()
     quiet()
     service.put("#!/bin/sh\nexit 3\n")
-    deaths = lambda: service.log_text().count("ended with code 3; it is started again")
+    deaths = lambda: service.log_text().count("ended with exit code 3; it is started again")
     before, got = deaths(), []
     os.kill(service.server_pid, signal.SIGKILL)
     reader = threading.Thread(target=lambda: got.append((service.tree(number) / f"odcs-{number}.repo").read_bytes()))
@@ -553,7 +592,7 @@ def main():
         slow = SlowOrigin(folder)
         slow.go.set()
         with Replaceable(f"repo.allowed={UNIVERSE} {slow.url}", "repo.recheck_seconds=0") as service:
-            for test in (test_half_written, test_removed, test_unmounted, test_refused, test_crash_loop, test_keeper_killed):
+            for test in (test_half_written, test_removed, test_unmounted, test_refused, test_asked_twice, test_not_configured, test_crash_loop, test_keeper_killed):
                 timed(test, service)
             slow.go.clear()
             timed(test_waiting, service, slow)
