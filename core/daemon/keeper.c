@@ -55,14 +55,14 @@ static void drop(int *fd)
 
 /* ---- children ----------------------------------------------------------------------- */
 
-/* @fd becomes descriptor @as. */
+/* @fd becomes descriptor @as; -1: there is none, as errno says. */
 static pid_t spawn(struct keeper *keeper, const char *option, int fd, int as)
 {
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	sigset_t none, defaults;
 	pid_t pid = 0;
-	int r;
+	int r = errno;
 
 	(void)snprintf(keeper->option, sizeof(keeper->option), "%s", option);
 	(void)sigemptyset(&none);
@@ -74,7 +74,7 @@ static pid_t spawn(struct keeper *keeper, const char *option, int fd, int as)
 	(void)posix_spawnattr_setpgroup(&attributes, 0); /* Ctrl-C is for the keeper */
 	(void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
 							    POSIX_SPAWN_SETPGROUP);
-	r = posix_spawn_file_actions_adddup2(&actions, fd, as);
+	r = fd < 0 ? r : posix_spawn_file_actions_adddup2(&actions, fd, as);
 	if (r == 0)
 		r = posix_spawn(&pid, keeper->program, &actions, &attributes, keeper->argv,
 				environ);
@@ -107,8 +107,8 @@ static void server_start(struct keeper *keeper)
 		theirs = fcntl(pair[1], F_DUPFD_CLOEXEC, FIRST_SAFE_FD);
 		(void)close(pair[1]);
 		keeper->link = pair[0];
-		keeper->server = theirs < 0 ? 0 : spawn(keeper, LINK_OPTION, theirs, LINK_FD);
 	}
+	keeper->server = spawn(keeper, LINK_OPTION, theirs, LINK_FD);
 	if (!keeper->server) {
 		drop(&keeper->link);
 		keeper->quick++;
@@ -156,7 +156,7 @@ static void reload(struct keeper *keeper)
 	out = fcntl(pair[1], F_DUPFD_CLOEXEC, FIRST_SAFE_FD);
 	(void)close(pair[1]);
 	systemd_tell("RELOADING=1", -1);
-	keeper->checker = out < 0 ? 0 : spawn(keeper, "--check", out, STDERR_FILENO);
+	keeper->checker = spawn(keeper, "--check", out, STDERR_FILENO);
 	if (!keeper->checker) {
 		drop(&keeper->words_fd);
 		answer(keeper, 1, "the program cannot be started");
