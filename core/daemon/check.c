@@ -318,7 +318,7 @@ int check(const struct config *config, const struct check_options *options)
 		(void)state_holder(look.state_dirfd, look.holder);
 	note_holder(&look);
 	if (r == 0 && lost && look.catalogue)
-		r = state_recovered(lock, &err);
+		r = state_recovered(look.state_dirfd, &err);
 	catalogue_close(look.catalogue);
 	closep(&look.state_dirfd);
 	if (r == 0)

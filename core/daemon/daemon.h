@@ -30,14 +30,15 @@ struct store {
 
 /* ---- state.c: who uses the state directory ------------------------------- */
 
-/** state_lock() - for as long as *ret_fd is open, no other process gets it, and all are told who has it.
+/** state_lock() - for as long as *ret_fd is open, no other process gets it, and all are told who has it: the directory
+ * itself is locked, its file `lock` names the holder.
  * @path: of @state_dirfd, for messages. -EBUSY names the holder
  * @pid: whom others are told of. @patient: one that ends may have it still: it is waited for, some seconds
  * @ret_lost: the machine was started anew since the last one: files that were not synced may be lost. It is said
  * again until state_recovered() */
 int state_lock(int state_dirfd, const char *path, pid_t pid, bool patient, int *ret_fd,
 	       bool *ret_lost, struct error *err);
-int state_recovered(int lock_fd, struct error *err);
+int state_recovered(int state_dirfd, struct error *err);
 /** state_holder() - 1, and the number of the process that holds it; 0: nobody; or negative errno */
 int state_holder(int state_dirfd, char ret[static 32]);
 /** state_control() - a socket in it that listens: who connects asks the keeper for a reload. By who has the lock.

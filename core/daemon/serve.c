@@ -127,7 +127,7 @@ static int recover(struct daemon *daemon, struct error *err)
 	int r = check_after_crash(daemon->config, store->state_dirfd, store->catalogue, err);
 
 	if (r >= 0)
-		r = state_recovered(daemon->lock_fd, err);
+		r = state_recovered(daemon->store.state_dirfd, err);
 	if (r >= 0)
 		log_info("the machine was started anew since the last service: files looked "
 			 "through in %" PRId64 " ms",

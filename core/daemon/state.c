@@ -73,17 +73,36 @@ static int take(int fd, int tries)
 	return 0;
 }
 
+/* The file can be removed, the directory cannot. Where directories are not locked (NFS), *ret_fd is
+ * left as it is. */
+static int take_directory(int state_dirfd, int tries, int *ret_fd)
+{
+	_cleanup_(closep) int fd = openat(state_dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = take(fd, tries);
+	if (r == 0)
+		*ret_fd = steal_fd(&fd);
+	return r == -EWOULDBLOCK ? r : 0;
+}
+
 int state_lock(int state_dirfd, const char *path, pid_t pid, bool patient, int *ret_fd,
 	       bool *ret_lost, struct error *err)
 {
 	_cleanup_(closep) int fd =
 		openat(state_dirfd, NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	_cleanup_(closep) int directory = -1;
 	char holder[32], before[BOOT_SIZE], boot[BOOT_SIZE];
+	int tries = patient ? PATIENT_TRIES : TRIES;
 	int r;
 
 	if (fd < 0)
 		return error_errno(err, -errno, "%s/" NAME, path);
-	r = take(fd, patient ? PATIENT_TRIES : TRIES);
+	r = take(fd, tries);
+	if (r == 0)
+		r = take_directory(state_dirfd, tries, &directory);
 	read_holder(fd, holder, before);
 	if (r == -EWOULDBLOCK)
 		return error_set(err, -EBUSY, BLAME_US, path,
@@ -97,33 +116,44 @@ int state_lock(int state_dirfd, const char *path, pid_t pid, bool patient, int *
 		r = write_holder(fd, holder, *ret_lost ? before : boot);
 	if (r < 0)
 		return error_errno(err, r, "%s/" NAME, path);
-	*ret_fd = steal_fd(&fd);
+	*ret_fd = steal_fd(directory >= 0 ? &directory : &fd);
 	return 0;
 }
 
-int state_recovered(int lock_fd, struct error *err)
+int state_recovered(int state_dirfd, struct error *err)
 {
+	_cleanup_(closep) int fd =
+		openat(state_dirfd, NAME, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
 	char boot[BOOT_SIZE], before[BOOT_SIZE], holder[32];
 	int r;
 
-	read_holder(lock_fd, holder, before);
+	if (fd < 0)
+		return error_errno(err, -errno, NAME);
+	read_holder(fd, holder, before);
 	read_boot(boot);
-	r = write_holder(lock_fd, holder, boot);
+	r = write_holder(fd, holder, boot);
 	return r < 0 ? error_errno(err, r, NAME) : 0;
 }
 
 int state_holder(int state_dirfd, char ret[static 32])
 {
+	_cleanup_(closep) int directory =
+		openat(state_dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_(closep) int fd = openat(state_dirfd, NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	char boot[BOOT_SIZE];
 
-	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
-	if (flock(fd, LOCK_SH | LOCK_NB) == 0)
-		return 0;
-	if (errno != EWOULDBLOCK)
+	if (fd < 0 && errno != ENOENT)
 		return -errno;
-	read_holder(fd, ret, boot);
+	if (directory < 0)
+		return -EACCES;
+	if (flock(directory, LOCK_SH | LOCK_NB) == 0 || errno != EWOULDBLOCK) {
+		if (fd < 0 || flock(fd, LOCK_SH | LOCK_NB) == 0)
+			return 0;
+		if (errno != EWOULDBLOCK)
+			return -errno;
+	}
+	if (fd >= 0)
+		read_holder(fd, ret, boot);
 	if (!ret[0])
 		(void)snprintf(ret, 32, "unknown");
 	return 1;

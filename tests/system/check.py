@@ -66,6 +66,14 @@ def test_two_services(service):
           f"its words: {second.stderr!r}")
     words = look(service, "--repair", want=2)
     check(f"process {service.process.pid}" in words, f"a repair beside a service: {words!r}")
+    lock = service.state / "lock"
+    kept = lock.read_bytes()
+    lock.unlink() # whoever removes it lets nobody in
+    second = run(*second.args, timeout=60)
+    same(second.returncode, 1, "exit code of a second service when the file `lock` is gone")
+    check("another odcsfs" in second.stderr, f"its words: {second.stderr!r}")
+    look(service, "--repair", want=2)
+    lock.write_bytes(kept)
 
 
 def test_beside(service):
