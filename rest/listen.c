@@ -4,6 +4,7 @@
  * They are made here and not by libmicrohttpd, whose own "address reuse" also sets SO_REUSEPORT:
  * two services could then share one port without a word. */
 #include "rest/listen.h"
+#include "rest/rest.h"
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
@@ -46,8 +47,16 @@ static int place_parse(const char *listen, struct place *ret, struct error *err)
 	return 0;
 bad:
 	return error_set(err, -EINVAL, BLAME_REQUEST, "http.listen",
-			 "\"%s\" is not ADDRESS:PORT, [ADDRESS]:PORT or localhost:PORT",
+			 "http.listen: \"%s\" is not ADDRESS:PORT, [ADDRESS]:PORT or "
+			 "localhost:PORT",
 			 listen ? listen : "");
+}
+
+int rest_listen_check(const char *listen, struct error *err)
+{
+	struct place place;
+
+	return place_parse(listen, &place, err);
 }
 
 /* One of @before that listens there; -1: none */

@@ -91,6 +91,8 @@ struct rest_options {
 int rest_proxies_check(const struct strings *words, struct error *err);
 /** rest_check() - would it start? Of authentication, proxies and files of TLS; nothing is opened for others */
 int rest_check(const struct rest_options *options, struct error *err);
+/** rest_listen_check() - is it an address of http.listen? */
+int rest_listen_check(const char *listen, struct error *err);
 /** rest_start() - listen, and answer in threads of libmicrohttpd's own those whom rest_accept() lets in.
  * -EADDRINUSE names the address */
 int rest_start(const struct rest_options *options, struct rest **ret, struct error *err);

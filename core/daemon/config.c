@@ -11,6 +11,7 @@
 #include <ini.h>
 #include <strings.h>
 
+#define KEY_CHARACTERS "abcdefghijklmnopqrstuvwxyz_.0123456789"
 #define LINE_MAX_BYTES 190 /* inih cuts lines silently a little beyond this */
 
 enum key_type {
@@ -231,6 +232,22 @@ static int unknown_key(const char *name, struct error *err)
 	return error_set(err, -EINVAL, BLAME_REQUEST, name, "unknown key \"%s\"", name);
 }
 
+static int unknown_section(const char *name, struct error *err)
+{
+	char section[ARRAY_SIZE(keys)][32];
+	const char *known[ARRAY_SIZE(keys)], *nearest;
+
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++) {
+		(void)snprintf(section[i], sizeof(section[i]), "%.*s",
+			       (int)strcspn(keys[i].name, "."), keys[i].name);
+		known[i] = section[i];
+	}
+	nearest = nearest_word(name, known, ARRAY_SIZE(keys));
+	return error_set(err, -EINVAL, BLAME_REQUEST, name, "unknown section [%s]%s%s%s", name,
+			 nearest ? "; did you mean [" : "", nearest ? nearest : "",
+			 nearest ? "]?" : "");
+}
+
 static int set_number(struct config *config, const struct key *key, const char *value,
 		      struct error *err)
 {
@@ -446,14 +463,62 @@ static int check_lines(const char *text, const char *path, struct error *err)
 	return 0;
 }
 
+static bool is_section(const char *name, size_t length)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(keys); i++)
+		if (!strncmp(keys[i].name, name, length) && keys[i].name[length] == '.')
+			return true;
+	return false;
+}
+
+/* The line of a section, "[NAME]": sections without a key and what follows the name are read over
+ * by the parser. */
+static int check_section(const char *line, size_t length, struct error *err)
+{
+	const char *end = memchr(line, ']', length);
+	_cleanup_(freep) char *name = NULL;
+
+	if (!end)
+		return 0; /* it has told that */
+	name = strndup(line + 1, (size_t)(end - line - 1));
+	if (!name)
+		return error_oom(err);
+	if (!is_section(name, strlen(name)))
+		return unknown_section(name, err);
+	end += 1 + strspn(end + 1, " \t\r");
+	if (end < line + length && *end != ';')
+		return error_set(err, -EINVAL, BLAME_REQUEST, name,
+				 "nothing may follow [%s] in its line", name);
+	return 0;
+}
+
+static int check_sections(const char *text, const char *path, struct error *err)
+{
+	int line = 1;
+
+	for (const char *at = text; *at; line++) {
+		size_t length = strcspn(at, "\n");
+
+		if (*at == '[' && check_section(at, length, err) < 0)
+			return error_prefix(err, "%s:%d", path, line);
+		at += length + (at[length] == '\n');
+	}
+	return 0;
+}
+
 int config_text(struct config *config, const char *text, size_t length, const char *path,
 		struct error *err)
 {
 	struct reading reading = { .config = config, .err = err };
 	int r, line;
 
-	if (strlen(text) != length)
-		return error_set(err, -EINVAL, BLAME_REQUEST, path, "%s: not a text file", path);
+	if (strlen(text) != length) {
+		line = 1;
+		for (const char *at = strchr(text, '\n'); at; at = strchr(at + 1, '\n'))
+			line++;
+		return error_set(err, -EINVAL, BLAME_REQUEST, path,
+				 "%s:%d: not a text file (a zero byte)", path, line);
+	}
 	r = check_lines(text, path, err);
 	if (r < 0)
 		return r;
@@ -463,7 +528,7 @@ int config_text(struct config *config, const char *text, size_t length, const ch
 	if (line != 0)
 		return error_set(err, -EINVAL, BLAME_REQUEST, path,
 				 "%s:%d: neither a [section] nor KEY=VALUE", path, line);
-	return 0;
+	return check_sections(text, path, err);
 }
 
 int config_file(struct config *config, const char *path, struct error *err)
@@ -485,14 +550,15 @@ int config_option(struct config *config, const char *option, struct error *err)
 
 	if (!equals)
 		return error_set(err, -EINVAL, BLAME_REQUEST, option,
-				 "-o %s: want SECTION.KEY=VALUE", option);
+				 "-o %.*s: want SECTION.KEY=VALUE",
+				 (int)strspn(option, KEY_CHARACTERS), option);
 	if (!name)
 		return error_oom(err);
 	key = find_key(name);
 	if (!key)
 		(void)unknown_key(name, err);
 	if (!key || set_key(config, key, equals + 1, false, err) < 0)
-		return error_prefix(err, "-o %s", option);
+		return error_prefix(err, "-o %.100s", name); /* the value may hold a password */
 	return 0;
 }
 

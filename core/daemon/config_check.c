@@ -260,5 +260,7 @@ int config_check(const struct config *config, struct error *err)
 		r = check_word("odcsfs.log_level", config->log_level, levels, err);
 	if (r == 0)
 		r = check_word("odcsfs.cage", config->cage, cages, err);
+	if (r == 0)
+		r = rest_listen_check(config->listen, err);
 	return r;
 }

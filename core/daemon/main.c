@@ -68,6 +68,45 @@ static void set_log_level(const struct config *config)
 			log_level_set((enum log_level)i);
 }
 
+/* The last line of an INI file that sets "section.key"; 0: none does */
+static int line_of(const char *text, const char *name)
+{
+	const char *dot = strchr(name, '.');
+	bool inside = false;
+	int found = 0, line = 1;
+
+	for (const char *at = text; dot && *at; line++) {
+		size_t length = strcspn(at, "\n"), key = strlen(dot + 1);
+		size_t section = (size_t)(dot - name);
+
+		if (*at == '[')
+			inside = !strncmp(at + 1, name, section) && at[1 + section] == ']';
+		else if (inside && !strncmp(at, dot + 1, key) && strchr(" \t=:", at[key]))
+			found = line;
+		at += length + (at[length] == '\n');
+	}
+	return found;
+}
+
+/* Where the value of the key that @err is about was set: by an option, or in a line of the file. */
+static int say_place(int r, const char *file, const struct strings *options, struct error *err)
+{
+	_cleanup_(freep) char *text = NULL;
+	size_t length = strlen(err->field);
+	int line;
+
+	if (r == 0 || !length)
+		return r;
+	for (size_t i = 0; i < options->count; i++)
+		if (!strncmp(options->item[i], err->field, length) &&
+		    options->item[i][length] == '=')
+			return error_prefix(err, "-o %s", err->field);
+	if (file_read(AT_FDCWD, file, 1 << 20, &text, NULL) < 0)
+		return r;
+	line = line_of(text, err->field);
+	return line ? error_prefix(err, "%s:%d", file, line) : r;
+}
+
 /* -c and -o in the order: file first, then options, then MOUNTPOINT */
 static int read_options(struct config *config, int argc, char **argv, struct error *err)
 {
@@ -100,8 +139,11 @@ static int read_options(struct config *config, int argc, char **argv, struct err
 	if (r == 0 && optind < argc)
 		r = error_set(err, -EINVAL, BLAME_REQUEST, NULL,
 			      "one MOUNTPOINT only, not also \"%s\"", argv[optind]);
+	if (r == 0)
+		r = say_place(config_check(config, err), file ? file : CONFIG_DEFAULT_FILE,
+			      &options, err);
 	strings_done(&options);
-	return r == 0 ? config_check(config, err) : r;
+	return r;
 }
 
 /* false: it was told what is wrong */
