@@ -38,15 +38,16 @@ int cli_cache(int argc, char **argv)
 	const char *url = NULL;
 	struct error err = { 0 };
 	int64_t keep = -1;
+	bool wrong = false;
 	int option;
 
 	while ((option = getopt_long(argc, argv, "u:", options, NULL)) != -1) {
 		if (option == 'u')
 			url = optarg;
 		else if (option != 't' || parse_size(optarg, &keep) < 0 || keep < 0)
-			optind = argc + 1;
+			wrong = true;
 	}
-	if (optind != argc) {
+	if (wrong || optind != argc) {
 		(void)fputs("Usage: odcsfs cache [-u URL] [--trim SIZE]\n", stderr);
 		return 2;
 	}

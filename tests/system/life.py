@@ -137,14 +137,16 @@ def test_configuration():
     """bad configuration: exit code 2, file, line and the nearest key"""
     import tempfile
     for text, want in (("[odcsfs]\nworkers=2\nstate_dirr=/x\n", [":3: ", "odcsfs.state_dir\""]),
+                       ("[odcsf]\n", [":1: ", "[odcsfs]"]), ("[odcsfs]\n\n[limit]\n", [":3: ", "[limits]"]),
+                       ("[odcsfs] workers=3\n", [":1: ", "nothing may follow"]),
                        ("[odcsfs]\nworkers=many\n", [":2: ", "whole number"]),
-                       ("[http]\n\nlisten\n", [":3: "]),
-                       ("[lifetime]\ndefault=10\nmaximum=5\n", ["larger than"]),
+                       ("[http]\n\nlisten\n", [":3: "]), ("[http]\nlisten=localhost\n", ["http.listen: \"localhost\" is not"]),
+                       ("[lifetime]\ndefault=10\nmaximum=5\n", [":2: ", "larger than"]),
                        ("[repo]\nallowed=relative\n", [":2: ", "absolute"]),
                        ("[repo]\nallowed=http://u:secret@h/\n", [":2: ", "user or a password"]),
                        ("[repo]\nallowed=/srv http://h/a/../b\n", [":2: ", "in its path"]),
                        ("[repo]\ngpgcheck=both\n", ["repo.gpgcheck needs repo.gpg_keys"]),
-                       ("[repo]\nmirrors=all\n", ["repo.mirrors must be listed or any"]),
+                       ("[repo]\n\nmirrors = all\n", [":3: repo.mirrors must be listed or any"]),
                        ("[repo]\nnames=a=/srv/a\n", ["repo.names: a:", "is no URL"]),
                        ("[repo]\nnames=a=http://h a=http://i\n", ["repo.names: a is given twice"])):
         with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
@@ -157,6 +159,10 @@ def test_configuration():
     answer = run(ODCSFS, "serve", "-o", "htp.listen=x")
     same(answer.returncode, 2, "unknown key of -o")
     check("http.listen" in answer.stderr, f"nearest key in {answer.stderr!r}")
+    answer = run(ODCSFS, "serve", "-o", "repo.allowed=http://user:secret@host/")
+    same(answer.returncode, 2, "a value that does not fit")
+    check("-o repo.allowed" in answer.stderr and "secret" not in answer.stderr, f"key, not value, in {answer.stderr!r}")
+    same(run("timeout", "20", ODCSFS, "cache", "--trim", "5Q").returncode, 2, "a size that is none")
     same(run(ODCSFS, "nonsense").returncode, 2, "unknown command")
     same(run(ODCSFS, "--version").stdout, f"odcsfs {run(ODCSFS, '--version').stdout.split()[1]}\n", "--version")
     check("serve" in run(ODCSFS, "--help").stdout, "--help")
