@@ -180,8 +180,8 @@ static void judge_value(struct judge *judge, const char *key, const json_t *valu
 		break;
 	case JSON_STRING:
 		if (is_too_long(key, json_string_value(value)))
-			judge_say(judge, -EFBIG, path, "A string is longer than %d bytes",
-				  SPEC_MAX_STRING);
+			judge_say(judge, -EFBIG, path, "A string of %s is longer than %d bytes",
+				  path, SPEC_MAX_STRING);
 		else if (!package && !string_allowed(judge, json_string_value(value)))
 			judge_say(judge, -EINVAL, path,
 				  "Only alphanumerical characters and '%s' characters are allowed "

@@ -337,7 +337,8 @@ static int scan_text(char *text, size_t length, char why[static JSON_WHY_SIZE])
 		return -EAGAIN;
 	}
 	if (scan == SCAN_DEEP) {
-		describe(why, text, scanner.at, "objects and lists are nested too deeply");
+		_Static_assert(SPEC_MAX_DEPTH == 16, "the words say so");
+		describe(why, text, scanner.at, "objects and lists are nested more than 16 deep");
 		return -ENOTSUP;
 	}
 	if (scan == SCAN_GOOD)

@@ -441,7 +441,7 @@ static const struct {
 	{ "{\"a\":\n  tru}", "spec.json: line 2, column 6: this is not JSON\n" },
 	{ "{\"a\":1,\"a\":2}", "spec.json: line 1, column 10: a member is given twice\n" },
 	{ "{\"a\":[[[[[[[[[[[[[[[[1]]]]]]]]]]]]]]]]}",
-	  "spec.json: line 1, column 21: objects and lists are nested too deeply\n" },
+	  "spec.json: line 1, column 21: objects and lists are nested more than 16 deep\n" },
 };
 
 static void test_tree_refused(void)
@@ -543,7 +543,7 @@ static void test_sizes(void)
 	(void)text_addf(&text, "{\"source\":{\"type\":\"tag\",\"source\":\"%0*d\"}}",
 			SPEC_MAX_STRING + 1, 0);
 	CHECK_INT(parse(&site, &text, &err), -EFBIG);
-	CHECK_STR(err.message, "A string is longer than 4096 bytes");
+	CHECK_STR(err.message, "A string of source.source is longer than 4096 bytes");
 	text_clear(&text);
 	(void)text_adds(&text, "{\"source\":{\"type\":\"module\",\"source\":\"");
 	for (int i = 0; i < 9000; i++)
