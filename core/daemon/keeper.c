@@ -253,6 +253,9 @@ static void heard(struct keeper *keeper)
 static void server_ended(struct keeper *keeper, int status)
 {
 	bool left = WIFEXITED(status) && WEXITSTATUS(status) == KEEPER_EXIT_LEFT;
+	/* our signal, before it took signals itself: it had begun nothing */
+	bool early = keeper->ending && !keeper->ready_once && WIFSIGNALED(status) &&
+		     WTERMSIG(status) == SIGTERM;
 	char death[DEATH_SIZE];
 
 	if (keeper->link >= 0)
@@ -262,9 +265,9 @@ static void server_ended(struct keeper *keeper, int status)
 	keeper->kill_at_ms = 0;
 	death_text(status, death);
 	if (keeper->ending || !keeper->ready_once || (WIFEXITED(status) && !WEXITSTATUS(status))) {
-		if (WIFSIGNALED(status))
+		if (WIFSIGNALED(status) && !early)
 			log_error("keeper: the server %s", death);
-		keeper->code = WIFEXITED(status) && !left ? WEXITSTATUS(status) : 1;
+		keeper->code = WIFEXITED(status) && !left ? WEXITSTATUS(status) : !early;
 		keeper->done = true;
 		return;
 	}
