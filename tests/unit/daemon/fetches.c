@@ -330,7 +330,7 @@ static void test_parties(void)
 	struct tree_waiter flood[20] = { 0 }, polite[2] = { { .party = "b" }, { .party = "b" } };
 	struct error err = { 0 };
 	struct fetches table;
-	struct fetch *fetch, *other;
+	struct fetch *fetch = NULL, *other;
 
 	CHECK_INT(fetches_init(&table, 100000), 0);
 	for (int i = 0; i < 20; i++) {
