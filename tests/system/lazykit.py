@@ -86,7 +86,11 @@ def figure(service, name, **labels):
 
 
 def cached(service):
-    return {p.name: p.stat().st_size for p in (service.state / "packages").iterdir()}
+    sizes = {}
+    for path in (service.state / "packages").iterdir():
+        with contextlib.suppress(FileNotFoundError): # on its way to its name
+            sizes[path.name] = path.stat().st_size
+    return sizes
 
 
 def descriptors(service):
