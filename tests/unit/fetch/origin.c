@@ -14,6 +14,7 @@
 #include <zlib.h>
 
 struct request {
+	const struct origin *origin;
 	int fd;
 	struct text all; /* head and body */
 	size_t head;
@@ -263,7 +264,8 @@ static bool answer_one(const struct request *request)
 	} else if (!strcmp(path, "/gzip")) {
 		answer_gzip(request, 0, false);
 	} else if (!strcmp(path, "/bomb")) {
-		answer_gzip(request, UINT64_C(64) << 20, false);
+		answer(request, "200 OK\r\nContent-Encoding: gzip", request->origin->bomb.data,
+		       request->origin->bomb.length);
 	} else if (!strcmp(path, "/truncated")) {
 		answer_gzip(request, UINT64_C(1) << 20, true);
 	} else if (!strcmp(path, "/chunks")) {
@@ -281,7 +283,7 @@ static bool answer_one(const struct request *request)
 
 static void serve_one(struct origin *origin, int fd)
 {
-	struct request request = { .fd = fd };
+	struct request request = { .origin = origin, .fd = fd };
 
 	while (read_request(&request)) {
 		__atomic_add_fetch(&origin->seen->requests, 1, __ATOMIC_SEQ_CST);
@@ -329,6 +331,8 @@ void origin_start(struct origin *origin)
 		exit(1);
 	}
 	origin->port = ntohs(address.sin_port);
+	origin->bomb = (struct text){ 0 };
+	compress_into(&origin->bomb, UINT64_C(64) << 20); /* now: who asks does not wait for it */
 	origin->pid = fork();
 	if (origin->pid == 0)
 		serve(origin, listener);
@@ -340,4 +344,5 @@ void origin_stop(struct origin *origin)
 	(void)kill(origin->pid, SIGKILL);
 	(void)waitpid(origin->pid, NULL, 0);
 	(void)munmap(origin->seen, sizeof(*origin->seen));
+	text_done(&origin->bomb);
 }

@@ -10,6 +10,7 @@
 struct origin {
 	pid_t pid;
 	int port;
+	struct text bomb;
 	struct {
 		unsigned int connections, requests;
 	} * seen;
