@@ -125,6 +125,8 @@ int text_reserve(struct text *text, size_t more);
 char *text_steal(struct text *text);
 void text_clear(struct text *text); /* keeps the buffer */
 void text_done(struct text *text);
+/** has_control() - a control character (0–31, 127) stands among @length bytes; any other byte is fine */
+bool has_control(const char *bytes, size_t length);
 
 /* ---- lists of strings -------------------------------------------------- */
 
@@ -189,6 +191,26 @@ int file_read(int dirfd, const char *path, size_t limit, char **ret, size_t *ret
  *
  * Not synced (DESIGN 4). An existing file is replaced. 0, or negative errno with nothing left. */
 int file_publish(int dirfd, const char *name, const void *bytes, size_t length);
+
+struct msghdr;
+
+/**
+ * fd_send() - sendmsg() of @message with @fd beside it (SCM_RIGHTS), again when a signal came
+ * @message: its control part is not looked at
+ * @fd:      stays the caller's; -1: none
+ *
+ * A peer that is gone is -EPIPE, not a signal. 0, or negative errno. */
+int fd_send(int socket, const struct msghdr *message, int fd);
+
+/**
+ * fd_receive() - recvmsg() of one message, again when a signal came, and the descriptor beside it
+ * @message: its control part is not looked at; msg_flags are set as recvmsg() does
+ * @flags:   MSG_DONTWAIT and the like
+ * @ret_fd:  the caller's to close, closed on exec; -1: none came, always so on failure
+ *
+ * The bytes got, 0 at the end, or negative errno: -EBADMSG for more than one descriptor, all of
+ * which are closed. */
+ssize_t fd_receive(int socket, struct msghdr *message, int flags, int *ret_fd);
 
 /** directory_open() - mkdir -p @path (0755) below @dirfd and open it; descriptor or negative errno */
 int directory_open(int dirfd, const char *path);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* core/base/io.c: whole reads and writes, publishing by rename, directories made and removed. */
+/* core/base/io.c: whole reads and writes, descriptors that pass a socket, publishing by rename,
+ * directories made and removed. */
 #include "core/base/base.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <stdatomic.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -58,6 +60,66 @@ int io_write(int fd, const void *bytes, size_t length)
 		done += (size_t)n;
 	}
 	return 0;
+}
+
+int fd_send(int socket, const struct msghdr *message, int fd)
+{
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct msghdr whole = *message;
+
+	whole.msg_control = NULL;
+	whole.msg_controllen = 0;
+	if (fd >= 0) {
+		whole.msg_control = control.bytes;
+		whole.msg_controllen = sizeof(control.bytes);
+		control.header = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)),
+						   .cmsg_level = SOL_SOCKET,
+						   .cmsg_type = SCM_RIGHTS };
+		memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+	}
+	while (sendmsg(socket, &whole, MSG_NOSIGNAL) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return 0;
+}
+
+ssize_t fd_receive(int socket, struct msghdr *message, int flags, int *ret_fd)
+{
+	/* room for a second one: the kernel fills up what alignment leaves behind the first */
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(2 * sizeof(int))];
+	} control = { 0 };
+	const struct cmsghdr *header;
+	size_t count = 0;
+	int fd[2];
+	ssize_t n;
+
+	*ret_fd = -1;
+	do {
+		message->msg_control = control.bytes;
+		message->msg_controllen = sizeof(control.bytes);
+		n = recvmsg(socket, message, flags | MSG_CMSG_CLOEXEC);
+	} while (n < 0 && errno == EINTR);
+	header = n < 0 ? NULL : CMSG_FIRSTHDR(message);
+	n = n < 0 ? -errno : n;
+	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
+		count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+	message->msg_control = NULL;
+	message->msg_controllen = 0;
+	if (!count)
+		return n;
+	memcpy(fd, CMSG_DATA(header), count * sizeof(int));
+	if (count == 1 && !(message->msg_flags & MSG_CTRUNC)) {
+		*ret_fd = fd[0];
+		return n;
+	}
+	for (size_t i = 0; i < count; i++)
+		closep(&fd[i]);
+	return -EBADMSG;
 }
 
 int file_read(int dirfd, const char *path, size_t limit, char **ret, size_t *ret_length)

@@ -20,54 +20,25 @@ struct held {
 int keeper_send(int socket, enum keeper_verb verb, const char *name, const char *path, int fd)
 {
 	struct keeper_message text = { .verb = verb };
-	union {
-		struct cmsghdr header;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
 	struct iovec bytes = { .iov_base = &text, .iov_len = sizeof(text) };
 	struct msghdr message = { .msg_iov = &bytes, .msg_iovlen = 1 };
 
 	(void)snprintf(text.name, sizeof(text.name), "%s", name ? name : "");
 	(void)snprintf(text.path, sizeof(text.path), "%s", path ? path : "");
-	if (fd >= 0) {
-		message.msg_control = control.bytes;
-		message.msg_controllen = sizeof(control.bytes);
-		control.header = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)),
-						   .cmsg_level = SOL_SOCKET,
-						   .cmsg_type = SCM_RIGHTS };
-		memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
-	}
-	while (sendmsg(socket, &message, MSG_NOSIGNAL) < 0)
-		if (errno != EINTR)
-			return -errno;
-	return 0;
+	return fd_send(socket, &message, fd);
 }
 
 int keeper_receive(int socket, bool wait, struct keeper_message *ret, int *ret_fd)
 {
-	union {
-		struct cmsghdr header;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
 	struct iovec bytes = { .iov_base = ret, .iov_len = sizeof(*ret) };
-	struct msghdr message = { .msg_iov = &bytes,
-				  .msg_iovlen = 1,
-				  .msg_control = control.bytes,
-				  .msg_controllen = sizeof(control.bytes) };
-	const struct cmsghdr *header;
+	struct msghdr message = { .msg_iov = &bytes, .msg_iovlen = 1 };
 	ssize_t n;
 
-	*ret_fd = -1;
 	do
-		n = recvmsg(socket, &message, MSG_CMSG_CLOEXEC | (wait ? 0 : MSG_DONTWAIT));
-	while (n < 0 && (errno == EINTR || errno == ECONNRESET)); /* RESET: once, before the rest */
-	if (n < 0 && errno == EAGAIN)
-		return 0;
+		n = fd_receive(socket, &message, wait ? 0 : MSG_DONTWAIT, ret_fd);
+	while (n == -ECONNRESET); /* once, before the rest */
 	if (n < 0)
-		return -errno;
-	header = CMSG_FIRSTHDR(&message);
-	if (header && header->cmsg_level == SOL_SOCKET && header->cmsg_type == SCM_RIGHTS)
-		memcpy(ret_fd, CMSG_DATA(header), sizeof(*ret_fd));
+		return n == -EAGAIN ? 0 : (int)n;
 	if (n != sizeof(*ret)) {
 		closep(ret_fd);
 		*ret_fd = -1;

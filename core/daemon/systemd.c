@@ -18,12 +18,9 @@ void systemd_tell(const char *state, int fd)
 	const char *path = getenv("NOTIFY_SOCKET");
 	size_t length = path ? strlen(path) : 0;
 	_cleanup_(closep) int to = -1;
-	union {
-		struct cmsghdr header;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
 	struct iovec text = { .iov_len = strlen(state) };
 	struct msghdr message = { .msg_name = &address, .msg_iov = &text, .msg_iovlen = 1 };
+	int r;
 
 	if (!length || length >= sizeof(address.sun_path) || (path[0] != '/' && path[0] != '@'))
 		return;
@@ -32,17 +29,10 @@ void systemd_tell(const char *state, int fd)
 		address.sun_path[0] = '\0';
 	memcpy(&text.iov_base, &state, sizeof(state)); /* it is only read */
 	message.msg_namelen = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + length);
-	if (fd >= 0) {
-		message.msg_control = control.bytes;
-		message.msg_controllen = sizeof(control.bytes);
-		control.header = (struct cmsghdr){ .cmsg_len = CMSG_LEN(sizeof(int)),
-						   .cmsg_level = SOL_SOCKET,
-						   .cmsg_type = SCM_RIGHTS };
-		memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
-	}
 	to = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (to < 0 || sendmsg(to, &message, MSG_NOSIGNAL) < 0)
-		log_warning("cannot notify the service manager: %s", strerror(errno));
+	r = to < 0 ? -errno : fd_send(to, &message, fd);
+	if (r < 0)
+		log_warning("cannot notify the service manager: %s", strerror(-r));
 }
 
 bool systemd_stores(void)

@@ -36,25 +36,14 @@ static int receive(int fd, struct reply *reply)
 {
 	struct iovec parts[] = { { &reply->head, sizeof(reply->head) },
 				 { reply->bytes, sizeof(reply->bytes) - 1 } };
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct msghdr message = { .msg_iov = parts,
-				  .msg_iovlen = ARRAY_SIZE(parts),
-				  .msg_control = &control,
-				  .msg_controllen = sizeof(control) };
-	struct cmsghdr *rights;
-	ssize_t n;
+	struct msghdr message = { .msg_iov = parts, .msg_iovlen = ARRAY_SIZE(parts) };
+	ssize_t n = fd_receive(fd, &message, 0, &reply->fd);
 
-	do
-		n = recvmsg(fd, &message, MSG_CMSG_CLOEXEC);
-	while (n < 0 && errno == EINTR);
-	rights = n < 0 ? NULL : CMSG_FIRSTHDR(&message);
-	if (rights && rights->cmsg_level == SOL_SOCKET && rights->cmsg_type == SCM_RIGHTS)
-		memcpy(&reply->fd, CMSG_DATA(rights), sizeof(reply->fd));
-	if (n < (ssize_t)sizeof(reply->head) || (message.msg_flags & MSG_TRUNC))
-		return n < 0 ? -errno : -EPIPE;
+	if (n < (ssize_t)sizeof(reply->head) || (message.msg_flags & MSG_TRUNC)) {
+		closep(&reply->fd);
+		reply->fd = -1;
+		return n < 0 ? (int)n : -EPIPE;
+	}
 	reply->length = (size_t)n - sizeof(reply->head);
 	reply->bytes[reply->length] = '\0';
 	return 0;

@@ -26,20 +26,9 @@ static void hand_over(int socket_fd, int fd)
 {
 	char byte = 0;
 	struct iovec part = { &byte, 1 };
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	struct msghdr message = { .msg_iov = &part,
-				  .msg_iovlen = 1,
-				  .msg_control = &control,
-				  .msg_controllen = sizeof(control) };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
 
-	control.align = (struct cmsghdr){ .cmsg_level = SOL_SOCKET,
-					  .cmsg_type = SCM_RIGHTS,
-					  .cmsg_len = CMSG_LEN(sizeof(int)) };
-	memcpy(CMSG_DATA(&control.align), &fd, sizeof(fd));
-	(void)sendmsg(socket_fd, &message, MSG_NOSIGNAL);
+	(void)fd_send(socket_fd, &message, fd);
 }
 
 static void look_at(int socket_fd, const char *place)
@@ -80,22 +69,13 @@ static int take(int socket_fd, int64_t limit_ms, int *ret)
 {
 	char byte;
 	struct iovec part = { &byte, 1 };
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control;
-	struct msghdr message = { .msg_iov = &part,
-				  .msg_iovlen = 1,
-				  .msg_control = &control,
-				  .msg_controllen = sizeof(control) };
+	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
 	struct pollfd ready = { .fd = socket_fd, .events = POLLIN };
 	int64_t left = limit_ms - time_monotonic_ms();
 
-	if (left <= 0 || poll(&ready, 1, (int)left) <= 0 ||
-	    recvmsg(socket_fd, &message, MSG_CMSG_CLOEXEC) <= 0 || !CMSG_FIRSTHDR(&message))
+	if (left <= 0 || poll(&ready, 1, (int)left) <= 0)
 		return 0;
-	memcpy(ret, CMSG_DATA(CMSG_FIRSTHDR(&message)), sizeof(*ret));
-	return 1;
+	return fd_receive(socket_fd, &message, 0, ret) > 0 && *ret >= 0;
 }
 
 int inputs_find(const struct strings *places, struct inputs *ret, struct error *err)

@@ -177,32 +177,6 @@ static int judge(struct half *half, const struct open_request *request, struct e
 	return known ? 0 : refuse(err, request->base);
 }
 
-static int send_answer(const struct opener *opener, const struct text *answer, int fd)
-{
-	struct iovec part = { answer->data, answer->length };
-	union {
-		struct cmsghdr align;
-		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = { 0 };
-	struct msghdr message = { .msg_iov = &part, .msg_iovlen = 1 };
-	ssize_t n;
-
-	if (fd >= 0) {
-		struct cmsghdr *rights = &control.align;
-
-		message.msg_control = &control;
-		message.msg_controllen = sizeof(control);
-		rights->cmsg_level = SOL_SOCKET;
-		rights->cmsg_type = SCM_RIGHTS;
-		rights->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(rights), &fd, sizeof(fd));
-	}
-	do
-		n = sendmsg(opener->ask_fd, &message, MSG_NOSIGNAL);
-	while (n < 0 && errno == EINTR);
-	return n < 0 ? -errno : 0;
-}
-
 static int answer(struct opener *opener, const struct open_request *request, struct error *err)
 {
 	struct half *half = request->site ? &opener->site : &opener->request;
@@ -210,6 +184,7 @@ static int answer(struct opener *opener, const struct open_request *request, str
 	_cleanup_(closep) int fd = -1;
 	struct error refused = { 0 };
 	const char *real = NULL;
+	struct iovec part;
 	int r;
 
 	open_half(opener, half);
@@ -219,7 +194,8 @@ static int answer(struct opener *opener, const struct open_request *request, str
 	if (r == 0 && request->kind == OPEN_BASE && (real = open_answer_base(&packet)) &&
 	    !strings_has(&half->bases, real) && strings_add(&half->bases, real) < 0)
 		return error_oom(err);
-	r = send_answer(opener, &packet, fd);
+	part = (struct iovec){ packet.data, packet.length };
+	r = fd_send(opener->ask_fd, &(struct msghdr){ .msg_iov = &part, .msg_iovlen = 1 }, fd);
 	return r < 0 ? error_errno(err, r, "cannot answer the worker") : 0;
 }
 

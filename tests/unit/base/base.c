@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -144,6 +145,77 @@ static void test_files(void)
 	CHECK_INT(rmdir(path), 0);
 }
 
+/* One message with the descriptors of @fd[0..count) (at most 3), as a stranger would send it. */
+static void send_some(int socket, const int *fd, size_t count)
+{
+	union {
+		struct cmsghdr header;
+		char bytes[CMSG_SPACE(3 * sizeof(int))];
+	} control = { 0 };
+	struct iovec part = { (char[]){ "x" }, 1 };
+	struct msghdr message = { .msg_iov = &part,
+				  .msg_iovlen = 1,
+				  .msg_control = control.bytes,
+				  .msg_controllen = CMSG_SPACE(count * sizeof(int)) };
+
+	control.header = (struct cmsghdr){ .cmsg_len = CMSG_LEN(count * sizeof(int)),
+					   .cmsg_level = SOL_SOCKET,
+					   .cmsg_type = SCM_RIGHTS };
+	memcpy(CMSG_DATA(&control.header), fd, count * sizeof(int));
+	CHECK_INT(sendmsg(socket, &message, MSG_NOSIGNAL), 1);
+}
+
+/* the number that the next descriptor gets: the same again when none was left open */
+static int next_fd(void)
+{
+	int fd = dup(STDERR_FILENO);
+
+	(void)close(fd);
+	return fd;
+}
+
+static void test_descriptors(void)
+{
+	int pair[2], fd = 0, many[] = { STDIN_FILENO, STDOUT_FILENO, STDERR_FILENO }, next;
+	char text[] = "two parts", got[sizeof(text)] = "";
+	struct iovec out[] = { { text, 4 }, { text + 4, 5 } }, in = { got, sizeof(got) };
+	struct msghdr message = { .msg_iov = out, .msg_iovlen = 2 };
+	struct stat ours, theirs;
+
+	CHECK_INT(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	CHECK_INT(fd_send(pair[0], &message, pair[0]), 0);
+	CHECK_INT(fd_send(pair[0], &message, -1), 0);
+	next = next_fd();
+	message = (struct msghdr){ .msg_iov = &in, .msg_iovlen = 1 };
+	CHECK_INT(fd_receive(pair[1], &message, 0, &fd), 9);
+	CHECK_STR(got, text);
+	CHECK_INT(fd, next);
+	CHECK_INT(fcntl(fd, F_GETFD), FD_CLOEXEC);
+	CHECK(fstat(fd, &ours) == 0 && fstat(pair[0], &theirs) == 0);
+	CHECK_INT(ours.st_ino, theirs.st_ino);
+	(void)close(fd);
+	CHECK_INT(fd_receive(pair[1], &message, 0, &fd), 9);
+	CHECK_INT(fd, -1);
+	for (size_t count = 2; count <= ARRAY_SIZE(many); count++) {
+		fd = 0;
+		send_some(pair[0], many, count);
+		CHECK_INT(fd_receive(pair[1], &message, 0, &fd), -EBADMSG);
+		CHECK_INT(fd, -1);
+		CHECK_INT(next_fd(), next);
+	}
+	in.iov_len = 4;
+	CHECK_INT(fd_send(pair[0], &(struct msghdr){ .msg_iov = out, .msg_iovlen = 2 }, -1), 0);
+	CHECK_INT(fd_receive(pair[1], &message, 0, &fd), 4);
+	CHECK(message.msg_flags & MSG_TRUNC);
+	fd = 0;
+	CHECK_INT(fd_receive(pair[1], &message, MSG_DONTWAIT, &fd), -EAGAIN);
+	CHECK_INT(fd, -1);
+	(void)close(pair[0]);
+	CHECK_INT(fd_receive(pair[1], &message, 0, &fd), 0);
+	CHECK_INT(fd_send(pair[1], &message, STDERR_FILENO), -EPIPE); /* and no signal */
+	(void)close(pair[1]);
+}
+
 static void test_digests(void)
 {
 	struct digest *digest = digest_new("md5");
@@ -189,6 +261,7 @@ int main(void)
 	test_text();
 	test_numbers();
 	test_files();
+	test_descriptors();
 	test_digests();
 	TEST_END();
 }
