@@ -23,6 +23,16 @@ static void fetch_free(struct fetch *fetch)
 	free(fetch);
 }
 
+static void place_free(struct fetch_place **link)
+{
+	struct fetch_place *place = *link;
+
+	*link = place->next;
+	free(place->name);
+	free(place->words);
+	free(place);
+}
+
 void fetches_done(struct fetches *table)
 {
 	for (size_t i = 0; table->bucket && i < table->buckets; i++)
@@ -35,14 +45,8 @@ void fetches_done(struct fetches *table)
 				fetch_claim_drop(table, fetch->claims);
 			fetch_free(fetch);
 		}
-	while (table->places) {
-		struct fetch_place *place = table->places;
-
-		table->places = place->next;
-		free(place->name);
-		free(place->words);
-		free(place);
-	}
+	while (table->places)
+		place_free(&table->places);
 	free(table->bucket);
 }
 
@@ -86,6 +90,18 @@ static struct fetch *find_failed(struct fetches *table, const struct tree_want *
 	return fetch;
 }
 
+/* Nothing is to come from there any more; what is wrong with it is remembered (fetches_tidy()). */
+static void place_put(struct fetches *table, struct fetch_place *place)
+{
+	struct fetch_place **link = &table->places;
+
+	if (--place->fetches || place->failures)
+		return;
+	while (*link != place)
+		link = &(*link)->next;
+	place_free(link);
+}
+
 static void drop(struct fetches *table, struct fetch *fetch)
 {
 	struct fetch **link = bucket_of(table, fetch->sha256);
@@ -94,6 +110,7 @@ static void drop(struct fetches *table, struct fetch *fetch)
 		link = &(*link)->next;
 	*link = fetch->next;
 	table->count--;
+	place_put(table, fetch->place);
 	fetch_free(fetch);
 }
 
@@ -166,6 +183,7 @@ static void place_judge(struct fetch_place *place, const struct error *failure, 
 		return;
 	}
 	place->failures++;
+	place->failed_ms = now_ms;
 	if (slow && place->failures < 2)
 		return;
 	words = strdup(failure->message);
@@ -205,6 +223,7 @@ static struct fetch *make(struct fetches *table, const struct tree_want *want,
 		fetch_free(fetch);
 		return NULL;
 	}
+	place->fetches++;
 	fetch->asked_ms = now_ms;
 	fetch->there = want->there;
 	grow(table);
@@ -241,6 +260,8 @@ static bool turn_to_other(struct fetches *table, struct fetch *fetch)
 	free(fetch->path);
 	fetch->base = steal(fetch->other_base);
 	fetch->path = steal(fetch->other_path);
+	place->fetches++;
+	place_put(table, fetch->place);
 	fetch->place = place;
 	fetch->turned = true;
 	fetch->tries = 0;
@@ -465,6 +486,19 @@ struct tree_waiter *fetches_late(struct fetches *table, int64_t now_ms)
 	return late;
 }
 
+static void tidy_places(struct fetches *table, int64_t now_ms)
+{
+	for (struct fetch_place **link = &table->places; *link;) {
+		const struct fetch_place *place = *link;
+
+		if (place->fetches || place_is_bad(place, now_ms) ||
+		    (place->failures && now_ms - place->failed_ms < FETCHES_ROW_MS))
+			link = &(*link)->next;
+		else
+			place_free(link);
+	}
+}
+
 void fetches_tidy(struct fetches *table, int64_t now_ms)
 {
 	for (size_t i = 0; i < table->buckets; i++)
@@ -478,4 +512,5 @@ void fetches_tidy(struct fetches *table, int64_t now_ms)
 			if (unwanted || over)
 				drop(table, fetch);
 		}
+	tidy_places(table, now_ms);
 }

@@ -18,16 +18,21 @@
 			       */
 #define FETCHES_PLACE_MS 5000 /* nor is a server that is not there */
 #define FETCHES_FULL_MS 1000  /* nor is room where there was none */
-#define FETCHES_AGED_MS 5000  /* who has waited so long comes before small packages */
-#define FETCHES_LOOKING 4     /* files that are there and looked at, at a time */
-#define FETCHES_PARTIES 256   /* buckets */
+#define FETCHES_ROW_MS                                                                             \
+	60000 /* a server that nobody asks any more has failed in a row for so long */
+#define FETCHES_AGED_MS 5000 /* who has waited so long comes before small packages */
+#define FETCHES_LOOKING 4    /* files that are there and looked at, at a time */
+#define FETCHES_PARTIES 256  /* buckets */
 
-/** struct fetch_place - a server, by the beginning of the base; lives as long as the table */
+/** struct fetch_place - a server, by the beginning of the base; lives as long as something is to
+ * come from there, or something wrong is known of it
+ * @fetches: of the table, in whatever state */
 struct fetch_place {
 	struct fetch_place *next;
 	char *name;
-	size_t running;
+	size_t fetches, running;
 	unsigned int failures; /* in a row, of the kind that says something about the server */
+	int64_t failed_ms;     /* the last of them */
 	int64_t bad_ms;	       /* not before; 0: nothing is wrong with it */
 	int code;
 	char *words;
@@ -118,5 +123,5 @@ struct fetch *fetches_find(struct fetches *table, const struct tree_want *want);
 struct fetch *fetches_bad(struct fetches *table, int64_t now_ms, struct error *failure);
 /** fetches_late() - those whose time is over, taken off */
 struct tree_waiter *fetches_late(struct fetches *table, int64_t now_ms);
-/** fetches_tidy() - forget what is over and what nobody waits for */
+/** fetches_tidy() - forget what is over, what nobody waits for, and servers without either */
 void fetches_tidy(struct fetches *table, int64_t now_ms);

@@ -5,6 +5,10 @@
 
 #include "tests/unit/test.h"
 
+#include <malloc.h>
+
+#define SERVERS 10000
+
 static struct tree_want want_of(int number, const char *base, uint64_t size)
 {
 	struct tree_want want = { .size = size, .base = base, .path = "p/x.rpm" };
@@ -429,6 +433,59 @@ static void test_many(void)
 	free(waiter);
 }
 
+/* One fetch from each of many servers: what came, what was refused, and what nobody answered. */
+static void visit(struct fetches *table, int servers, int code, int64_t now_ms)
+{
+	const struct error failure = { .code = code, .blame = BLAME_SOURCE, .message = "no" };
+
+	for (int i = 0; i < servers; i++) {
+		struct tree_waiter waiter = { .party = "reader" };
+		struct error err = { 0 };
+		char base[32];
+		struct fetch *fetch;
+
+		(void)snprintf(base, sizeof(base), "http://h%d/x", i);
+		CHECK_INT(ask(table, i, base, 10, &waiter, now_ms, &err), 0);
+		fetch = start(table, 1, now_ms);
+		CHECK(fetch && fetches_end(table, fetch, &failure, now_ms) == &waiter);
+	}
+}
+
+static size_t places_of(const struct fetches *table)
+{
+	size_t count = 0;
+
+	for (const struct fetch_place *place = table->places; place; place = place->next)
+		count++;
+	return count;
+}
+
+/* However many servers there were: what is kept of them goes with what they were asked for. */
+static void test_places(void)
+{
+	struct fetches table;
+	size_t bytes;
+
+	CHECK_INT(fetches_init(&table, 1000), 0);
+	visit(&table, 1, 0, 0);
+	fetches_tidy(&table, 0);
+	bytes = mallinfo2().uordblks;
+	visit(&table, SERVERS, 0, 0);
+	CHECK_INT(places_of(&table), 0); /* at once */
+	CHECK_INT(mallinfo2().uordblks, bytes);
+	visit(&table, 1000, -EIO, 0); /* a file that is not there says nothing about the server */
+	CHECK_INT(places_of(&table), 1000);
+	fetches_tidy(&table, FETCHES_FAILED_MS);
+	CHECK_INT(places_of(&table), 0);
+	visit(&table, 1000, -ECONNREFUSED, 10000);
+	fetches_tidy(&table, 10000 + FETCHES_FAILED_MS);
+	CHECK_INT(places_of(&table), 1000); /* how often they failed in a row is remembered */
+	CHECK_INT(table.count, 0);
+	fetches_tidy(&table, 10000 + FETCHES_ROW_MS);
+	CHECK_INT(places_of(&table), 0);
+	fetches_done(&table);
+}
+
 int main(void)
 {
 	test_one_for_all();
@@ -444,5 +501,6 @@ int main(void)
 	test_parties();
 	test_shared();
 	test_many();
+	test_places();
 	TEST_END();
 }
