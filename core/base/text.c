@@ -240,3 +240,15 @@ int parse_size(const char *string, int64_t *ret)
 	*ret = number;
 	return 0;
 }
+
+bool has_control(const char *bytes, size_t length)
+{
+	unsigned int found = 0;
+
+	for (size_t i = 0; i < length; i++) { /* no way out between: many bytes at once */
+		unsigned char c = (unsigned char)bytes[i];
+
+		found |= (unsigned int)(c < 0x20) | (unsigned int)(c == 0x7f);
+	}
+	return found;
+}

@@ -194,27 +194,30 @@ static bool has_scheme(const char *location)
 	return length && location[length] == ':' && location[length + 1] == '/';
 }
 
+/* Every package of a manifest passes here when it is mapped. */
 static const char *location_fault(const char *location)
 {
-	if (strlen(location) > LOCATION_MAX)
+	size_t length = strlen(location);
+
+	if (length > LOCATION_MAX)
 		return "is too long";
 	if (*location == '/')
 		return "is absolute";
-	if (has_scheme(location))
+	if (memchr(location, ':', length) && has_scheme(location))
 		return "has a scheme";
-	for (const char *at = location; *at; at++)
-		if ((unsigned char)*at < 0x20 || *at == 0x7f || *at == '\\')
-			return "holds a control character or backslash";
-	for (const char *at = location;;) {
-		size_t length = strcspn(at, "/");
+	if (memchr(location, '\\', length) || has_control(location, length))
+		return "holds a control character or backslash";
+	for (const char *part = location, *end = location + length;;) {
+		const char *slash = memchr(part, '/', (size_t)(end - part));
 
+		length = (size_t)((slash ? slash : end) - part);
 		if (!length)
 			return *location ? "has an empty part" : "is empty";
-		if (length <= 2 && !strncmp(at, "..", length))
+		if (length <= 2 && !strncmp(part, "..", length))
 			return "has a part \".\" or \"..\"";
-		if (!at[length])
+		if (!slash)
 			return NULL;
-		at += length + 1;
+		part = slash + 1;
 	}
 }
 

@@ -12,15 +12,18 @@
 
 _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "manifests are little endian");
 
-#define MANIFEST_MAX_STRING (64 * 1024)	       /* bytes of one NEVRA, reason, checksum or URL */
-#define MANIFEST_MAX_SCAN (UINT64_C(16) << 30) /* bytes of shared strings looked at in one check   \
-						*/
+#define MANIFEST_MAX_STRING (64 * 1024) /* bytes of one NEVRA, reason, checksum or URL */
+#define MANIFEST_MAX_SCAN                                                                          \
+	(UINT64_C(16) << 30) /* bytes of shared strings looked at in one check                     \
+			      */
 
 /** struct check - a check under way, at record @index */
 struct check {
 	const struct manifest *manifest;
 	uint64_t strings_size;
 	uint64_t scanned;
+	uint64_t base;	     /* offset of the last one seen to be right, */
+	uint16_t base_flags; /* of a record with these flags */
 	uint32_t index;
 	struct error *err;
 };
@@ -67,11 +70,6 @@ static void view(struct manifest *manifest, const void *bytes, size_t length)
 	manifest->length = length;
 }
 
-static bool is_control(char c)
-{
-	return (unsigned char)c < 0x20 || c == 0x7f;
-}
-
 static int check_name(const struct check *check, const struct manifest_record *record)
 {
 	const char *name = check->manifest->strings + record->name;
@@ -85,9 +83,8 @@ static int check_name(const struct check *check, const struct manifest_record *r
 		return bad(check, "name empty or too long");
 	if (!strcmp(name, ".") || !strcmp(name, ".."))
 		return bad(check, "named . or ..");
-	for (size_t i = 0; i < length; i++)
-		if (name[i] == '/' || is_control(name[i]))
-			return bad(check, "slash or control character in its name");
+	if (memchr(name, '/', length) || has_control(name, length))
+		return bad(check, "slash or control character in its name");
 	return 0;
 }
 
@@ -134,7 +131,7 @@ static int check_string(struct check *check, uint64_t *offset, size_t limit)
 /* An absolute path as realpath(3) gives it. */
 static bool base_is_path(const char *base)
 {
-	if (base[0] != '/')
+	if (base[0] != '/' || has_control(base, strlen(base)))
 		return false;
 	for (const char *part = base + 1; base[1];) {
 		const char *end = strchrnul(part, '/');
@@ -143,9 +140,6 @@ static bool base_is_path(const char *base)
 		if (!length || (length == 1 && part[0] == '.') ||
 		    (length == 2 && part[0] == '.' && part[1] == '.'))
 			return false;
-		for (size_t i = 0; i < length; i++)
-			if (is_control(part[i]))
-				return false;
 		if (!*end)
 			break;
 		part = end + 1;
@@ -157,16 +151,32 @@ static bool base_is_url(const char *base)
 {
 	if (url_kind(base, NULL) == URL_NONE || url_kind(base, NULL) == URL_NAMED)
 		return false;
-	for (; *base; base++)
-		if (is_control(*base) || *base == ' ')
-			return false;
-	return true;
+	return !strchr(base, ' ') && !has_control(base, strlen(base));
+}
+
+/* The packages of one repository have one base, which is one string: looked at once. */
+static int check_base(struct check *check, const struct manifest_record *record)
+{
+	const char *base = check->manifest->strings + record->count;
+	uint64_t offset = record->count;
+	int r;
+
+	if (record->count == check->base && record->flags == check->base_flags)
+		return 0;
+	r = check_string(check, &offset, PATH_MAX);
+	if (r < 0)
+		return r;
+	if (record->flags & MANIFEST_REMOTE ? !base_is_url(base) : !base_is_path(base))
+		return bad(check, "base is no absolute path, or no URL");
+	check->base = record->count;
+	check->base_flags = record->flags;
+	return 0;
 }
 
 static int check_package(struct check *check, const struct manifest_record *record)
 {
 	const char *strings = check->manifest->strings, *checksum = NULL;
-	uint64_t path = record->first, base = record->count, detail = record->detail;
+	uint64_t path = record->first, detail = record->detail;
 	char hex[DIGEST_HEX_SIZE];
 	int r = 0;
 
@@ -174,24 +184,22 @@ static int check_package(struct check *check, const struct manifest_record *reco
 		return bad(check, "unknown flags");
 	if (record->flags == MANIFEST_REMOTE)
 		return bad(check, "remote package without SHA-256");
-	if ((r = check_string(check, &path, PATH_MAX)) < 0 ||
-	    (r = check_string(check, &base, PATH_MAX)) < 0)
+	if ((r = check_string(check, &path, PATH_MAX)) < 0)
 		return r;
 	if (location_check(strings + record->first, NULL, NULL) < 0)
 		return bad(check, "path leads out of its repository");
-	if (record->flags & MANIFEST_REMOTE ? !base_is_url(strings + record->count)
-					    : !base_is_path(strings + record->count))
-		return bad(check, "base is no absolute path, or no URL");
+	r = check_base(check, record);
 	for (int i = 0; r == 0 && i < 4; i++) {
 		checksum = i == 2 ? strings + detail : checksum;
 		r = check_string(check, &detail, MANIFEST_MAX_STRING);
 	}
 	if (r < 0)
 		return r;
-	hex_print(record->digest, DIGEST_SIZE, hex);
-	if (record->flags & MANIFEST_SHA256 && !strncmp(checksum, "sha256:", 7) &&
-	    strcmp(checksum + 7, hex))
-		return bad(check, "digest and checksum differ");
+	if (record->flags & MANIFEST_SHA256 && !strncmp(checksum, "sha256:", 7)) {
+		hex_print(record->digest, DIGEST_SIZE, hex);
+		if (strcmp(checksum + 7, hex) != 0)
+			return bad(check, "digest and checksum differ");
+	}
 	return 0;
 }
 
@@ -295,7 +303,7 @@ static int check_overlay(struct check *check, struct manifest *manifest)
 static int check_aligned(const void *bytes, size_t length, struct error *err)
 {
 	struct manifest manifest = { 0 };
-	struct check check = { .manifest = &manifest, .err = err };
+	struct check check = { .manifest = &manifest, .base = UINT64_MAX, .err = err };
 	uint32_t next = 1, level_end = 1, depth = 0;
 	int r = check_header(bytes, length, err);
 

@@ -34,12 +34,9 @@ static int refuse(const struct scan_package *package, struct error *err, const c
 			 package->given[SCAN_NAME] ? package->field[SCAN_NAME].data : "", what);
 }
 
-static bool has_control(const char *text)
+static bool is_unprintable(const char *text)
 {
-	for (; *text; text++)
-		if ((uint8_t)*text < 0x20 || *text == 0x7f)
-			return true;
-	return false;
+	return has_control(text, strlen(text));
 }
 
 static int check_words(const struct scan_package *package, struct error *err)
@@ -59,11 +56,12 @@ static int check_words(const struct scan_package *package, struct error *err)
 
 		if (!package->given[words[i].field] || !*text)
 			return refuse(package, err, words[i].missing);
-		if (has_control(text) || strpbrk(text, "/ "))
+		if (is_unprintable(text) || strpbrk(text, "/ "))
 			return refuse(package, err, words[i].bad);
 	}
-	if (package->given[SCAN_SOURCERPM] && (has_control(package->field[SCAN_SOURCERPM].data) ||
-					       strchr(package->field[SCAN_SOURCERPM].data, '/')))
+	if (package->given[SCAN_SOURCERPM] &&
+	    (is_unprintable(package->field[SCAN_SOURCERPM].data) ||
+	     strchr(package->field[SCAN_SOURCERPM].data, '/')))
 		return refuse(package, err, "its sourcerpm is not a file name");
 	return 0;
 }
@@ -99,7 +97,7 @@ static int check_places(const struct scan_package *package, struct error *err)
 		return refuse(package, err, "its checksum is not one of its type");
 	if (!package->given[SCAN_HREF] || !package->location_end)
 		return refuse(package, err, "it has no location");
-	if (package->given[SCAN_BASE] && has_control(package->field[SCAN_BASE].data))
+	if (package->given[SCAN_BASE] && is_unprintable(package->field[SCAN_BASE].data))
 		return refuse(package, err, "xml:base of its location is not a URL");
 	if (location_check(package->field[SCAN_HREF].data, "primary.xml", err) < 0)
 		return error_prefix(err, "package %" PRIu64 " (%.64s)", package->number + 1,
