@@ -16,7 +16,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -24,66 +23,33 @@
 
 #define LINK_FD 3 /* where the server finds its end */
 #define LINK_OPTION "--keeper-fd=3"
-#define STOP_MS 15000	  /* then a server that was told to end is killed */
-#define QUICK_MS 1000	  /* who dies sooner after it was ready is started again more slowly */
-#define PAUSE_MS 50	  /* the first time, then twice as long each time */
-#define SLOW_MS 5000	  /* at most */
-#define ASKERS 8	  /* reloads that are waited for */
-#define ARGUMENTS_MAX 256 /* of serve */
+#define STOP_MS 15000	 /* then a server that was told to end is killed */
+#define QUICK_MS 1000	 /* who dies sooner after it was ready is started again more slowly */
+#define PAUSE_MS 50	 /* the first time, then twice as long each time */
+#define SLOW_MS 5000	 /* at most */
+#define CHECK_SECONDS 10 /* for a check of the configuration */
 
 struct keeper {
-	char program[PATH_MAX];
-	char *argv[ARGUMENTS_MAX + 3];
-	char option[32];
-	int signals, link, words_fd, code;
+	struct program program;
+	int signals, link, code;
 	pid_t server, checker; /* 0: none */
 	struct shelf shelf;
-	int asker[ASKERS]; /* connections of those who wait for a reload; -1: free */
-	char words[512];   /* what the checker said */
-	size_t words_length;
+	struct askers askers;				      /* those who wait for a reload */
+	struct words words;				      /* the checker's */
 	bool ready, ready_once, ending, leaving, done, again; /* again: too late for this reload */
 	unsigned int quick;				      /* servers in a row that died soon */
 	int64_t ready_ms;				      /* when it was ready */
-	int64_t start_at_ms, kill_at_ms; /* the next one, the one told to end; 0: not at all */
+	/* the next one, the one told to end, a check that hangs; 0: not at all */
+	int64_t start_at_ms, kill_at_ms, check_until_ms;
 };
 
-static void drop(int *fd)
+static void drop_link(struct keeper *keeper)
 {
-	closep(fd);
-	*fd = -1;
+	closep(&keeper->link);
+	keeper->link = -1;
 }
 
-/* ---- children ----------------------------------------------------------------------- */
-
-/* @fd becomes descriptor @as; -1: there is none, as errno says. */
-static pid_t spawn(struct keeper *keeper, const char *option, int fd, int as)
-{
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	sigset_t none, defaults;
-	pid_t pid = 0;
-	int r = errno;
-
-	(void)snprintf(keeper->option, sizeof(keeper->option), "%s", option);
-	(void)sigemptyset(&none);
-	(void)sigfillset(&defaults);
-	if (posix_spawnattr_init(&attributes) != 0 || posix_spawn_file_actions_init(&actions) != 0)
-		return 0;
-	(void)posix_spawnattr_setsigmask(&attributes, &none);
-	(void)posix_spawnattr_setsigdefault(&attributes, &defaults);
-	(void)posix_spawnattr_setpgroup(&attributes, 0); /* Ctrl-C is for the keeper */
-	(void)posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF |
-							    POSIX_SPAWN_SETPGROUP);
-	r = fd < 0 ? r : posix_spawn_file_actions_adddup2(&actions, fd, as);
-	if (r == 0)
-		r = posix_spawn(&pid, keeper->program, &actions, &attributes, keeper->argv,
-				environ);
-	(void)posix_spawn_file_actions_destroy(&actions);
-	(void)posix_spawnattr_destroy(&attributes);
-	if (r != 0)
-		log_error("keeper: cannot start %s: %s", keeper->program, strerror(r));
-	return r == 0 ? pid : 0;
-}
+/* ---- the server ----------------------------------------------------------------------- */
 
 static void start_later(struct keeper *keeper, bool soon)
 {
@@ -108,9 +74,9 @@ static void server_start(struct keeper *keeper)
 		(void)close(pair[1]);
 		keeper->link = pair[0];
 	}
-	keeper->server = spawn(keeper, LINK_OPTION, theirs, LINK_FD);
+	keeper->server = program_start(&keeper->program, LINK_OPTION, theirs, LINK_FD);
 	if (!keeper->server) {
-		drop(&keeper->link);
+		drop_link(keeper);
 		keeper->quick++;
 		keeper->code = 1;
 		keeper->done = !keeper->ready_once;
@@ -122,22 +88,19 @@ static void server_start(struct keeper *keeper)
 
 /* ---- reload ------------------------------------------------------------------------ */
 
-static void answer(struct keeper *keeper, int code, const char *words)
+static void refuse(struct keeper *keeper, int code, const char *words)
 {
-	for (size_t i = 0; i < ASKERS; i++) {
-		if (keeper->asker[i] < 0)
-			continue;
-		(void)dprintf(keeper->asker[i], "%d%s\n", code, words);
-		drop(&keeper->asker[i]);
-	}
+	askers_answer(&keeper->askers, false, code, words);
+	systemd_tell("READY=1", -1);
 }
 
 /* First it is tried whether the program on disk would start with the configuration as it is now. */
 static void reload(struct keeper *keeper)
 {
 	_cleanup_(closep) int out = -1;
-	int pair[2];
 
+	if (keeper->ending)
+		askers_answer(&keeper->askers, true, 1, "the service is stopped");
 	if (keeper->leaving || keeper->ending)
 		return; /* the next server answers this one, too */
 	keeper->again = keeper->checker || (keeper->server && !keeper->ready);
@@ -147,49 +110,55 @@ static void reload(struct keeper *keeper)
 		server_start(keeper); /* it waits for its time to be started again */
 		return;
 	}
-	keeper->words_length = 0;
-	if (pipe2(pair, O_CLOEXEC | O_NONBLOCK) < 0) {
-		answer(keeper, 1, "no descriptor left");
+	systemd_tell("RELOADING=1", -1);
+	askers_begin(&keeper->askers);
+	out = words_begin(&keeper->words);
+	if (out < 0) {
+		refuse(keeper, 1, "no descriptor left");
 		return;
 	}
-	keeper->words_fd = pair[0];
-	out = fcntl(pair[1], F_DUPFD_CLOEXEC, FIRST_SAFE_FD);
-	(void)close(pair[1]);
-	systemd_tell("RELOADING=1", -1);
-	keeper->checker = spawn(keeper, "--check", out, STDERR_FILENO);
+	keeper->checker = program_start(&keeper->program, "--check", out, STDERR_FILENO);
 	if (!keeper->checker) {
-		drop(&keeper->words_fd);
-		answer(keeper, 1, "the program cannot be started");
-		systemd_tell("READY=1", -1);
+		(void)words_end(&keeper->words);
+		refuse(keeper, 1, "the program cannot be started");
+		return;
 	}
+	keeper->check_until_ms = time_monotonic_ms() + CHECK_SECONDS * 1000;
 }
 
-static void words_read(struct keeper *keeper)
+/* One that hangs in the kernel cannot be ended: it is not waited for. */
+static void check_end(struct keeper *keeper)
 {
-	char more[256]; /* than there is room for: read all the same, or its writer dies of it */
-	size_t room = sizeof(keeper->words) - 1 - keeper->words_length;
-	ssize_t n = read(keeper->words_fd, room ? keeper->words + keeper->words_length : more,
-			 room ? room : sizeof(more));
+	if (keeper->checker)
+		(void)kill(-keeper->checker, SIGKILL); /* and whatever it started */
+	keeper->checker = 0;
+	keeper->check_until_ms = 0;
+	(void)words_end(&keeper->words);
+}
 
-	if (n > 0)
-		keeper->words_length += room ? (size_t)n : 0;
-	else if (!n || (errno != EAGAIN && errno != EINTR))
-		drop(&keeper->words_fd);
+/* Who asked after it began has a check of his own. */
+static void check_hangs(struct keeper *keeper)
+{
+	char words[160];
+
+	(void)snprintf(words, sizeof(words),
+		       "the check of the new program and its configuration did not end within %d "
+		       "seconds: not reloaded, the server stays",
+		       CHECK_SECONDS);
+	log_error("keeper: %s", words);
+	check_end(keeper);
+	refuse(keeper, 1, words);
+	if (keeper->again)
+		reload(keeper);
 }
 
 static void checked(struct keeper *keeper, int status)
 {
+	const char *words = words_end(&keeper->words);
 	char death[DEATH_SIZE];
 
 	keeper->checker = 0;
-	while (keeper->words_fd >= 0 && poll(&(struct pollfd){ keeper->words_fd, POLLIN, 0 }, 1, 0))
-		words_read(keeper);
-	drop(&keeper->words_fd);
-	while (keeper->words_length && keeper->words[keeper->words_length - 1] == '\n')
-		keeper->words_length--;
-	keeper->words[keeper->words_length] = '\0';
-	if (keeper->ending)
-		return;
+	keeper->check_until_ms = 0;
 	if (keeper->again) {
 		reload(keeper);
 		return;
@@ -205,22 +174,9 @@ static void checked(struct keeper *keeper, int status)
 	}
 	death_text(status, death);
 	log_error("keeper: not reloaded, the server stays: the check %s%s%s", death,
-		  keeper->words_length ? ": " : "", keeper->words);
-	answer(keeper, WIFEXITED(status) && WEXITSTATUS(status) == 2 ? 2 : 1,
-	       keeper->words_length ? keeper->words : death);
-	systemd_tell("READY=1", -1);
-}
-
-static void ask(struct keeper *keeper, int listening)
-{
-	int fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
-
-	for (size_t i = 0; i < ASKERS && fd >= 0; i++)
-		if (keeper->asker[i] < 0) {
-			keeper->asker[i] = steal_fd(&fd);
-			reload(keeper);
-		}
-	closep(&fd);
+		  words[0] ? ": " : "", words);
+	refuse(keeper, WIFEXITED(status) && WEXITSTATUS(status) == 2 ? 2 : 1,
+	       words[0] ? words : death);
 }
 
 /* ---- what happens ------------------------------------------------------------------- */
@@ -242,12 +198,12 @@ static void heard(struct keeper *keeper)
 			if (keeper->again)
 				reload(keeper);
 			else
-				answer(keeper, 0, "reloaded");
+				askers_answer(&keeper->askers, true, 0, "reloaded");
 		}
 		closep(&fd);
 	}
 	if (r < 0)
-		drop(&keeper->link);
+		drop_link(keeper);
 }
 
 static void server_ended(struct keeper *keeper, int status)
@@ -260,7 +216,7 @@ static void server_ended(struct keeper *keeper, int status)
 
 	if (keeper->link >= 0)
 		heard(keeper); /* what it said before */
-	drop(&keeper->link);
+	drop_link(keeper);
 	keeper->server = 0;
 	keeper->kill_at_ms = 0;
 	death_text(status, death);
@@ -273,8 +229,15 @@ static void server_ended(struct keeper *keeper, int status)
 	}
 	if (!left) {
 		log_error("keeper: the server %s; it is started again", death);
-		if (!keeper->ready)
-			answer(keeper, 1, "the new server did not start; it is tried again");
+		if (!keeper->ready) {
+			char words[DEATH_SIZE + 128];
+
+			(void)snprintf(words, sizeof(words),
+				       "the new server %s before it was ready; it is started "
+				       "again and again, the log says why",
+				       death);
+			askers_answer(&keeper->askers, true, 1, words);
+		}
 	}
 	if (left || (keeper->ready && time_monotonic_ms() - keeper->ready_ms > QUICK_MS))
 		keeper->quick = 0;
@@ -288,7 +251,8 @@ static void end(struct keeper *keeper)
 	if (!keeper->ending)
 		systemd_tell("STOPPING=1", -1);
 	keeper->ending = true;
-	answer(keeper, 1, "the service is stopped");
+	check_end(keeper);
+	askers_answer(&keeper->askers, true, 1, "the service is stopped");
 	keeper->start_at_ms = 0;
 	keeper->kill_at_ms = time_monotonic_ms() + STOP_MS;
 	keeper->done = !keeper->server;
@@ -316,35 +280,26 @@ static void signalled(struct keeper *keeper)
 	}
 }
 
-static int timeout_of(const struct keeper *keeper)
+/* -1: never */
+static int left_until(int64_t at_ms)
 {
-	int64_t at = keeper->server ? keeper->kill_at_ms : keeper->start_at_ms;
-	int64_t left = at - time_monotonic_ms();
+	int64_t left = at_ms - time_monotonic_ms();
 
-	if (!at)
+	if (!at_ms)
 		return -1;
 	return left < 0 ? 0 : (int)left;
 }
 
-static void look(struct keeper *keeper)
+static int timeout_of(const struct keeper *keeper)
 {
-	struct pollfd what[] = { { keeper->signals, POLLIN, 0 },
-				 { keeper->link, POLLIN, 0 },
-				 { keeper->words_fd, POLLIN, 0 },
-				 { shelf_find(&keeper->shelf, KEEPER_CONTROL), POLLIN, 0 } };
+	int server = left_until(keeper->server ? keeper->kill_at_ms : keeper->start_at_ms);
+	int check = left_until(keeper->check_until_ms);
 
-	if (poll(what, ARRAY_SIZE(what), timeout_of(keeper)) < 0)
-		return;
-	if (what[1].revents)
-		heard(keeper);
-	if (what[2].revents)
-		words_read(keeper);
-	if (what[3].revents) /* it may be another one by now */
-		ask(keeper, shelf_find(&keeper->shelf, KEEPER_CONTROL));
-	if (what[0].revents)
-		signalled(keeper);
-	if (timeout_of(keeper) != 0 || keeper->done)
-		return;
+	return server < 0 || (check >= 0 && check < server) ? check : server;
+}
+
+static void server_due(struct keeper *keeper)
+{
 	if (!keeper->server) {
 		server_start(keeper);
 		return;
@@ -354,25 +309,34 @@ static void look(struct keeper *keeper)
 	keeper->kill_at_ms = time_monotonic_ms() + STOP_MS;
 }
 
-/* A program that was replaced on the disk is called "PATH (deleted)"; the new one is at PATH. */
-static bool program_find(struct keeper *keeper)
+static void look(struct keeper *keeper)
 {
-	static const char gone[] = " (deleted)";
-	ssize_t n = readlink("/proc/self/exe", keeper->program, sizeof(keeper->program) - 1);
-	size_t length = n > 0 ? (size_t)n : 0, tail = sizeof(gone) - 1;
+	struct pollfd what[] = { { keeper->signals, POLLIN, 0 },
+				 { keeper->link, POLLIN, 0 },
+				 { keeper->words.fd, POLLIN, 0 },
+				 { shelf_find(&keeper->shelf, KEEPER_CONTROL), POLLIN, 0 } };
 
-	keeper->program[length] = '\0';
-	if (length > tail && !strcmp(keeper->program + length - tail, gone))
-		keeper->program[length - tail] = '\0';
-	return length;
+	if (poll(what, ARRAY_SIZE(what), timeout_of(keeper)) < 0)
+		return;
+	if (what[1].revents)
+		heard(keeper);
+	if (what[2].revents)
+		words_read(&keeper->words);
+	if (what[3].revents && /* it may be another one by now */
+	    askers_let_in(&keeper->askers, shelf_find(&keeper->shelf, KEEPER_CONTROL)))
+		reload(keeper);
+	if (what[0].revents)
+		signalled(keeper);
+	if (!keeper->done && left_until(keeper->check_until_ms) == 0)
+		check_hangs(keeper);
+	if (!keeper->done &&
+	    left_until(keeper->server ? keeper->kill_at_ms : keeper->start_at_ms) == 0)
+		server_due(keeper);
 }
 
 int keeper(int argc, char **argv)
 {
-	char name[] = "odcsfs", verb[] = "serve";
-	struct keeper keeper = { .argv = { name, verb, keeper.option },
-				 .link = -1,
-				 .words_fd = -1 };
+	struct keeper keeper = { .link = -1 };
 	static const int numbers[] = { SIGTERM, SIGINT, SIGHUP, SIGCHLD };
 	sigset_t signals;
 
@@ -382,15 +346,14 @@ int keeper(int argc, char **argv)
 	(void)sigprocmask(SIG_BLOCK, &signals, NULL);
 	(void)signal(SIGPIPE, SIG_IGN);
 	keeper.signals = signalfd(-1, &signals, SFD_CLOEXEC | SFD_NONBLOCK);
-	for (size_t i = 0; i < ASKERS; i++)
-		keeper.asker[i] = -1;
-	if (keeper.signals < 0 || !program_find(&keeper) || argc > ARGUMENTS_MAX) {
-		log_error("keeper: cannot start: %s",
-			  argc > ARGUMENTS_MAX ? "too many arguments" : strerror(errno));
+	askers_init(&keeper.askers);
+	words_init(&keeper.words);
+	if (keeper.signals < 0) {
+		log_error("keeper: cannot start: signals: %s", strerror(errno));
 		return 1;
 	}
-	for (int i = 1; i < argc; i++)
-		keeper.argv[i + 2] = argv[i];
+	if (program_find(&keeper.program, argc, argv) < 0)
+		return 1;
 	shelf_init(&keeper.shelf);
 	server_start(&keeper);
 	while (!keeper.done)

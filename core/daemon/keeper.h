@@ -43,9 +43,65 @@ int keeper_receive(int socket, bool wait, struct keeper_message *ret, int *ret_f
 /** keeper() - `odcsfs serve` from its arguments (those of `serve`) to the exit code */
 int keeper(int argc, char **argv);
 
-/* ---- shelf.c: what the keeper holds ------------------------------------------- */
+/* ---- program.c: the program on the disk as it is now --------------------------------- */
 
-#define FIRST_SAFE_FD 16 /* above all that a child is given */
+#define PROGRAM_ARGUMENTS 256 /* of serve */
+#define FIRST_SAFE_FD 16      /* above all that a child is given */
+
+struct program {
+	char path[PATH_MAX];
+	char option[32];
+	char *argv[PROGRAM_ARGUMENTS + 3];
+};
+
+/** program_find() - this one, with the arguments of `serve` in @argv (borrowed). Says what is wrong
+ */
+int program_find(struct program *program, int argc, char **argv);
+/** program_start() - as `odcsfs serve @option ARGUMENTS`, in a process group of its own. @fd
+ * becomes descriptor @as; -1: there is none, as errno says. 0: it cannot be started, which is said
+ */
+pid_t program_start(struct program *program, const char *option, int fd, int as);
+
+/* ---- reload.c: who asks for a reload, and what the check of the next server says ---- */
+
+#define ASKERS 8 /* that are waited for */
+
+/** struct askers - their connections. Who comes while a check is under way waits for the next one
+ */
+struct askers {
+	struct {
+		int fd; /* -1: free */
+		bool late;
+	} item[ASKERS];
+};
+
+void askers_init(struct askers *askers);
+/** askers_let_in() - who connected to @listening; true: he is to be answered. One too many is told
+ * so */
+bool askers_let_in(struct askers *askers, int listening);
+/** askers_begin() - nobody is late for the check that begins */
+void askers_begin(struct askers *askers);
+/** askers_answer() - an exit code and words; with @late those, too, who came after the check began
+ */
+void askers_answer(struct askers *askers, bool late, int code, const char *words);
+
+/** struct words - the beginning of what a child says */
+struct words {
+	int fd; /* for poll; -1: nothing more comes */
+	size_t length;
+	char text[512];
+};
+
+void words_init(struct words *words);
+/** words_begin() - the descriptor that the child is given, the caller's to close; -1: none is left
+ */
+int words_begin(struct words *words);
+void words_read(struct words *words);
+/** words_end() - all that has come, without newlines at its end; good until the next words_begin()
+ */
+const char *words_end(struct words *words);
+
+/* ---- shelf.c: what the keeper holds ------------------------------------------- */
 
 struct shelf {
 	struct shelf_item {

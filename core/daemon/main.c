@@ -227,7 +227,9 @@ static int run_reload(const struct config *config)
 	n = io_read(fd, text, sizeof(text) - 1);
 	if (n <= 1) {
 		(void)fprintf(stderr, "odcsfs: the service does not answer: %s\n",
-			      n < 0 ? strerror((int)-n) : "it has ended");
+			      n == -EAGAIN ? "no server was ready in time; its log says more"
+			      : n < 0	   ? strerror((int)-n)
+					   : "it has ended");
 		return 1;
 	}
 	text[n] = '\0';
