@@ -1,19 +1,31 @@
 /* SPDX-License-Identifier: MIT */
-/* core/daemon/verifier.c: one file after another, in the order in which they came. */
+/* core/daemon/verifier.c: one file after another, in the order in which they came; large ones by a
+ * thread of their own, so that nobody who wants a small one waits for gigabytes to be read. */
 #include "core/daemon/verifier.h"
 
 #include <pthread.h>
+
+#define LARGE (16u << 20) /* bytes; that much is read in a few hundredths of a second */
+
+enum { LANE_SMALL, LANE_LARGE, LANES };
+
+/** struct verifier_lane - a queue, and the thread that works it off */
+struct verifier_lane {
+	struct verifier *verifier;
+	pthread_t thread;
+	bool running;
+	pthread_cond_t more;
+	struct verification *todo, **last; /* under lock */
+};
 
 struct verifier {
 	struct tree_store *trees;
 	void (*done)(void *data);
 	void *data;
-	pthread_t thread;
-	bool running;
+	struct verifier_lane lane[LANES];
 	pthread_mutex_t lock; /* for the rest; nothing else is locked under it */
-	pthread_cond_t more;
 	bool stop;
-	struct verification *todo, **last, *over;
+	struct verification *over;
 };
 
 int verifier_new(struct tree_store *trees, void (*done)(void *data), void *data,
@@ -26,9 +38,14 @@ int verifier_new(struct tree_store *trees, void (*done)(void *data), void *data,
 	verifier->trees = trees;
 	verifier->done = done;
 	verifier->data = data;
-	verifier->last = &verifier->todo;
 	(void)pthread_mutex_init(&verifier->lock, NULL);
-	(void)pthread_cond_init(&verifier->more, NULL);
+	for (size_t i = 0; i < LANES; i++) {
+		struct verifier_lane *lane = &verifier->lane[i];
+
+		lane->verifier = verifier;
+		lane->last = &lane->todo;
+		(void)pthread_cond_init(&lane->more, NULL);
+	}
 	*ret = verifier;
 	return 0;
 }
@@ -43,19 +60,20 @@ static void verify(struct verifier *verifier, struct verification *item)
 
 static void *run(void *data)
 {
-	struct verifier *verifier = data;
+	struct verifier_lane *lane = data;
+	struct verifier *verifier = lane->verifier;
 
 	(void)pthread_mutex_lock(&verifier->lock);
 	while (!verifier->stop) {
-		struct verification *item = verifier->todo;
+		struct verification *item = lane->todo;
 
 		if (!item) {
-			(void)pthread_cond_wait(&verifier->more, &verifier->lock);
+			(void)pthread_cond_wait(&lane->more, &verifier->lock);
 			continue;
 		}
-		verifier->todo = item->next;
-		if (!verifier->todo)
-			verifier->last = &verifier->todo;
+		lane->todo = item->next;
+		if (!lane->todo)
+			lane->last = &lane->todo;
 		(void)pthread_mutex_unlock(&verifier->lock);
 		verify(verifier, item);
 		(void)pthread_mutex_lock(&verifier->lock);
@@ -69,19 +87,28 @@ static void *run(void *data)
 
 int verifier_start(struct verifier *verifier, struct error *err)
 {
-	int r = pthread_create(&verifier->thread, NULL, run, verifier);
+	int r = 0;
 
-	verifier->running = r == 0;
-	return r == 0 ? 0 : error_errno(err, -r, "cannot start the verifier of packages");
+	for (size_t i = 0; i < LANES && r == 0; i++) {
+		r = pthread_create(&verifier->lane[i].thread, NULL, run, &verifier->lane[i]);
+		verifier->lane[i].running = r == 0;
+	}
+	if (r == 0)
+		return 0;
+	verifier_stop(verifier);
+	return error_errno(err, -r, "cannot start the verifier of packages");
 }
 
 void verifier_add(struct verifier *verifier, struct verification *item)
 {
+	struct verifier_lane *lane =
+		&verifier->lane[item->want.size > LARGE ? LANE_LARGE : LANE_SMALL];
+
 	item->next = NULL;
 	(void)pthread_mutex_lock(&verifier->lock);
-	*verifier->last = item;
-	verifier->last = &item->next;
-	(void)pthread_cond_signal(&verifier->more);
+	*lane->last = item;
+	lane->last = &item->next;
+	(void)pthread_cond_signal(&lane->more);
 	(void)pthread_mutex_unlock(&verifier->lock);
 }
 
@@ -100,11 +127,14 @@ void verifier_stop(struct verifier *verifier)
 {
 	(void)pthread_mutex_lock(&verifier->lock);
 	verifier->stop = true;
-	(void)pthread_cond_signal(&verifier->more);
+	for (size_t i = 0; i < LANES; i++)
+		(void)pthread_cond_signal(&verifier->lane[i].more);
 	(void)pthread_mutex_unlock(&verifier->lock);
-	if (verifier->running)
-		(void)pthread_join(verifier->thread, NULL);
-	verifier->running = false;
+	for (size_t i = 0; i < LANES; i++) {
+		if (verifier->lane[i].running)
+			(void)pthread_join(verifier->lane[i].thread, NULL);
+		verifier->lane[i].running = false;
+	}
 }
 
 static void list_free(struct verification *list)
@@ -122,9 +152,11 @@ void verifier_free(struct verifier *verifier)
 	if (!verifier)
 		return;
 	verifier_stop(verifier);
-	list_free(verifier->todo);
+	for (size_t i = 0; i < LANES; i++) {
+		list_free(verifier->lane[i].todo);
+		(void)pthread_cond_destroy(&verifier->lane[i].more);
+	}
 	list_free(verifier->over);
-	(void)pthread_cond_destroy(&verifier->more);
 	(void)pthread_mutex_destroy(&verifier->lock);
 	free(verifier);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* core/daemon/verifier.h: whole packages are read and held against their SHA-256, by a thread of
- * its own, since that takes time (verifier.c). */
+/* core/daemon/verifier.h: whole packages are read and held against their SHA-256, by threads of
+ * their own, since that takes time (verifier.c). */
 #pragma once
 
 #include "core/tree/tree.h"
@@ -22,13 +22,13 @@ struct verification {
 	struct error err;
 };
 
-/** verifier_new() - @done: called by its thread when there is something for verifier_collect() */
+/** verifier_new() - @done: called by its threads when there is something for verifier_collect() */
 int verifier_new(struct tree_store *trees, void (*done)(void *data), void *data,
 		 struct verifier **ret);
 int verifier_start(struct verifier *verifier, struct error *err);
 void verifier_add(struct verifier *verifier, struct verification *item); /* taken over */
 /** verifier_collect() - those that are done; the caller frees them */
 struct verification *verifier_collect(struct verifier *verifier);
-void verifier_stop(struct verifier *verifier); /* what it is at is finished, the rest left */
+void verifier_stop(struct verifier *verifier); /* what they are at is finished, the rest left */
 void verifier_free(struct verifier *verifier);
 DEFINE_FREEP(struct verifier, verifier_free)

@@ -12,6 +12,7 @@ from lazykit import *
 
 FLOODER = 65534 # a uid that nobody logs in with
 MANY, FETCH = 60, 0.7
+LARGE = 1 << 30 # bytes; half a second or more of SHA-256
 SLACK = 2 # seconds, of a loaded machine; the flood takes 21
 
 
@@ -80,11 +81,47 @@ def try_ahead(service, origin):
     check(abs(counts[0] - counts[1]) <= 3, f"of the two owners: {counts}")
 
 
+def try_behind_large(service, origin):
+    """who wants a small package does not wait while a large one that was there at the start is read and judged"""
+    zeros, sha = bytes(1 << 20), hashlib.sha256()
+    for _ in range(LARGE >> 20):
+        sha.update(zeros)
+    data = repository(origin, "judged", {"warm": 2000, "small": 2000, "web": 3000})
+    kinds = [*((name, "sha256", digest(content), f"p/{name}.rpm") for name, content in data.items()),
+             ("large", "sha256", sha.hexdigest(), "p/large.rpm")]
+    sizes = iter([2000, 2000, 3000, LARGE])
+    xml = re.sub(b'package="5000"', lambda _: b'package="%d"' % next(sizes), primary(*kinds))
+    write_repository(origin.folder / "judged", {"primary": xml}, 1700000001)
+    compose = Compose(service, f"{origin.url}/judged")
+    service.stop()
+    with open(service.state / "packages" / sha.hexdigest(), "wb") as file:
+        file.truncate(LARGE) # takes no room, but the time to read it
+    service.start()
+    check(compose.read("warm")[0] == data["warm"], "a worker is there")
+
+    def begin():
+        started = time.monotonic()
+        with open(compose.path("large"), "rb") as file:
+            return file.read(10), time.monotonic() - started
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        large = pool.submit(begin)
+        check(wait_for(lambda: waiting(service) == 1, 10), "the large one is asked for")
+        for name, way in (("small", "mount"), ("web", "http")):
+            got, seconds = compose.read(name, way)
+            done = large.done()
+            check(got == data[name] and not done, f"{name} by {way}: {brief(got)} after {seconds:.2f} s, the large one first: {done}")
+            print(f"   {name} by {way}: {seconds:.2f} s")
+        got, seconds = large.result()
+        same(got, bytes(10), "the large one")
+        print(f"   the large one: {seconds:.2f} s")
+    same(origin.count("large.rpm"), 0, "it was not fetched")
+
+
 def main():
     need_fuse()
     if os.geteuid() != 0:
         skip("two users on one machine need root")
-    for test in (try_flood, try_ahead): # what the kernel reads ahead waits on when its reader is gone
+    for test in (try_flood, try_ahead, try_behind_large): # what the kernel reads ahead waits on when its reader is gone
         with origins() as (origin,), start(origin, PATIENT, "cache.fetchers=2", "auth.proxies=127.0.0.1") as service:
             run_all((test,), service, origin)
     end()
