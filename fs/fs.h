@@ -101,6 +101,12 @@ void fs_leave(struct fs *fs);
 void fs_notify_run(struct fs *fs);
 void fs_notify_stop(struct fs *fs);
 bool fs_mounted(const struct fs *fs, enum fs_place place);
+/** fs_mounted_at() - does the kernel show a tree of this program at @path, whoever mounted it? 1, 0, or negative
+ * errno when that is unknown */
+int fs_mounted_at(const char *path);
+/** fs_unmount() - take it away from @path, held open or not, through fusermount3 where there is no right to; 0 or
+ * negative errno */
+int fs_unmount(const char *path);
 /** fs_drain() - while @draining, mkdir and submissions get EROFS; everything else goes on */
 void fs_drain(struct fs *fs, bool draining);
 

@@ -655,10 +655,11 @@ void takeover_polled(struct fs *fs, const struct fuse_pollhandle *poll);
 void takeover_catch_up(struct fs *fs);
 void takeover_told(struct fs *fs, int64_t time);
 void takeover_text(struct fs *fs, struct text *ret); /* for /version */
-/** place_unmount() - 0 or negative errno */
-int place_unmount(const char *path);
 
 /* ---- session.c ------------------------------------------------------------ */
+
+/** place_clear() - unmount what a dead server left there, if it did: 0 or negative errno */
+int place_clear(const char *path);
 
 enum figure { /* kinds of requests that are counted (figures.c) */
 	FIGURE_LOOKUP,

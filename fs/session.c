@@ -83,6 +83,9 @@ void fs_free(struct fs *fs)
 			fuse_session_unmount(fs->mount[place].session);
 			fuse_session_destroy(fs->mount[place].session);
 		}
+	for (int place = 0; place < FS_PLACES; place++)
+		if (fs->mount[place].legacy) /* taken over, and nothing came of it */
+			takeover_leave(&fs->mount[place]);
 	handles_clear(fs);
 	shown_clear(fs);
 	export_files_clear(fs);
@@ -150,23 +153,27 @@ static bool others_allowed(void)
 	return false;
 }
 
-/* Is one of ours mounted there, as the kernel says? @path has no links in it. */
-static bool is_mounted(const char *path)
+int fs_mounted_at(const char *path)
 {
-	FILE *table = setmntent("/proc/self/mounts", "re");
+	_cleanup_(freep) char *real = realpath(path, NULL);
 	struct mntent entry;
 	char buffer[8192];
 	bool found = false;
+	FILE *table;
 
-	while (table && getmntent_r(table, &entry, buffer, sizeof(buffer)))
+	if (!real)
+		return -errno;
+	table = setmntent("/proc/self/mounts", "re");
+	if (!table)
+		return -errno;
+	while (getmntent_r(table, &entry, buffer, sizeof(buffer)))
 		found = found ||
-			(!strcmp(entry.mnt_dir, path) && !strcmp(entry.mnt_type, MOUNT_TYPE));
-	if (table)
-		endmntent(table);
+			(!strcmp(entry.mnt_dir, real) && !strcmp(entry.mnt_type, MOUNT_TYPE));
+	endmntent(table);
 	return found;
 }
 
-int place_unmount(const char *path)
+int fs_unmount(const char *path)
 {
 	pid_t child;
 	int status = -1;
@@ -187,26 +194,33 @@ int place_unmount(const char *path)
 	return WIFEXITED(status) && !WEXITSTATUS(status) ? 0 : -EPERM;
 }
 
+int place_clear(const char *path)
+{
+	struct statfs st;
+	int r;
+
+	/* Not stat(): the kernel may remember the root's attributes. */
+	if (statfs(path, &st) == 0 || (errno != ENOTCONN && errno != ECONNABORTED))
+		return 0;
+	r = fs_unmount(path);
+	if (r == 0)
+		log_info("%s: cleared the stale mount of an earlier run", path);
+	return r;
+}
+
 /* Make the mount point usable: present, and free of what a killed predecessor left. */
 static int prepare(const char *path, struct error *err)
 {
-	_cleanup_(freep) char *real = NULL;
-	struct statfs st;
 	int fd, r;
 
-	/* Not stat(): the kernel may remember the root's attributes. */
-	if (statfs(path, &st) < 0 && (errno == ENOTCONN || errno == ECONNABORTED)) {
-		r = place_unmount(path);
-		if (r < 0)
-			return error_errno(err, r, "%s: stale mount", path);
-		log_info("%s: cleared the stale mount of an earlier run", path);
-	}
+	r = place_clear(path);
+	if (r < 0)
+		return error_errno(err, r, "%s: stale mount", path);
 	fd = directory_open(AT_FDCWD, path);
 	if (fd < 0)
 		return error_errno(err, fd, "%s", path);
 	closep(&fd);
-	real = realpath(path, NULL);
-	if (real && is_mounted(real))
+	if (fs_mounted_at(path) > 0)
 		return error_set(err, -EBUSY, BLAME_US, "mountpoint", "%s: mounted already", path);
 	return 0;
 }
@@ -311,7 +325,7 @@ static void read_ahead_set(struct mount *mount)
  * answer finds no question any more, which libfuse expects (interrupted). */
 static void greet_again(struct mount *mount)
 {
-	char bytes[512];
+	char bytes[512] = { 0 };
 	struct fuse_buf buffer = { .mem = bytes };
 
 	buffer.size = takeover_init(mount, bytes, sizeof(bytes));
@@ -429,7 +443,7 @@ static void session_close(struct mount *mount)
 
 		takeover_drop(mount);
 		if (ours)
-			(void)place_unmount(mount->path);
+			(void)fs_unmount(mount->path);
 		fuse_session_unmount(session);
 	}
 	forget_opens(mount);

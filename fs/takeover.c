@@ -192,7 +192,7 @@ int takeover_find(struct mount *mount, int *ret_fd)
 		return 0;
 	if (!usable(mount, legacy, device)) {
 		if (alive(device))
-			(void)place_unmount(legacy ? legacy->record->path : mount->path);
+			(void)fs_unmount(legacy ? legacy->record->path : mount->path);
 		forget(mount);
 		return 0;
 	}

@@ -515,16 +515,11 @@ static void *run_fs(void *data)
 	return NULL;
 }
 
-/* is it where it belongs, or was it taken away while somebody holds a file in it open? */
+/* is it where it belongs, or was it taken away while somebody holds a file in it open? Unknown: it
+ * is left alone */
 static bool place_visible(const struct place *place)
 {
-	_cleanup_(freep) char *real = realpath(place->path, NULL), *text = NULL;
-	_cleanup_(freep) char *needle = NULL;
-
-	if (!real || file_read(AT_FDCWD, "/proc/self/mounts", 16 << 20, &text, NULL) < 0 ||
-	    asprintf(&needle, " %s fuse.odcsfs ", real) < 0)
-		return true; /* unknown: leave it alone */
-	return strstr(text, needle);
+	return fs_mounted_at(place->path) != 0;
 }
 
 static int mount_place(struct place *place, struct error *err)

@@ -3,10 +3,9 @@
  * manager gets a copy of each, if it keeps any, and gives them back to the keeper that it starts
  * next. */
 #include "core/daemon/keeper.h"
+#include "fs/fs.h"
 
 #include <fcntl.h>
-#include <sys/mount.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define GIVEN_FD 3 /* the first of the service manager */
@@ -59,21 +58,6 @@ void shelf_store(struct shelf *shelf, const char *name, const char *path, int fd
 	closep(&fd);
 }
 
-static void unmount(const char *path)
-{
-	pid_t child;
-
-	if (!umount2(path, MNT_DETACH) || errno != EPERM)
-		return;
-	child = fork();
-	if (!child) {
-		execlp("fusermount3", "fusermount3", "-u", "-q", "-z", "--", path, (char *)NULL);
-		_exit(127);
-	}
-	while (child > 0 && waitpid(child, NULL, 0) < 0 && errno == EINTR)
-		;
-}
-
 /* A server that ended cleanly has left nothing here. */
 void shelf_end(struct shelf *shelf)
 {
@@ -83,7 +67,7 @@ void shelf_end(struct shelf *shelf)
 		if (item->fd < 0)
 			continue;
 		if (!strncmp(item->name, KEEPER_MOUNT, strlen(KEEPER_MOUNT)) && item->path[0])
-			unmount(item->path);
+			(void)fs_unmount(item->path);
 		shelf_drop(shelf, item->name);
 	}
 }
