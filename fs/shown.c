@@ -4,8 +4,9 @@
  *
  * A tree is mapped at the first look and kept for a while. News of a compose (shown_changed) takes
  * its tree away, so that the next look opens it as it is then; a removed compose keeps its tree for
- * those who have something open, and for nobody else. A tree that was being opened while news came
- * is not kept: `changes` tells. */
+ * those who have something open, and for nobody else: so while something is open a tree is outdated
+ * by news, not taken away, as the next news may be the removal. A tree that was being opened while
+ * news came is not kept: `changes` tells. */
 #include "fs/internal.h"
 
 struct shown {
@@ -13,6 +14,7 @@ struct shown {
 	struct shown *newer, *older; /* while it holds a tree */
 	int64_t id;
 	struct tree *tree; /* NULL: open it again */
+	bool outdated;	   /* the same, unless the compose is gone by then */
 	bool final;
 	bool removed;
 	int64_t opens;
@@ -70,6 +72,7 @@ static void tree_set(struct shown_table *table, struct shown *shown, struct tree
 		tree_unref(shown->tree);
 	}
 	shown->tree = tree;
+	shown->outdated = false;
 	if (tree)
 		use_first(table, shown);
 }
@@ -152,12 +155,28 @@ static int cached(struct fs *fs, int64_t id, bool opened, struct tree **ret, boo
 	*ret_changes = table->changes[bucket_of(id)];
 	if (shown && shown->removed && !(opened && shown->opens && shown->tree)) {
 		r = -ENOENT;
-	} else if (shown && shown->tree) {
+	} else if (shown && shown->tree && (shown->removed || !shown->outdated)) {
 		*ret = tree_ref(shown->tree);
 		*ret_final = shown->final && !shown->removed;
 		use_remove(table, shown);
 		use_first(table, shown);
 		r = 1;
+	}
+	pthread_mutex_unlock(&table->lock);
+	return r;
+}
+
+/* What those have who have something open of a compose that is gone, or -ENOENT */
+static int last(struct fs *fs, int64_t id, struct tree **ret)
+{
+	struct shown_table *table = &fs->shown;
+	int r = -ENOENT;
+
+	pthread_mutex_lock(&table->lock);
+	struct shown *shown = find(table, id);
+	if (shown && shown->opens && shown->tree) {
+		*ret = tree_ref(shown->tree);
+		r = 0;
 	}
 	pthread_mutex_unlock(&table->lock);
 	return r;
@@ -195,6 +214,8 @@ int shown_tree(struct fs *fs, int64_t id, bool opened, struct tree **ret, bool *
 				tree_unref(tree);
 				continue;
 			}
+			if (r == -ENOENT && opened) /* its row says so, the news is on its way */
+				r = last(fs, id, &tree);
 		}
 		if (r < 0)
 			return r;
@@ -234,6 +255,8 @@ void shown_close(struct fs *fs, int64_t id)
 		shown->opens--;
 	if (shown && !shown->opens && shown->removed)
 		forget(table, shown);
+	else if (shown && !shown->opens && shown->outdated)
+		tree_set(table, shown, NULL);
 	pthread_mutex_unlock(&table->lock);
 }
 
@@ -269,6 +292,8 @@ void shown_changed(struct fs *fs, int64_t id, bool removed)
 		shown->removed = true;
 	else if (shown && removed)
 		forget(table, shown);
+	else if (shown && shown->opens && shown->tree)
+		shown->outdated = true;
 	else if (shown)
 		tree_set(table, shown, NULL);
 	pthread_mutex_unlock(&table->lock);

@@ -2,7 +2,7 @@
 /* tests/system/fs-driver.c: the mounted tree with a catalogue and trees, but without workers: what
  * they would do is done by the commands of player.h, and by
  *
- *   hold 0|1 | drain 0|1 | reap SECONDS | opens ID | unmounted | mount
+ *   hold 0|1 | drain 0|1 | reap SECONDS | opens ID | unmounted | mount | late ID
  *
  * usage: fs-driver STATE MOUNTPOINT [KEY=NUMBER]... with drafts, live, aliases, may_expire,
  * draft_ttl, default, maximum. Prints "ready" first. Composes expire by themselves unless held. */
@@ -86,6 +86,18 @@ static int mount_again(struct driver *driver, struct error *err)
 	return r;
 }
 
+/* The word that it is done comes once more, now that readers have seen it. */
+static int told_late(struct driver *driver, int64_t id, struct error *err)
+{
+	_cleanup_(compose_freep) struct compose *compose = NULL;
+	int r = catalogue_get(driver->catalogue, id, &compose, err);
+
+	if (!r)
+		fs_changed(driver->fs, &(struct catalogue_event){ STATE_GENERATING, compose,
+								  compose->request, false });
+	return r;
+}
+
 static int other_command(void *data, const char *verb, int64_t value, const char *rest,
 			 int64_t *ret, struct error *err)
 {
@@ -103,6 +115,8 @@ static int other_command(void *data, const char *verb, int64_t value, const char
 		*ret = !fs_mounted(driver->fs, FS_TREE);
 	else if (!strcmp(verb, "mount"))
 		return mount_again(driver, err);
+	else if (!strcmp(verb, "late"))
+		return told_late(driver, value, err);
 	else
 		return -EINVAL;
 	return 0;

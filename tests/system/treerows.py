@@ -418,7 +418,11 @@ def group_removal(tree):
     os.stat(tree.composes / f"odcs-{compose}")
     if not tree.service.real:
         same("open descriptors are counted", 2, tree.service.say(f"opens {compose}"))
+    if not tree.service.real:
+        tree.service.say(f"late {compose}") # news before the end, and nobody looks in between
     write(path / "ctl", "expire", 0)
+    true("removed: the word", until(lambda: text(path / "status") == "removed\n"))
+    same("who has it open sees its size, and no name looked at since", len(wanted), os.fstat(fd).st_size)
     true("removed: the ID is ENOENT", until(lambda: not os.path.lexists(tree.composes / str(compose))))
     for user in "root", "nobody":
         for name in f"{compose}", f"odcs-{compose}", f"latest-root-{compose}":
