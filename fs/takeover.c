@@ -16,11 +16,16 @@
 #include <fcntl.h>
 #include <linux/fuse.h>
 #include <poll.h>
+#include <stddef.h>
 #include <sys/mman.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
-#define MAGIC "odcsfs1" /* another layout of struct record: another word */
+#define MAGIC "odcsfs1" /* another layout of struct record: another digit */
+#define DEVICE_MAJOR 10 /* of /dev/fuse, on every Linux */
+#define DEVICE_MINOR 229
 #define INIT_MAX 256
+#define PLACE_SIZE 4096
 #define OPENS_MAX                                                                                  \
 	65536 /* inodes that are open at a time; with more, passthrough ends for new ones */
 #define SEEN_KEPT 1024 /* counted requests; more than can be between count and answer */
@@ -36,13 +41,18 @@ struct record {
 	uint32_t device_major, device_minor;
 	uint32_t init_length;
 	unsigned char init[INIT_MAX];
-	char path[4096];
+	char path[PLACE_SIZE];
+	/* up to here the same in every layout: any server can unmount what another one left */
 	int64_t time_told; /* what was news before, the kernel was told of */
 	uint32_t next_seen;
 	uint64_t seen[SEEN_KEPT];
 	uint64_t polls[POLLS_KEPT];
 	struct kept_open open[OPENS_MAX]; /* opens 0: free */
 };
+_Static_assert(offsetof(struct record, device_major) == 28 &&
+		       offsetof(struct record, path) == 296 &&
+		       offsetof(struct record, time_told) == 296 + PLACE_SIZE,
+	       "servers of other layouts read these");
 
 struct legacy {
 	struct record *record;
@@ -105,6 +115,21 @@ static struct legacy *legacy_new(const char *path)
 	return legacy;
 }
 
+/* Does libfuse begin a session with it? Of one that it refuses, every request would end as EIO. */
+static bool is_init(const struct record *record)
+{
+	struct {
+		struct fuse_in_header header;
+		uint32_t major, minor; /* how struct fuse_init_in begins */
+	} init;
+
+	if (record->init_length < sizeof(init) || record->init_length > INIT_MAX)
+		return false;
+	memcpy(&init, record->init, sizeof(init));
+	return init.header.len == record->init_length && init.header.opcode == FUSE_INIT &&
+	       init.major == FUSE_KERNEL_VERSION;
+}
+
 /* Of another version, or damaged: NULL. Takes @fd over. */
 static struct legacy *legacy_load(int fd)
 {
@@ -117,8 +142,7 @@ static struct legacy *legacy_load(int fd)
 	}
 	legacy = legacy_map(fd);
 	if (!legacy || memcmp(legacy->record->magic, MAGIC, sizeof(MAGIC)) != 0 ||
-	    legacy->record->size != sizeof(struct record) || !legacy->record->init_length ||
-	    legacy->record->init_length > INIT_MAX ||
+	    legacy->record->size != sizeof(struct record) || !is_init(legacy->record) ||
 	    !memchr(legacy->record->path, '\0', sizeof(legacy->record->path)))
 		return NULL;
 	return steal(legacy);
@@ -126,12 +150,15 @@ static struct legacy *legacy_load(int fd)
 
 /* ---- the device ------------------------------------------------------------------ */
 
-/* Is it mounted still, somewhere? */
+/* Is it a device that is mounted still, somewhere? */
 static bool alive(int device)
 {
 	struct pollfd what = { .fd = device };
+	struct stat st;
 
-	return poll(&what, 1, 0) >= 0 && !(what.revents & (POLLERR | POLLNVAL));
+	return !fstat(device, &st) && S_ISCHR(st.st_mode) &&
+	       st.st_rdev == makedev(DEVICE_MAJOR, DEVICE_MINOR) && poll(&what, 1, 0) >= 0 &&
+	       !(what.revents & (POLLERR | POLLNVAL));
 }
 
 static bool resend(int device)
@@ -149,13 +176,61 @@ static void forget(struct mount *mount)
 	options->keep(options->keep_data, memory_name(mount), -1, NULL);
 }
 
+/* Where it is, as far as that is the same in every layout */
+struct whereabouts {
+	char path[PLACE_SIZE]; /* "": unknown */
+	uint32_t device[2];
+};
+
+static void whereabouts_of(int memory, struct whereabouts *ret)
+{
+	char magic[sizeof(MAGIC)];
+
+	*ret = (struct whereabouts){ 0 };
+	if (pread(memory, magic, sizeof(magic), 0) != sizeof(magic) ||
+	    memcmp(magic, MAGIC, sizeof(MAGIC) - 2) != 0 ||
+	    pread(memory, ret->device, sizeof(ret->device),
+		  offsetof(struct record, device_major)) != sizeof(ret->device) ||
+	    pread(memory, ret->path, sizeof(ret->path) - 1, offsetof(struct record, path)) < 0)
+		ret->path[0] = '\0';
+}
+
+/* Does the path lead to it, and to no other that came over it? Attributes the kernel would ask of
+ * us, and nobody answers. */
+static bool is_there(const char *path, uint32_t major, uint32_t minor)
+{
+	struct statx st;
+
+	return !statx(AT_FDCWD, path, AT_STATX_DONT_SYNC, 0, &st) && st.stx_dev_major == major &&
+	       st.stx_dev_minor == minor;
+}
+
+/* It is not gone on with: away with it, before somebody reads what nobody answers. */
+static void clear_away(struct mount *mount, const struct whereabouts *where, int device)
+{
+	const char *path = where->path[0] ? where->path : mount->path;
+	int r = 0;
+
+	if (!alive(device)) /* unmounted by hand; or the kernel ended it */
+		r = path[0] ? place_clear(path) : 0;
+	else if (!path[0])
+		r = -ENOENT;
+	else if (!where->device[1] || is_there(path, where->device[0], where->device[1]))
+		r = fs_unmount(path);
+	if (r < 0)
+		log_warning("%s: a mount of the last server stays, unmount it by hand: %s",
+			    path[0] ? path : device_name(mount), strerror(-r));
+	forget(mount);
+}
+
 static bool usable(const struct mount *mount, const struct legacy *legacy, int device)
 {
 	if (!alive(device))
-		return false; /* unmounted by hand meanwhile */
+		return false;
 	if (!legacy) {
-		log_warning("%s: what the last server left is not understood: mounted anew",
-			    mount->path);
+		log_warning("%s: what the last server left is not understood: %s",
+			    mount->path[0] ? mount->path : device_name(mount),
+			    mount->path[0] ? "mounted anew" : "unmounted");
 		return false;
 	}
 	if (strcmp(legacy->record->path, mount->path) != 0)
@@ -183,17 +258,19 @@ int takeover_find(struct mount *mount, int *ret_fd)
 	const struct fs_options *options = &mount->fs->options;
 	_cleanup_(legacy_freep) struct legacy *legacy = NULL;
 	_cleanup_(closep) int device = -1;
+	struct whereabouts where;
+	int memory;
 
 	if (!options->held)
 		return 0;
 	device = options->held(options->keep_data, device_name(mount));
-	legacy = legacy_load(options->held(options->keep_data, memory_name(mount)));
+	memory = options->held(options->keep_data, memory_name(mount));
+	whereabouts_of(memory, &where);
+	legacy = legacy_load(memory);
 	if (device < 0)
 		return 0;
 	if (!usable(mount, legacy, device)) {
-		if (alive(device))
-			(void)fs_unmount(legacy ? legacy->record->path : mount->path);
-		forget(mount);
+		clear_away(mount, &where, device);
 		return 0;
 	}
 	legacy->record->left = 0;
@@ -275,12 +352,9 @@ void takeover_leave(struct mount *mount)
 bool takeover_visible(const struct mount *mount, int device)
 {
 	const struct record *record = mount->legacy ? mount->legacy->record : NULL;
-	struct statx st;
 
-	/* Attributes the kernel would ask of us, and nobody answers. */
 	return record && alive(device) &&
-	       !statx(AT_FDCWD, mount->path, AT_STATX_DONT_SYNC, 0, &st) &&
-	       st.stx_dev_major == record->device_major && st.stx_dev_minor == record->device_minor;
+	       is_there(mount->path, record->device_major, record->device_minor);
 }
 
 bool takeover_resends(const struct mount *mount)

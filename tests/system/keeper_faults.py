@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: MIT
 """tests/system/keeper_faults.py: what goes wrong while a server is replaced: checks that hang, too many who ask, a program that
-breaks after its check.
+breaks after its check, a mount that the next server cannot go on with.
 
 promises = 13
 """
-import os, pathlib, socket, sys, threading, time
+import errno, os, pathlib, shutil, signal, socket, sys, tempfile, threading, time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import *
@@ -94,11 +94,96 @@ def test_roles(service):
     service.file.write_text(good)
 
 
+# ---- a mount that cannot be gone on with ----------------------------------------------------------------------
+
+MAGIC_AT, INIT_AT, PATH_AT = 0, 40, 296 # in struct record, fs/takeover.c
+
+
+def memory_patch(service, path, at, value):
+    """in what the keeper holds of the mount at @path"""
+    for link in pathlib.Path(f"/proc/{service.process.pid}/fd").iterdir():
+        if "memfd:odcsfs-mount" in os.readlink(link):
+            with open(link, "r+b", buffering=0) as memory:
+                if os.pread(memory.fileno(), 4096, PATH_AT).split(b"\0")[0].decode() == str(path):
+                    return os.pwrite(memory.fileno(), value, at)
+    return check(False, f"no memory of {path}")
+
+
+def whole(service, number, what):
+    """the tree is as it was, and no second mount lies below or above it"""
+    same(os.listdir(service.mnt / "composes").count(str(number)), 1, f"{what}: listed")
+    check((service.tree(number) / f"odcs-{number}.repo").read_bytes(), f"{what}: read")
+    os.mkdir(service.mnt / "requests" / f"new-{time.monotonic_ns()}")
+    same(pathlib.Path("/proc/mounts").read_text().count(f" {service.mnt} "), 1, f"{what}: mounts")
+
+
+def test_other_layout(service):
+    """what a server of another layout left: mounted anew, and unmounted where it is configured no more"""
+    number = service.compose("layout", repo_spec(BASE, packages=["nginx"], flags=["no_deps", "no_reuse"]))
+    good, other = service.file.read_text(), service.dir / "export"
+    service.file.write_text(f"[fs]\nexport = {other}\n{good}")
+    same(reload(service).returncode, 0, "reload with an export")
+    check(wait_for(lambda: os.path.ismount(other), 10), "it is there")
+    memory_patch(service, other, MAGIC_AT, b"odcsfs9")
+    memory_patch(service, service.mnt, MAGIC_AT, b"odcsfs9")
+    service.file.write_text(good)
+    same(reload(service).returncode, 0, "reload without")
+    check(str(other) not in pathlib.Path("/proc/mounts").read_text(), "it is gone")
+    same(os.listdir(other), [], "and leaves an empty directory")
+    whole(service, number, "another layout")
+    check("not understood: mounted anew" in service.log_text(), "the log says so")
+    for what, at, value in (("no first request", INIT_AT + 4, bytes(4)), ("of another protocol", INIT_AT + 40, b"\6\0\0\0"),
+                            ("another length", INIT_AT, b"\1\0\0\0")):
+        quiet()
+        memory_patch(service, service.mnt, at, value)
+        kill_server(service)
+        whole(service, number, what)
+
+
+def test_wrong_device(folder):
+    """the next keeper is given another descriptor than the mount's, none, or memory without bytes: a clean mount all the same"""
+    manager = Manager(folder)
+    service = Service(f"repo.allowed={UNIVERSE}", environment=manager.environment).start()
+    number = service.compose("kept", repo_spec(BASE, packages=["nginx"], flags=["no_deps", "no_reuse"]))
+
+    def null(name):
+        os.dup2(os.open("/dev/null", os.O_RDWR), manager.held[name])
+
+    def another_fuse(name):
+        os.dup2(os.open("/dev/fuse", os.O_RDWR), manager.held[name])
+
+    def without(name):
+        os.close(manager.held.pop(name))
+
+    def empty(name):
+        os.ftruncate(manager.held[name], 0)
+    for what, break_it, name in (("another device", null, "mount-tree"), ("not mounted", another_fuse, "mount-tree"),
+                                 ("no device", without, "mount-tree"), ("no memory", without, "memory-tree"),
+                                 ("empty memory", empty, "memory-tree"), ("not memory", null, "memory-tree")):
+        check(wait_for(lambda: {"mount-tree", "memory-tree"} <= set(manager.held), 5), f"{what}: stored: {list(manager.held)}")
+        server = service.server_pid
+        service.process.kill()
+        service.process.wait()
+        check(wait_for(lambda: ended(server), 20), f"{what}: the server leaves")
+        break_it(name)
+        manager.words.append(what)
+        service.process.stdout.close()
+        service.process = manager.start(service.command(), service.log)
+        check(wait_for(lambda: service.server_pid and manager.words[-1] == "READY=1", 20), f"{what}: ready")
+        whole(service, number, what)
+    same(service.stop(), 0, "stop")
+    check(not os.path.ismount(service.mnt), "unmounted")
+    service.close()
+
+
 def main():
     need_fuse()
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="odcsfs-faults-"))
     with Replaceable(f"repo.allowed={UNIVERSE}") as service:
-        for test in (test_roles, test_check_hangs, test_broken_between):
+        for test in (test_roles, test_check_hangs, test_broken_between, test_other_layout):
             timed(test, service)
+    timed(test_wrong_device, folder)
+    shutil.rmtree(folder)
     end()
 
 
