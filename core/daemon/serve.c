@@ -10,6 +10,7 @@
  * service. */
 #include "core/daemon/check.h"
 #include "core/daemon/keeper.h"
+#include "core/daemon/places.h"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -25,7 +26,7 @@
 struct daemon {
 	const struct config *config;
 	struct held *held;
-	atomic_bool leave; /* mounts and sockets are for the next server */
+	bool leave; /* mounts and sockets are for the next server */
 	int lock_fd;
 	bool lost; /* the machine was started anew since the last service */
 	struct store store;
@@ -53,14 +54,7 @@ struct daemon {
 	struct leases *leases;
 	struct fetcher *fetcher;
 	bool notify_running;
-	struct place {
-		enum fs_place place;
-		struct daemon *daemon;
-		const char *path; /* "": not to be mounted */
-		pthread_t thread;
-		bool running;
-		bool wanted; /* SIGHUP came while it, unmounted, was still held open */
-	} places[FS_PLACES];
+	struct places places;
 };
 
 static const char readme_text[] =
@@ -502,57 +496,12 @@ static void *run_notify(void *data)
 	return NULL;
 }
 
-static void *run_fs(void *data)
-{
-	const struct place *place = data;
-	struct error err = { 0 };
-
-	if (fs_run(place->daemon->rooms.fs, place->place, &err) < 0)
-		log_error("mount: %s", err.message);
-	else
-		log_info("%s: %s", place->path,
-			 place->daemon->leave ? "left to the next server" : "unmounted");
-	return NULL;
-}
-
-/* is it where it belongs, or was it taken away while somebody holds a file in it open? Unknown: it
- * is left alone */
-static bool place_visible(const struct place *place)
-{
-	return fs_mounted_at(place->path) != 0;
-}
-
-static int mount_place(struct place *place, struct error *err)
-{
-	struct fs *fs = place->daemon->rooms.fs;
-	int r;
-
-	if (place->running) { /* it ended by itself: unmounted by hand */
-		(void)pthread_join(place->thread, NULL);
-		place->running = false;
-	}
-	r = fs_mount(fs, place->place, err);
-	if (r < 0)
-		return r;
-	r = pthread_create(&place->thread, NULL, run_fs, place);
-	if (r != 0) {
-		fs_stop(fs);
-		return error_errno(err, -r, "cannot start the mount's thread");
-	}
-	place->running = true;
-	/* taken over, but unmounted by hand and held open: as for SIGHUP */
-	place->wanted = held_again(place->daemon->held) && !place_visible(place);
-	return 0;
-}
-
 static int start_tree(struct daemon *daemon, struct error *err)
 {
 	const struct config *config = daemon->config;
 	struct fs *fs;
 	int r;
 
-	daemon->places[FS_TREE] = (struct place){ FS_TREE, daemon, config->mountpoint };
-	daemon->places[FS_EXPORT] = (struct place){ FS_EXPORT, daemon, config->export };
 	if (!config->mountpoint[0] && !config->export[0] && !held_again(daemon->held))
 		return 0;
 	daemon->fs_options = (struct fs_options){
@@ -598,11 +547,7 @@ static int start_tree(struct daemon *daemon, struct error *err)
 	if (r != 0)
 		return error_errno(err, -r, "cannot start the notification thread");
 	daemon->notify_running = true;
-	r = 0;
-	for (int i = 0; i < FS_PLACES && r >= 0; i++)
-		if (daemon->places[i].path[0])
-			r = mount_place(&daemon->places[i], err);
-	return r;
+	return places_mount(&daemon->places, config, fs, held_again(daemon->held), err);
 }
 
 static int access_start(struct daemon *daemon, struct error *err)
@@ -674,13 +619,8 @@ static void stop(struct daemon *daemon)
 	while (daemon->rest_running)
 		(void)pthread_join(daemon->rest_threads[--daemon->rest_running], NULL);
 	rest_stop(rest);
-	if (fs && daemon->leave)
-		fs_leave(fs);
-	else if (fs)
-		fs_stop(fs);
-	for (int i = 0; i < FS_PLACES; i++)
-		if (daemon->places[i].running)
-			(void)pthread_join(daemon->places[i].thread, NULL);
+	if (fs)
+		places_end(&daemon->places, daemon->leave);
 	ROOM_SET(daemon, scheduler, NULL);
 	scheduler_free(scheduler);
 	ROOM_SET(daemon, expiry, NULL);
@@ -725,37 +665,6 @@ static void reload_access(struct daemon *daemon)
 		log_info("roles read again from %s", daemon->config->auth_roles);
 }
 
-/* SIGHUP: mount again. A tree that was unmounted lazily ends at its last close: then the wish is
- * kept. */
-static void on_hangup(struct place *place)
-{
-	const struct fs *fs = place->daemon->rooms.fs;
-	struct error err = { 0 };
-
-	if (!fs || !place->path[0])
-		return;
-	place->wanted = fs_mounted(fs, place->place) && !place_visible(place);
-	if (place->wanted)
-		log_info("%s: mounted again as soon as the last open file of the old mount is "
-			 "closed",
-			 place->path);
-	if (fs_mounted(fs, place->place))
-		return;
-	if (mount_place(place, &err) < 0)
-		log_error("cannot mount again: %s", err.message);
-	else
-		log_info("mounted again on %s", place->path);
-}
-
-static void on_signal(struct daemon *daemon, bool hangup)
-{
-	if (hangup)
-		reload_access(daemon);
-	for (int i = 0; i < FS_PLACES; i++)
-		if (hangup || (daemon->places[i].wanted && !fs_mounted(daemon->rooms.fs, i)))
-			on_hangup(&daemon->places[i]);
-}
-
 /* The keeper has said something, or is gone. true: the server ends */
 static bool on_keeper(struct daemon *daemon)
 {
@@ -785,7 +694,9 @@ static void wait_for_end(struct daemon *daemon, int signals)
 			return;
 		if (ready > 0 && what[1].revents && on_keeper(daemon))
 			return;
-		on_signal(daemon, info.ssi_signo == SIGHUP);
+		if (info.ssi_signo == SIGHUP)
+			reload_access(daemon);
+		places_look(&daemon->places, info.ssi_signo == SIGHUP);
 		if (ready == 0)
 			rest_tick(daemon->rooms.rest);
 	}
