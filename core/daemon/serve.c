@@ -421,6 +421,17 @@ static int lend_threads(struct daemon *daemon, struct error *err)
 	return 0;
 }
 
+/* How clients prove who they are */
+static void set_proof(const struct config *config, struct rest_options *options)
+{
+	options->auth_backend = config->auth_backend;
+	options->proxies = &config->auth_proxies;
+	options->tls_cert = config->tls_cert;
+	options->tls_key = config->tls_key;
+	options->tls_client_ca = config->tls_client_ca;
+	options->tls_client_crl = config->auth_crl;
+}
+
 static int start_http(struct daemon *daemon, struct error *err)
 {
 	const struct config *config = daemon->config;
@@ -434,12 +445,6 @@ static int start_http(struct daemon *daemon, struct error *err)
 		.listen = config->listen,
 		.public_url = daemon->public_url[0] ? daemon->public_url : NULL,
 		.mountpoint = config->mountpoint,
-		.auth_backend = config->auth_backend,
-		.proxies = &config->auth_proxies,
-		.tls_cert = config->tls_cert,
-		.tls_key = config->tls_key,
-		.tls_client_ca = config->tls_client_ca,
-		.tls_client_crl = config->auth_crl,
 		.socket = config->http_socket,
 		.socket_group = config->http_socket_group,
 		.user_name = access_user_name,
@@ -472,6 +477,7 @@ static int start_http(struct daemon *daemon, struct error *err)
 			.client_rate = config->client_rate ? config->client_rate : -1,
 		},
 	};
+	set_proof(config, &daemon->rest_options);
 	(void)config_socket_mode(config, &daemon->rest_options.socket_mode);
 	r = rest_start(&daemon->rest_options, &rest, err);
 	if (r < 0)
@@ -705,16 +711,10 @@ static void wait_for_end(struct daemon *daemon, int signals)
 int serve_check(const struct config *config)
 {
 	_cleanup_(access_freep) struct access *access = NULL;
-	const struct rest_options options = {
-		.auth_backend = config->auth_backend,
-		.proxies = &config->auth_proxies,
-		.tls_cert = config->tls_cert,
-		.tls_key = config->tls_key,
-		.tls_client_ca = config->tls_client_ca,
-		.tls_client_crl = config->auth_crl,
-	};
+	struct rest_options options = { 0 };
 	struct error err = { 0 };
 
+	set_proof(config, &options);
 	if (access_new(config, &access, &err) == 0 && rest_check(&options, &err) == 0)
 		return 0;
 	(void)fprintf(stderr, "odcsfs: %s\n", err.message);
