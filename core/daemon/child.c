@@ -92,15 +92,24 @@ static int add_argument(struct strings *list, const char *format, ...)
 	return n < 0 || (size_t)n >= sizeof(argument) ? -ENAMETOOLONG : strings_add(list, argument);
 }
 
-/* Files that a worker may read beside those of the system, and the site's places */
-static int add_readable(const struct config *config, enum child_kind kind, struct strings *list)
+/* Files that a worker may read beside those of the system: appended; 0 or -ENOMEM */
+static int configured_files(const struct config *config, struct strings *ret)
 {
-	int r = *config->repo_ca ? add_argument(list, "--read=%s", config->repo_ca) : 0;
+	int r = *config->repo_ca ? strings_add(ret, config->repo_ca) : 0;
 
 	if (r == 0 && *config->koji_ca)
-		r = add_argument(list, "--read=%s", config->koji_ca);
-	for (size_t i = 0; i < config->repo_gpg_keys.count && r == 0; i++)
-		r = add_argument(list, "--read=%s", config->repo_gpg_keys.item[i]);
+		r = strings_add(ret, config->koji_ca);
+	return r < 0 ? r : strings_copy(ret, &config->repo_gpg_keys);
+}
+
+/* These, and the site's places */
+static int add_readable(const struct config *config, enum child_kind kind, struct strings *list)
+{
+	_cleanup_(strings_done) struct strings files = { 0 };
+	int r = configured_files(config, &files);
+
+	for (size_t i = 0; i < files.count && r == 0; i++)
+		r = add_argument(list, "--read=%s", files.item[i]);
 	if (r < 0 || kind == CHILD_FETCHES)
 		return r;
 	if (*config->koji_topdir)
@@ -264,12 +273,8 @@ static int watch(struct child *child, const struct config *config)
 {
 	int r = worker_system_files(&child->files);
 
-	if (r == 0 && *config->repo_ca)
-		r = strings_add(&child->files, config->repo_ca);
-	if (r == 0 && *config->koji_ca)
-		r = strings_add(&child->files, config->koji_ca);
 	if (r == 0)
-		r = strings_copy(&child->files, &config->repo_gpg_keys);
+		r = configured_files(config, &child->files);
 	child->identity = calloc(child->files.count + 1, sizeof(*child->identity));
 	if (r < 0 || !child->identity)
 		return -ENOMEM;
