@@ -307,7 +307,7 @@ static bool comes_before(const struct fetch_claim *a, const struct fetch_claim *
 	return a->since_ms < b->since_ms;
 }
 
-struct fetch *queue_next(struct fetches *table, size_t most, int64_t now_ms)
+struct fetch *fetches_next(struct fetches *table, size_t most, int64_t now_ms)
 {
 	struct fetch_claim *best = NULL;
 

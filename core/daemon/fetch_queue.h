@@ -44,8 +44,6 @@ void fetch_claim_drop(struct fetches *table, struct fetch_claim *claim);
 /** queue_add() - @later_ms: it is not chosen before; 0: at once */
 void queue_add(struct fetches *table, struct fetch *fetch, int64_t later_ms);
 void queue_remove(struct fetches *table, struct fetch *fetch);
-/** queue_next() - fetches_next() */
-struct fetch *queue_next(struct fetches *table, size_t most, int64_t now_ms);
 /** queue_bad() - one for a server that is not there; NULL: none */
 struct fetch *queue_bad(const struct fetches *table, int64_t now_ms);
 /** queue_charge() - @fetch is begun: it counts for whoever of its parties is best off */

@@ -350,11 +350,6 @@ bool fetches_forget(struct fetches *table, struct tree_waiter *waiter, int64_t n
 
 /* ---- what runs --------------------------------------------------------- */
 
-struct fetch *fetches_next(struct fetches *table, size_t most, int64_t now_ms)
-{
-	return queue_next(table, most, now_ms);
-}
-
 void fetches_start(struct fetches *table, struct fetch *fetch, int64_t now_ms)
 {
 	queue_remove(table, fetch);

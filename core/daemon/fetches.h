@@ -95,7 +95,7 @@ int fetches_ask(struct fetches *table, const struct tree_want *want, struct tree
 bool fetches_forget(struct fetches *table, struct tree_waiter *waiter, int64_t now_ms);
 
 /**
- * fetches_next() - what to start now; NULL: nothing
+ * fetches_next() - what to start now (fetch_queue.c); NULL: nothing
  * @most: downloads at a time. A server with none under way gets one although there are so many, up
  * to twice as many in all: those that never end do not keep others waiting (not if @strict)
  *
