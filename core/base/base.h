@@ -128,6 +128,12 @@ void text_done(struct text *text);
 /** has_control() - a control character (0–31, 127) stands among @length bytes; any other byte is fine */
 bool has_control(const char *bytes, size_t length);
 
+/** path_rest() - what comes in @path after @prefix, by whole parts: "" or "/…"; NULL: it is not below it. By words
+ * only; slashes at the end of @prefix count for nothing */
+const char *path_rest(const char *path, const char *prefix);
+/** path_has_dots() - is a part of it that stands behind a '/' "." or ".."? */
+bool path_has_dots(const char *path);
+
 /* ---- lists of strings -------------------------------------------------- */
 
 /** struct strings - a list that owns its strings; initialise with { 0 } */

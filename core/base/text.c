@@ -252,3 +252,22 @@ bool has_control(const char *bytes, size_t length)
 	}
 	return found;
 }
+
+const char *path_rest(const char *path, const char *prefix)
+{
+	size_t length = strlen(prefix);
+
+	while (length && prefix[length - 1] == '/')
+		length--;
+	if (strncmp(path, prefix, length) != 0 || (path[length] && path[length] != '/'))
+		return NULL;
+	return path + length;
+}
+
+bool path_has_dots(const char *path)
+{
+	for (const char *at = path; (at = strstr(at, "/.")); at += 2)
+		if (at[2] == '/' || !at[2] || (at[2] == '.' && (at[3] == '/' || !at[3])))
+			return true;
+	return false;
+}

@@ -30,25 +30,6 @@ static const char *local_path(const char *word)
 	return NULL;
 }
 
-static bool below(const char *path, const char *prefix)
-{
-	size_t length = strlen(prefix);
-
-	while (length > 1 && prefix[length - 1] == '/')
-		length--;
-	if (length == 1)
-		return true; /* "/" allows everything */
-	return !strncmp(path, prefix, length) && (path[length] == '/' || !path[length]);
-}
-
-static bool has_dots(const char *path)
-{
-	for (const char *at = path; (at = strstr(at, "/.")); at += 2)
-		if (at[2] == '/' || !at[2] || (at[2] == '.' && (at[3] == '/' || !at[3])))
-			return true;
-	return false;
-}
-
 static bool has_prefixes(const struct config *config, bool urls)
 {
 	for (size_t i = 0; i < config->repo_allowed.count; i++)
@@ -61,10 +42,10 @@ static bool allowed(const struct config *config, const char *word)
 {
 	const char *path = local_path(word);
 
-	if (!path || has_dots(path) || strchr(path, '%'))
+	if (!path || path_has_dots(path) || strchr(path, '%'))
 		return false;
 	for (size_t i = 0; i < config->repo_allowed.count; i++)
-		if (below(path, config->repo_allowed.item[i]))
+		if (path_rest(path, config->repo_allowed.item[i]))
 			return true;
 	return false;
 }

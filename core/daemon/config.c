@@ -310,6 +310,10 @@ static int normal_place(const struct key *key, char **word, struct error *err)
 		return 0;
 	}
 	r = check_path(key, *word, err);
+	/* words of requests, which are compared with it, have none */
+	if (r == 0 && key->type == KEY_PLACES && path_has_dots(*word))
+		r = error_set(err, -EINVAL, BLAME_REQUEST, key->name,
+			      "%s: %s: a path must not have . or .. in it", key->name, *word);
 	for (size_t n = strlen(*word); n > 1 && (*word)[n - 1] == '/'; n--)
 		(*word)[n - 1] = '\0';
 	return r;

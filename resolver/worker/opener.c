@@ -5,8 +5,9 @@
  *                        └── descriptor ──────────────────────►
  *
  * What may be opened, and with whose rights, the server says: each job comes here as it comes to
- * the worker. So a worker that foreign bytes have taken over gets what the user of the compose at
- * hand may read below the repositories that he named, and what is the site's, and nothing else.
+ * the worker, and is at hand until the next one comes, also when its compose is done. So a worker
+ * that foreign bytes have taken over gets what the user of that compose may read below the
+ * repositories that he named, and what is the site's, and nothing else.
  * Nothing of a file is read here, and of what the worker says only places and numbers. */
 #include "resolver/worker/opener.h"
 
@@ -121,10 +122,9 @@ static int listen_to_server(struct opener *opener, struct error *err)
 static bool is_site_word(const struct half *half, const char *word)
 {
 	for (size_t i = 0; i < half->words.count; i++) {
-		size_t length = strlen(half->words.item[i]);
+		const char *rest = path_rest(word, half->words.item[i]);
 
-		if (!strncmp(word, half->words.item[i], length) &&
-		    (!word[length] || (word[length] == '/' && !strstr(word, "/.."))))
+		if (rest && !path_has_dots(rest))
 			return true;
 	}
 	return false;

@@ -143,6 +143,7 @@ def test_configuration():
                        ("[http]\n\nlisten\n", [":3: "]), ("[http]\nlisten=localhost\n", ["http.listen: \"localhost\" is not"]),
                        ("[lifetime]\ndefault=10\nmaximum=5\n", [":2: ", "larger than"]),
                        ("[repo]\nallowed=relative\n", [":2: ", "absolute"]),
+                       ("[repo]\nallowed=/srv/a..b /srv/x/../y\n", [":2: ", "repo.allowed: /srv/x/../y: ", ". or .."]),
                        ("[repo]\nallowed=http://u:secret@h/\n", [":2: ", "user or a password"]),
                        ("[repo]\nallowed=/srv http://h/a/../b\n", [":2: ", "in its path"]),
                        ("[repo]\ngpgcheck=both\n", ["repo.gpgcheck needs repo.gpg_keys"]),

@@ -25,6 +25,29 @@ static void test_error(void)
 	CHECK(strlen(err.message) < sizeof(err.message) && strlen(err.message) > 4000);
 }
 
+static void test_paths(void)
+{
+	static const struct {
+		const char *path, *prefix, *rest;
+	} cases[] = { { "/a/b", "/a", "/b" }, { "/a/b", "/a/", "/b" },
+		      { "/a", "/a//", "" },   { "/ab", "/a", NULL },
+		      { "/a", "/a/b", NULL }, { "/", "/", "/" },
+		      { "/a", "/", "/a" },    { "/a/../b", "/a/..", "/b" },
+		      { "a", "/", NULL },     { "/a..b/c", "/a..b", "/c" } };
+	static const char *const dots[] = { "/..", "/.", "/a/../b", "/a/.", "/./a", "x/.." };
+	static const char *const none[] = { "", "/", "/a..b", "/..b", "/a..", "/.a/...", "a.." };
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		const char *rest = path_rest(cases[i].path, cases[i].prefix);
+
+		CHECK_STR(rest ? rest : "none", cases[i].rest ? cases[i].rest : "none");
+	}
+	for (size_t i = 0; i < ARRAY_SIZE(dots); i++)
+		CHECK(path_has_dots(dots[i]));
+	for (size_t i = 0; i < ARRAY_SIZE(none); i++)
+		CHECK(!path_has_dots(none[i]));
+}
+
 static void test_text(void)
 {
 	struct text text = { 0 };
@@ -258,6 +281,7 @@ int main(void)
 {
 	test_error();
 	test_log();
+	test_paths();
 	test_text();
 	test_numbers();
 	test_files();

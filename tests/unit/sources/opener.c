@@ -257,6 +257,47 @@ static void test_site(void)
 	CHECK_INT(scene_done(&scene), 0);
 }
 
+/* Errno of asking what @word of the site leads to */
+static int try_site(struct scene *scene, const char *word)
+{
+	char *base = NULL;
+	int r = transport_base(scene->site, word, &base, &scene->err);
+
+	free(base);
+	return r;
+}
+
+/* A path of the site as it is configured, by a worker that cannot look there itself. */
+static void test_site_words(void)
+{
+	static const char *const spelled[] = { "site",	    "site/",	"mine/../site",
+					       "site/a..b", "site/..b", "site/packages/.." };
+	struct scene scene;
+
+	if (getuid() != 0) {
+		printf("not root: words of the site are not looked at\n");
+		return;
+	}
+	scene_start(&scene);
+	CHECK_INT(seteuid(USER), 0);
+	for (size_t i = 0; i < ARRAY_SIZE(spelled); i++) {
+		char word[200];
+
+		say(&scene, (int64_t)i + 1, 0, below("mine"), below(spelled[i]));
+		CHECK_INT(try_site(&scene, below(spelled[i])), 0);
+		(void)snprintf(word, sizeof(word), "%s/..b/x", below(spelled[i]));
+		CHECK_INT(try_site(&scene, word), 0);
+		(void)snprintf(word, sizeof(word), "%s/../closed", below(spelled[i]));
+		CHECK_INT(try_site(&scene, word), -EACCES);
+		CHECK_INT(try_site(&scene, below("closed")), -EACCES);
+		CHECK_INT(try_site(&scene, below("site-not")), -EACCES);
+		(void)snprintf(word, sizeof(word), "%s/../site-not", below(spelled[i]));
+		CHECK_INT(try_site(&scene, word), -EACCES);
+	}
+	CHECK_INT(seteuid(0), 0);
+	CHECK_INT(scene_done(&scene), 0);
+}
+
 /* As another user: what he may not read is not handed out, whoever asks */
 static void test_rights(void)
 {
@@ -339,6 +380,7 @@ int main(void)
 	folder("other", 0755);
 	folder("closed", 0700);
 	folder("site", 0700);
+	folder("site-not", 0700);
 	folder("site/packages", 0755);
 	put("mine/one", "1", 0644);
 	put("mine/two", "22", 0644);
@@ -347,12 +389,16 @@ int main(void)
 	put("mine/folder/b", "", 0644);
 	put("other/one", "other", 0644);
 	put("site/packages/one", "site", 0600);
+	folder("site/..b/x", 0700);
+	folder("site/a..b/..b/x", 0700);
+	folder("site/..b/..b/x", 0700);
 	CHECK_INT(mkfifo(below("mine/fifo"), 0644), 0);
 	CHECK_INT(symlink("secret", below("mine/to-secret")), 0);
 	test_places();
 	test_many();
 	test_next();
 	test_site();
+	test_site_words();
 	test_rights();
 	test_nonsense();
 	test_end();
