@@ -178,6 +178,7 @@ def check_renewal(service):
     again = accepted(ask(service, "chief", "PATCH", path, {"label": "RC-1.0"}), "chief",
                      "made anew by an administrator, and his")
     check(again and again["id"] != record["id"], "a new compose")
+    service.wait_rest(again["id"]) # the worker is idle then
     refused(ask(service, "eve", "POST", "/odcs/1/composes/", {"id": record["id"]}), 403,
             "User eve is not in role allowed_clients.", "the renewal of 2017 without the role")
     refused(ask(service, "alice", "POST", "/odcs/1/composes/", {"id": record["id"]}), 403,
@@ -201,7 +202,7 @@ def check_delete(service, done):
         os.kill(pid, signal.SIGSTOP)
     try:
         busy = ask(service, "flexible", body=REPO)[1]["id"]
-        wait_for(lambda: service.record(busy)["state_name"] == "generating", 10)
+        check(wait_for(lambda: service.record(busy)["state_name"] == "generating", 30), "one is being made")
         one, two, three = (ask(service, "flexible", body=REPO)[1]["id"] for _ in range(3))
         refused(ask(service, "alice", "DELETE", f"{COMPOSES}{one}"), 403,
                 f"Compose (id={one}) can not be canceled, it's owned by someone else.", "not his")

@@ -119,8 +119,11 @@ def check_rest(service):
     with socket.create_connection((host, int(port))) as link:
         link.sendall(b"GET /api/1/events HTTP/1.1\r\nHost: x\r\n\r\n")
         link.recv(4096)
-        now = figures(service)
-        same((now("odcsfs_http_waiting"), now("odcsfs_http_connections")), (1, 2), "a follower, and who asks")
+        def connected():
+            now = figures(service)
+            return now("odcsfs_http_waiting"), now("odcsfs_http_connections")
+        wait_for(lambda: connected() == (1, 2), 10) # who asked before may still be on his way out
+        same(connected(), (1, 2), "a follower, and who asks")
 
 
 def check_disk(service, now):

@@ -118,8 +118,7 @@ def check_bodies(driver):
              (status_of(words), b"Too many connections of yours" in words, over))
         for connection in held:
             connection.close()
-        time.sleep(0.3)
-        case("after they left", 200, server.get("/").status)
+        case("after they left", 200, eventually(200, lambda: server.get("/").status))
 
 
 def shares(pid):
