@@ -3,7 +3,7 @@
 
 ODCSFS_COMPOSES: how many (300; scripts/soak: 10,000). The anonymous memory (RssAnon) of the service's processes, workers not
 among them, is read ten times on the way. After the first third, in which caches and pools fill, a straight line through the
-readings may rise by no more than MEMORY_MB up to the end. Then the service is started anew: nothing of them is left on the disk.
+readings may rise by no more than MEMORY_MB up to the end; the keeper may have KEEPER_KIB more than at the beginning. Then the service is started anew: nothing of them is left on the disk.
 """
 import collections, contextlib, http.client, json, os, pathlib, random, re, sqlite3, sys, time
 
@@ -13,6 +13,7 @@ from harness import *
 COMPOSES = int(os.environ.get("ODCSFS_COMPOSES", "300"))
 NAMES = sorted({p.name.rsplit("-", 2)[0] for p in BASE.rglob("*.rpm")})
 MEMORY_MB = 10
+KEEPER_KIB = 128
 UNDER_WAY = 40 # so many wait or are made at a time: the end is the same, the way shorter
 
 
@@ -26,9 +27,12 @@ def is_sanitized(service):
                for word in ("libasan", "libtsan", "libubsan")) or b"__asan_init" in pathlib.Path(ODCSFS).read_bytes()
 
 
+def anonymous_kib(pid):
+    return int(re.search(r"RssAnon:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text())[1])
+
+
 def anonymous_mb(service):
-    return sum(int(re.search(r"RssAnon:\s+(\d+)", pathlib.Path(f"/proc/{pid}/status").read_text())[1])
-               for pid in processes(service)) / 1024
+    return sum(anonymous_kib(pid) for pid in processes(service)) / 1024
 
 
 def ask(service, sql):
@@ -62,13 +66,14 @@ def make(service, readings):
             break
         if number % max(COMPOSES // 10, 1) == 0:
             readings.append((number, anonymous_mb(service)))
-            print(f"   {number} composes: {readings[-1][1]:.2f} MB", flush=True)
+            print(f"   {number} composes: {readings[-1][1]:.2f} MB, of it the keeper {anonymous_kib(service.process.pid)} KiB", flush=True)
     connection.close()
 
 
 def main():
     with Service(f"repo.allowed={UNIVERSE}", mount=False) as service:
-        readings, started = [], time.monotonic()
+        readings, started, keeper = [], time.monotonic(), anonymous_kib(service.process.pid)
+        print(f"   before: {anonymous_mb(service):.2f} MB, of it the keeper {keeper} KiB", flush=True)
         make(service, readings)
         over = lambda: dict(ask(service, "SELECT state, count(*) FROM composes GROUP BY state")) == {3: COMPOSES}
         check(wait_for(over, 90, 0.2), f"all {COMPOSES} are removed: "
@@ -76,6 +81,9 @@ def main():
         readings.append((COMPOSES, anonymous_mb(service)))
         late = [point for point in readings if point[0] > COMPOSES / 3]
         growth = slope(late) * (late[-1][0] - late[0][0])
+        after = anonymous_kib(service.process.pid)
+        print(f"   the keeper has {after} KiB, {keeper} before", flush=True)
+        check(after - keeper < KEEPER_KIB or is_sanitized(service), f"memory of the keeper: {keeper} KiB, then {after}")
         print(f"   {late[0][1]:.2f} MB after {late[0][0]} composes, {late[-1][1]:.2f} MB when all {COMPOSES} were over: a line rises by "
               f"{growth:.2f} MB, {slope(late) * 1e6:.0f} bytes for each", flush=True)
         if is_sanitized(service):
