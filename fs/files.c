@@ -230,7 +230,7 @@ static void backing_remove(struct shown_table *table, struct backing *backing)
 
 /* Open the bytes behind @ino, judged anew at each open, and count it. */
 static int bytes_count(struct fs *fs, fuse_req_t req, const struct inode *node, bool final,
-		       int32_t *ret_backing_id)
+		       int32_t *ret_backing_id, bool *ret_here)
 {
 	uint64_t ino = COMPOSE_INO(node->id, node->part);
 	struct opening opening = { .req = req };
@@ -242,6 +242,7 @@ static int bytes_count(struct fs *fs, fuse_req_t req, const struct inode *node, 
 	if (bytes && final && !bytes->live && bytes->file.fd >= 0 && !bytes->file.head_length &&
 	    !is_known(fs, ino))
 		opening.offered = passthrough_open(fs, bytes->file.fd);
+	*ret_here = bytes;
 	r = backing_set(fs, ino, bytes, &opening, NULL);
 	passthrough_close(fs, opening.offered);
 	*ret_backing_id = opening.used;
@@ -253,7 +254,7 @@ int compose_open(struct fs *fs, fuse_req_t req, const struct inode *node, struct
 {
 	_cleanup_(tree_unrefp) struct tree *tree = NULL;
 	struct tree_node found;
-	bool final;
+	bool final, here = false;
 	int r;
 
 	if ((fi->flags & O_ACCMODE) != O_RDONLY)
@@ -265,7 +266,7 @@ int compose_open(struct fs *fs, fuse_req_t req, const struct inode *node, struct
 		r = shown_open(fs, node->id);
 	if (r < 0)
 		return r;
-	r = bytes_count(fs, req, node, final, ret_backing_id);
+	r = bytes_count(fs, req, node, final, ret_backing_id, &here);
 	if (r < 0) {
 		shown_close(fs, node->id);
 		return r;
@@ -274,7 +275,8 @@ int compose_open(struct fs *fs, fuse_req_t req, const struct inode *node, struct
 		fs->options.read(fs->options.read_data, node->id);
 	fi->fh = 0;
 	fi->noflush = 1;
-	fi->keep_cache = final && !found.live;
+	/* what it has from before may be what nobody held against the keys */
+	fi->keep_cache = final && !found.live && (here || !tree_store_checks(fs->options.trees));
 	fi->direct_io = !final || found.live;
 	return 0;
 }

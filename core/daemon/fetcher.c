@@ -9,6 +9,7 @@
  * reads whole files, which takes time: what was fetched, and what was there when the service
  * started. Whoever asks waits in neither: he leaves a struct tree_waiter. Workers are started when
  * there is something to fetch, and end when there was nothing for a while. */
+#include "core/daemon/fetch_keys.h"
 #include "core/daemon/fetch_slots.h"
 #include "core/daemon/prefetch.h"
 #include "core/daemon/verifier.h"
@@ -37,7 +38,8 @@ struct fetcher {
 	_Atomic bool stop;
 	_Atomic int64_t fetched, fetched_bytes, failures, deaths;
 	struct fetch_slots slots; /* of the thread, as the next */
-	int64_t looked_ms;	  /* at all who wait */
+	struct fetch_keys keys;
+	int64_t looked_ms; /* at all who wait */
 	struct prefetches prefetches;
 	pthread_mutex_t lock; /* for the rest; nothing else is locked under it */
 	struct fetches table;
@@ -103,6 +105,15 @@ static bool forget(void *data, struct tree_waiter *waiter)
 	return forgotten;
 }
 
+/* Strings borrowed: the source of a fetch does not change while it runs. */
+static struct tree_want want_of(const struct fetch *fetch)
+{
+	struct tree_want want = { .size = fetch->size, .base = fetch->base, .path = fetch->path };
+
+	memcpy(want.sha256, fetch->sha256, sizeof(want.sha256));
+	return want;
+}
+
 /* ---- files to be verified ------------------------------------------------------ */
 
 /* @slot: whose worker has fetched it; NULL: it was there. false: out of memory */
@@ -113,8 +124,7 @@ static bool hand_to_verifier(struct fetcher *fetcher, struct fetch *fetch, struc
 	if (!item)
 		return false;
 	item->data = fetch;
-	memcpy(item->want.sha256, fetch->sha256, sizeof(item->want.sha256));
-	item->want.size = fetch->size;
+	item->want = want_of(fetch);
 	item->work_dirfd = slot ? child_work_dirfd(slot->child) : -1;
 	if (slot) {
 		item->reserved = slot->reserved;
@@ -305,6 +315,11 @@ static void on_fetched(struct fetcher *fetcher, struct fetch_slot *slot,
 	struct error failure = { .code = message->code, .blame = BLAME_SOURCE };
 	struct fetch *fetch;
 
+	if (!message->code && !fetch_keys_agree(&fetcher->keys, slot->fetch->base,
+						message->text ? message->text : "")) {
+		bury(fetcher, slot, "the files of repo.gpg_keys are others than those it has read");
+		return;
+	}
 	if (!message->code) {
 		if (hand_to_verifier(fetcher, slot->fetch, slot))
 			return;
@@ -427,7 +442,8 @@ static void start(struct fetcher *fetcher, struct fetch *fetch)
 		return;
 	else
 		(void)error_oom(&failure);
-	if (slot)
+	const struct tree_want want = want_of(fetch);
+	if (slot && !tree_package_lend(fetcher->store->trees, child_work_dirfd(slot->child), &want))
 		tree_partial_give(fetcher->store->trees, child_work_dirfd(slot->child),
 				  fetch->sha256);
 	if (slot && fetch_slot_send(&fetcher->slots, slot, fetch, &failure) == 0)
@@ -655,6 +671,7 @@ int fetcher_new(const struct config *config, struct store *store, struct fetcher
 {
 	_cleanup_(fetcher_freep) struct fetcher *fetcher = calloc(1, sizeof(*fetcher));
 	struct tree_bringer bringer = { .ask = ask, .forget = forget };
+	int r;
 
 	if (!fetcher)
 		return error_oom(err);
@@ -672,6 +689,9 @@ int fetcher_new(const struct config *config, struct store *store, struct fetcher
 		return error_oom(err);
 	fetcher->table.most_of_one = (size_t)config->cache_server_fetchers;
 	fetcher->table.strict = config->cache_rate != 0;
+	r = fetch_keys_init(&fetcher->keys, config, store->trees, err);
+	if (r < 0)
+		return r;
 	bringer.data = fetcher;
 	bringer.arriving = config_streams(config) ? arriving : NULL;
 	tree_store_bringer(store->trees, &bringer);
@@ -727,6 +747,7 @@ void fetcher_free(struct fetcher *fetcher)
 		for (struct fetch *fetch = fetcher->table.bucket[i]; fetch; fetch = fetch->next)
 			arrival_over(fetcher, fetch, false);
 	prefetches_done(&fetcher->prefetches);
+	fetch_keys_done(&fetcher->keys);
 	fetches_done(&fetcher->table);
 	closep(&fetcher->event_fd);
 	(void)pthread_mutex_destroy(&fetcher->lock);

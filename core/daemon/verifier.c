@@ -53,7 +53,7 @@ int verifier_new(struct tree_store *trees, void (*done)(void *data), void *data,
 static void verify(struct verifier *verifier, struct verification *item)
 {
 	item->r = item->work_dirfd >= 0
-			  ? tree_package_take(verifier->trees, item->work_dirfd, item->want.sha256,
+			  ? tree_package_take(verifier->trees, item->work_dirfd, &item->want,
 					      item->reserved, &item->err)
 			  : tree_package_verify(verifier->trees, &item->want, &item->err);
 }

@@ -547,7 +547,8 @@ struct message {
 	char *phase, *text;	 /* PIPE_PROGRESS; text also: PIPE_LOG, PIPE_FAILED, PIPE_CHECKED,
 				  * PIPE_FETCHED */
 	struct fetch_job *fetch; /* PIPE_FETCH */
-	int code;		 /* PIPE_FETCHED: 0: it is there, else -errno and @text */
+	int code;		 /* PIPE_FETCHED: 0: it is there, else -errno and @text; 0 and
+				  * @text: by the keys of that digest */
 	struct resolution resolution; /* PIPE_RESOLVED */
 	char manifest[DIGEST_HEX_SIZE]; /* PIPE_CHECK */
 	bool sound;		 /* PIPE_CHECKED; else @text says why not */

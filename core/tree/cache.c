@@ -27,6 +27,7 @@ struct tree_hold {
 	unsigned int holders;
 	bool here;
 	int64_t stamp; /* atime of the file */
+	uint64_t mark;
 };
 
 /* ---- the table, under the lock ------------------------------------------ */
@@ -393,6 +394,30 @@ void cache_gone(struct tree_store *store, const uint8_t digest[DIGEST_SIZE])
 		drop_unneeded(cache, entry);
 	}
 	(void)pthread_mutex_unlock(&cache->lock);
+}
+
+/* It is one of the bytes, so it stays right for as long as there is an entry. */
+void cache_mark(struct tree_store *store, const uint8_t digest[DIGEST_SIZE], uint64_t mark)
+{
+	struct tree_hold *entry;
+
+	(void)pthread_mutex_lock(&store->cache.lock);
+	entry = find(&store->cache, digest);
+	if (entry)
+		entry->mark = mark;
+	(void)pthread_mutex_unlock(&store->cache.lock);
+}
+
+uint64_t cache_marked(struct tree_store *store, const uint8_t digest[DIGEST_SIZE])
+{
+	const struct tree_hold *entry;
+	uint64_t mark;
+
+	(void)pthread_mutex_lock(&store->cache.lock);
+	entry = find(&store->cache, digest);
+	mark = entry ? entry->mark : 0;
+	(void)pthread_mutex_unlock(&store->cache.lock);
+	return mark;
 }
 
 /* ---- the door ------------------------------------------------------------------ */

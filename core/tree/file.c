@@ -151,6 +151,10 @@ static int open_remote(const struct source *source, struct tree_store *store,
 	if (!file->hold)
 		return error_oom(source->err);
 	fd = store_package_open(store, record->digest, record->size, source->err);
+	if (fd >= 0 && !store_is_signed(store, source->base, record->digest, fd)) {
+		(void)close(fd);
+		return -EAGAIN;
+	}
 	if (fd >= 0)
 		cache_used(file->hold, fd, record->size);
 	else if (fd != -EAGAIN)

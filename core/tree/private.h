@@ -117,6 +117,8 @@ struct tree_store {
 	pthread_mutex_t lock;	     /* the rest is under it */
 	struct manifest **bucket;
 	size_t bucket_count, manifest_count;
+	char keys[DIGEST_HEX_SIZE]; /* that packages are held against; "": none */
+	char *own;		    /* base of those that are not; NULL while there are no keys */
 	uint8_t (*verified)[DIGEST_SIZE];
 };
 
@@ -160,6 +162,20 @@ bool cache_has(struct tree_store *store, const uint8_t digest[DIGEST_SIZE], uint
 void cache_arrived(struct tree_store *store, const uint8_t digest[DIGEST_SIZE], uint64_t size,
 		   uint64_t reserved);
 void cache_gone(struct tree_store *store, const uint8_t digest[DIGEST_SIZE]);
+/** cache_mark() - a number for what its bytes were held against; 0: nothing is known */
+void cache_mark(struct tree_store *store, const uint8_t digest[DIGEST_SIZE], uint64_t mark);
+uint64_t cache_marked(struct tree_store *store, const uint8_t digest[DIGEST_SIZE]);
+
+/* ---- signed.c ------------------------------------------------------------ */
+
+/** store_keys_for() - what packages of @base must be held against; false: nothing */
+bool store_keys_for(struct tree_store *store, const char *base, char ret[static DIGEST_HEX_SIZE]);
+/** store_is_signed() - may the package at @fd be handed out as one of @base? */
+bool store_is_signed(struct tree_store *store, const char *base,
+		     const uint8_t digest[DIGEST_SIZE], int fd);
+/** store_mark_file() - on the disk, before it is in its place; store_mark(): afterwards, in memory */
+void store_mark_file(int fd, const char *keys);
+void store_mark(struct tree_store *store, const uint8_t digest[DIGEST_SIZE], const char *keys);
 
 /* ---- tree.c, overlay.c ------------------------------------------------- */
 

@@ -63,6 +63,7 @@ struct kind {
 	int dirfd;
 	bool hashed;
 	uint64_t *reserved;
+	const char *keys; /* that the worker has held it against; NULL: none */
 };
 
 static uint64_t take_reserved(const struct kind *kind)
@@ -80,6 +81,8 @@ static int judge_file(int fd, const struct kind *kind, const char *digest, struc
 	struct stat st;
 	int r;
 
+	if (kind->keys) /* while its owner may write to it */
+		store_mark_file(fd, kind->keys);
 	if (fstat(fd, &st) < 0 || fchmod(fd, 0444) < 0)
 		return error_errno(err, -errno, "worker: %s %s", kind->word, digest);
 	if (!S_ISREG(st.st_mode) || st.st_nlink != 1)
@@ -115,7 +118,8 @@ static int publish_file(struct tree_store *store, const struct kind *kind, int w
 	struct stat st;
 	int r;
 
-	if (hex_is_digest(digest) && file_exists(kind, work_dirfd, digest))
+	/* one that is there may have no mark: it is replaced */
+	if (hex_is_digest(digest) && !kind->keys && file_exists(kind, work_dirfd, digest))
 		return 0;
 	if (hex_parse(digest, bytes, sizeof(bytes)) < 0 || !hex_is_digest(digest))
 		return lie(err, kind->word, digest, "not named by a digest");
@@ -137,6 +141,8 @@ static int publish_file(struct tree_store *store, const struct kind *kind, int w
 		store_verified_add(store, bytes);
 	if (r == 0 && kind->dirfd == store->packages && fstat(fd, &st) == 0)
 		cache_arrived(store, bytes, (uint64_t)st.st_size, take_reserved(kind));
+	if (r == 0 && kind->keys)
+		store_mark(store, bytes, kind->keys);
 	return r;
 }
 
@@ -156,16 +162,19 @@ static int publish_files(struct tree_store *store, const struct kind *kind, int 
 	return r;
 }
 
-int tree_package_take(struct tree_store *store, int work_dirfd, const char *sha256,
+int tree_package_take(struct tree_store *store, int work_dirfd, const struct tree_want *want,
 		      uint64_t reserved, struct error *err)
 {
-	const struct kind kind = {
-		.word = "package", .dirfd = store->packages, .hashed = true, .reserved = &reserved
-	};
+	char keys[DIGEST_HEX_SIZE];
+	const struct kind kind = { .word = "package",
+				   .dirfd = store->packages,
+				   .hashed = true,
+				   .reserved = &reserved,
+				   .keys = store_keys_for(store, want->base, keys) ? keys : NULL };
 	struct strings name = { .item = (char *[]){ (char[DIGEST_HEX_SIZE]){ 0 } }, .count = 1 };
 	int r;
 
-	(void)snprintf(name.item[0], DIGEST_HEX_SIZE, "%s", sha256);
+	(void)snprintf(name.item[0], DIGEST_HEX_SIZE, "%s", want->sha256);
 	r = publish_files(store, &kind, work_dirfd, "packages", &name, err);
 	tree_cache_unreserve(store, reserved);
 	return r;

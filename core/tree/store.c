@@ -105,6 +105,7 @@ void tree_store_close(struct tree_store *store)
 	(void)pthread_mutex_destroy(&store->lock);
 	free(store->public_url);
 	free(store->local_url);
+	free(store->own);
 	strings_done(&store->sites);
 	free(store->bucket);
 	free(store->verified);
@@ -255,14 +256,18 @@ int store_package_open(struct tree_store *store, const uint8_t digest[DIGEST_SIZ
 int tree_package_verify(struct tree_store *store, const struct tree_want *want, struct error *err)
 {
 	uint8_t digest[DIGEST_SIZE];
+	bool is_signed;
 	int r = hex_parse(want->sha256, digest, DIGEST_SIZE);
 
 	if (r == 0)
 		r = open_verified(store, store->packages, digest, want->size, UINT64_MAX, err);
 	if (r < 0)
 		return r;
+	is_signed = store_is_signed(store, want->base, digest, r);
 	(void)close(r);
-	return 0;
+	return is_signed ? 0
+			 : error_set(err, -ENOKEY, BLAME_US, NULL,
+				     "its signature was not held against repo.gpg_keys yet");
 }
 
 /* ---- manifests now mapped ---------------------------------------------- */

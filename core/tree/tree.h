@@ -34,6 +34,12 @@ int tree_store_public_url(struct tree_store *store, const char *public_url, stru
  * followed wherever the service may read, since whoever asks for composes cannot put any there. koji.topdir and each of module.repos; before the
  * first tree_open() */
 int tree_store_site(struct tree_store *store, const char *directory, struct error *err);
+/** tree_store_signed() - from here on packages of servers, but those of base @own, are handed out once a worker has
+ * held them against the keys that @keys is the digest of: tree_package_take() says so. What was held against others
+ * before is as if nobody had */
+int tree_store_signed(struct tree_store *store, const char *keys, const char *own,
+		      struct error *err);
+bool tree_store_checks(struct tree_store *store); /* was that called? */
 void tree_store_close(struct tree_store *store);
 DEFINE_FREEP(struct tree_store, tree_store_close)
 
@@ -219,9 +225,13 @@ int tree_want_next(const struct tree *tree, uint32_t *position, struct tree_want
  * tree_package_take() - a package that was fetched as packages/SHA256 in @work_dirfd: verified here and put
  * in its place; @reserved bytes are free again, whatever comes of it
  * -EBADMSG: it is not that one. Reads the whole file */
-int tree_package_take(struct tree_store *store, int work_dirfd, const char *sha256,
+int tree_package_take(struct tree_store *store, int work_dirfd, const struct tree_want *want,
 		      uint64_t reserved, struct error *err);
-/** tree_package_verify() - one that is there already: 0, or -ENOENT: damaged, and removed. Reads the whole file */
+/** tree_package_lend() - one that is there, but was not held against the keys, for a worker to go on with: false: it
+ * has to be fetched */
+bool tree_package_lend(struct tree_store *store, int work_dirfd, const struct tree_want *want);
+/** tree_package_verify() - one that is there already: 0, or -ENOENT: damaged, and removed; -ENOKEY: not held against the
+ * keys. Reads the whole file */
 int tree_package_verify(struct tree_store *store, const struct tree_want *want, struct error *err);
 
 /* ---- packages while they come (arrival.c) ------------------------------------ */

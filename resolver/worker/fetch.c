@@ -19,6 +19,7 @@
 #include "resolver/worker/worker.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define COMES_MS 50	      /* between two lines that say how much has come, */
@@ -239,6 +240,16 @@ static void read_origin(const struct coming *coming, struct mirrors_origin *ret)
 	*ret = origin;
 }
 
+/* The service has it, and lends it to be held against the keys. */
+static bool is_whole(const struct fetch_job *job, int fd)
+{
+	char hex[DIGEST_HEX_SIZE];
+	struct stat st;
+
+	return fstat(fd, &st) == 0 && st.st_size == job->size && sha256_file(fd, hex, NULL) == 0 &&
+	       !strcmp(hex, job->sha256);
+}
+
 static int fetch_repo(struct fetching *fetching, struct fetch_job **job, struct coming *coming,
 		      int fd, struct error *err)
 {
@@ -254,6 +265,8 @@ static int fetch_repo(struct fetching *fetching, struct fetch_job **job, struct 
 
 	if (!path || !sha256)
 		return error_oom(err);
+	if (is_whole(*job, fd))
+		return check_signature(fetching, &(*job)->repo, fd, err);
 	read_origin(coming, &part.origin);
 	r = site_of(fetching, job, &site, err);
 	if (r == 0)
@@ -342,12 +355,11 @@ static int fetch_one(struct fetching *fetching, struct fetch_job **job, struct e
 	return r;
 }
 
-static int answer(const struct fetching *fetching, int64_t id, int code, struct error *failure,
+/* @words: why not, or which keys it was held against */
+static int answer(const struct fetching *fetching, int64_t id, int code, char *words,
 		  struct error *err)
 {
-	struct message message = {
-		.type = PIPE_FETCHED, .id = id, .code = code, .text = failure->message
-	};
+	struct message message = { .type = PIPE_FETCHED, .id = id, .code = code, .text = words };
 	_cleanup_(text_done) struct text line = { 0 };
 	int r = message_print(&message, &line);
 
@@ -360,6 +372,7 @@ static int serve_line(struct fetching *fetching, const char *line, size_t length
 {
 	struct message message = { 0 };
 	struct error failure = { 0 };
+	bool checked;
 	int64_t id;
 	int r = message_parse(line, length, &message, err);
 
@@ -370,8 +383,13 @@ static int serve_line(struct fetching *fetching, const char *line, size_t length
 		r = sandbox_limit_cpu(fetching->worker->cpu_limit, err);
 	if (r == 0) {
 		id = message.fetch->id;
+		checked = !message.fetch->koji.hub &&
+			  message.fetch->repo.gpgcheck & GPGCHECK_PACKAGES;
 		r = fetch_one(fetching, &message.fetch, &failure);
-		r = answer(fetching, id, r, &failure, err);
+		if (r == 0 && checked)
+			(void)snprintf(failure.message, sizeof(failure.message), "%s",
+				       header_keys_digest(fetching->keys));
+		r = answer(fetching, id, r, failure.message, err);
 	}
 	message_done(&message);
 	return r;
