@@ -114,11 +114,21 @@ static struct MHD_Response *json_response(json_t *json)
 	return answer_bytes(line, line ? strlen(line) : 0, TYPE_JSON);
 }
 
+json_t *error_json(unsigned int status, const char *message)
+{
+	const char *phrase = MHD_get_reason_phrase_for(status);
+	json_t *words = json_string(message);
+
+	if (!words) /* not UTF-8: a name that came in with the request */
+		words = json_string(phrase);
+	return json_pack("{s:s, s:o, s:i}", "error", phrase, "message", words, "status",
+			 (int)status);
+}
+
 int answer_error(struct exchange *ex, unsigned int status, const char *format, ...)
 {
 	char message[ERROR_MESSAGE_SIZE];
 	struct MHD_Response *response;
-	json_t *words;
 	va_list arguments;
 
 	va_start(arguments, format);
@@ -126,12 +136,7 @@ int answer_error(struct exchange *ex, unsigned int status, const char *format, .
 	va_end(arguments);
 	if (page_wanted(ex))
 		return page_error(ex, status, message);
-	words = json_string(message);
-	if (!words) /* not UTF-8: a name that came in with the request */
-		words = json_string(MHD_get_reason_phrase_for(status));
-	response = json_response(json_pack("{s:s, s:o, s:i}", "error",
-					   MHD_get_reason_phrase_for(status), "message", words,
-					   "status", (int)status));
+	response = json_response(error_json(status, message));
 	error_headers(ex, status, response);
 	return answer_queue(ex, status, response);
 }
@@ -190,15 +195,21 @@ int answer_failure(struct exchange *ex, const struct error *err)
 	return answer_error(ex, status, "%s", err->message);
 }
 
+int answer_json(struct exchange *ex, json_t *json, enum cors cors)
+{
+	struct MHD_Response *response = json_response(json);
+
+	if (cors == CORS_ANY)
+		response_header(response, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_ORIGIN, "*");
+	return answer_queue(ex, MHD_HTTP_OK, response);
+}
+
 int answer_compose(struct exchange *ex, const struct compose *compose)
 {
 	enum json_form form = ex->route->seed ? JSON_SEED : JSON_CURRENT;
-	struct MHD_Response *response =
-		json_response(compose_to_json(compose, ex->rest->public_url, form, false));
 
-	if (ex->method == METHOD_GET)
-		response_header(response, MHD_HTTP_HEADER_ACCESS_CONTROL_ALLOW_ORIGIN, "*");
-	return answer_queue(ex, MHD_HTTP_OK, response);
+	return answer_json(ex, compose_to_json(compose, ex->rest->public_url, form, false),
+			   ex->method == METHOD_GET ? CORS_ANY : CORS_NO);
 }
 
 int answer_text(struct exchange *ex, const char *type, struct text *body, enum cors cors)

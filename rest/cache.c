@@ -112,35 +112,34 @@ void cache_put(struct cache *cache, const struct rest *rest, uint64_t seen, stru
 	kept_unref(old);
 }
 
+/* slot_unlock(), but first what is in it goes, if it is to */
+static void slot_leave(struct cache *cache, size_t slot, bool clear)
+{
+	struct kept *old = clear ? cache->slot[slot] : NULL;
+
+	if (old) {
+		cache->slot[slot] = NULL;
+		atomic_fetch_sub(&cache->bytes, old->bytes);
+	}
+	slot_unlock(cache, slot);
+	kept_unref(old);
+}
+
 void cache_sweep(struct cache *cache, bool (*over)(const struct kept *kept, int64_t now_ms),
 		 int64_t now_ms)
 {
 	for (size_t i = 0; i < cache->slots; i++) {
 		size_t slot = slot_lock(cache, (int64_t)i);
-		struct kept *old = cache->slot[slot];
+		const struct kept *kept = cache->slot[slot];
 
-		if (old && over(old, now_ms)) {
-			cache->slot[slot] = NULL;
-			atomic_fetch_sub(&cache->bytes, old->bytes);
-		} else {
-			old = NULL;
-		}
-		slot_unlock(cache, slot);
-		kept_unref(old);
+		slot_leave(cache, slot, kept && over(kept, now_ms));
 	}
 }
 
 void cache_drop(struct cache *cache, int64_t key)
 {
 	size_t slot = slot_lock(cache, key);
-	struct kept *old = cache->slot[slot];
+	const struct kept *kept = cache->slot[slot];
 
-	if (old && old->key == key) {
-		cache->slot[slot] = NULL;
-		atomic_fetch_sub(&cache->bytes, old->bytes);
-	} else {
-		old = NULL;
-	}
-	slot_unlock(cache, slot);
-	kept_unref(old);
+	slot_leave(cache, slot, kept && kept->key == key);
 }

@@ -246,18 +246,18 @@ static bool speaks_tls(const struct rest *rest, int fd)
 static void link_refuse(const struct rest *rest, int fd, bool own)
 {
 	const struct rest_limits *limits = &rest->limits;
+	_cleanup_(freep) char *message = NULL, *line = NULL, *answer = NULL;
+	const char *limit = own ? "limits.client_connections" : "limits.connections";
 	char suffix[LIMIT_SUFFIX_SIZE];
-	json_auto_t *body = json_pack(
-		"{s:s, s:o, s:i}", "error", "Service Unavailable", "message",
-		json_sprintf("Too many connections%s are open, ask again in a moment%s.",
-			     own ? " of yours" : "",
-			     own ? limit_suffix(rest->options.contact, "limits.client_connections",
-						limits->client_connections, suffix)
-				 : limit_suffix(rest->options.contact, "limits.connections",
-						limits->connections, suffix)),
-		"status", 503);
-	_cleanup_(freep) char *line = body ? json_line(body) : NULL, *answer = NULL;
+	json_auto_t *body = NULL;
 
+	(void)limit_suffix(rest->options.contact, limit,
+			   own ? limits->client_connections : limits->connections, suffix);
+	if (asprintf(&message, "Too many connections%s are open, ask again in a moment%s.",
+		     own ? " of yours" : "", suffix) < 0)
+		message = NULL;
+	body = message ? error_json(MHD_HTTP_SERVICE_UNAVAILABLE, message) : NULL;
+	line = body ? json_line(body) : NULL;
 	if (line && !speaks_tls(rest, fd) &&
 	    asprintf(&answer,
 		     "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n"

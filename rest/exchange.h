@@ -225,6 +225,10 @@ int answer_redirect(struct exchange *ex, unsigned int status, const char *locati
 /** answer_compose() - the record as JSON; not from the cache */
 int answer_compose(struct exchange *ex, const struct compose *compose);
 enum cors { CORS_NO, CORS_ANY };
+/** answer_json() - 200; takes @json (NULL: -ENOMEM) */
+int answer_json(struct exchange *ex, json_t *json, enum cors cors);
+/** error_json() - the body of every error; a new reference, or NULL */
+json_t *error_json(unsigned int status, const char *message);
 int answer_text(struct exchange *ex, const char *type, struct text *body, enum cors cors); /* 200 */
 void response_header(struct MHD_Response *response, const char *name, const char *value);
 

@@ -15,18 +15,6 @@ static json_t *cache_json(const struct rest_cache *cache)
 			 "waiting", (json_int_t)cache->waiting);
 }
 
-static int json_answer(struct exchange *ex, json_t *json, enum cors cors)
-{
-	json_auto_t *owned = json;
-	char *line = owned ? json_line(owned) : NULL;
-	struct text body = { 0 };
-
-	if (!line)
-		return -ENOMEM;
-	body = (struct text){ .data = line, .length = strlen(line), .room = strlen(line) + 1 };
-	return answer_text(ex, TYPE_JSON, &body, cors);
-}
-
 static int cache_answer(struct exchange *ex, enum cors cors)
 {
 	const struct rest_options *options = &ex->rest->options;
@@ -34,7 +22,7 @@ static int cache_answer(struct exchange *ex, enum cors cors)
 
 	if (options->cache)
 		options->cache(options->cache_data, &cache);
-	return json_answer(ex, cache_json(&cache), cors);
+	return answer_json(ex, cache_json(&cache), cors);
 }
 
 int cache_show(struct exchange *ex)
@@ -93,7 +81,7 @@ static int prefetch(struct exchange *ex, bool start)
 	strings_done(&packages);
 	if (r < 0)
 		return answer_failure(ex, &err);
-	return json_answer(ex,
+	return answer_json(ex,
 			   json_pack("{s:I, s:I, s:I, s:I}", "id", (json_int_t)id, "packages",
 				     (json_int_t)count.packages, "cached", (json_int_t)count.cached,
 				     "bytes", (json_int_t)count.bytes),
