@@ -241,7 +241,7 @@ void export_read(struct fs *fs, fuse_req_t req, const struct inode *node, size_t
 			keep(files, ino, bytes);
 		}
 		if (r == -EAGAIN)
-			r = fetched_hold(&fs->mount[FS_EXPORT], req, node, size, offset, times);
+			r = fetched_hold(&fs->mount[FS_EXPORT], req, node, 0, size, offset, times);
 		if (r == HELD)
 			return;
 	}

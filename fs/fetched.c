@@ -231,14 +231,8 @@ static void arm(struct held_read *held)
 	}
 }
 
-int fetched_hold(struct mount *mount, fuse_req_t req, const struct inode *node, size_t size,
-		 uint64_t offset, unsigned int times)
-{
-	return fetched_hold_for(mount, req, node, 0, size, offset, times);
-}
-
-int fetched_hold_for(struct mount *mount, fuse_req_t req, const struct inode *node, uint64_t stream,
-		     size_t size, uint64_t offset, unsigned int times)
+int fetched_hold(struct mount *mount, fuse_req_t req, const struct inode *node, uint64_t stream,
+		 size_t size, uint64_t offset, unsigned int times)
 {
 	_cleanup_(tree_unrefp) struct tree *tree = NULL;
 	struct fs *fs = mount->fs;

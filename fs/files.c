@@ -369,7 +369,7 @@ void compose_read(struct fs *fs, fuse_req_t req, const struct inode *node, size_
 		if (!r)
 			r = backing_set(fs, ino, fresh, NULL, &bytes);
 		if (r == -EAGAIN)
-			r = fetched_hold(&fs->mount[FS_TREE], req, node, size, offset, times);
+			r = fetched_hold(&fs->mount[FS_TREE], req, node, 0, size, offset, times);
 		if (r == HELD)
 			return;
 	}

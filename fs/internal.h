@@ -313,14 +313,10 @@ void fetched_done(struct fetched *fetched);
 void fetched_open(struct mount *mount);
 /** fetched_close() - answer those who wait with EINTR, and nobody waits from now on */
 void fetched_close(struct mount *mount);
-/** fetched_hold() - have it brought, then the same read again with @times one more; HELD, or a negative errno */
-int fetched_hold(struct mount *mount, fuse_req_t req, const struct inode *node, size_t size,
-		 uint64_t offset, unsigned int times);
-
-/** fetched_hold_for() - the same for an open that is handed bytes as they come (streamed.c), which is
- * answered by streamed_read() again; 0: as fetched_hold() */
-int fetched_hold_for(struct mount *mount, fuse_req_t req, const struct inode *node, uint64_t stream,
-		     size_t size, uint64_t offset, unsigned int times);
+/** fetched_hold() - have it brought, then the same read again with @times one more; HELD, or a negative errno
+ * @stream: of an open that is handed bytes as they come: its streamed_read(); 0: compose_read(), or the export's */
+int fetched_hold(struct mount *mount, fuse_req_t req, const struct inode *node, uint64_t stream,
+		 size_t size, uint64_t offset, unsigned int times);
 
 /* ---- streamed.c: opens that are handed bytes as they come ------------------ */
 

@@ -241,10 +241,10 @@ static int session_open(struct mount *mount, int device, struct error *err)
 		       mount->place == FS_EXPORT ? ",ro" : "");
 	session = fuse_session_new(&args, mount->operations, sizeof(*mount->operations), mount);
 	fuse_opt_free_args(&args);
-	if (!session)
+	if (!session) {
 		closep(&device);
-	if (!session)
 		return error_set(err, -EIO, BLAME_US, "mountpoint", "libfuse gives no session");
+	}
 	if (fuse_session_mount(session, device < 0 ? mount->path : place) < 0) {
 		fuse_session_destroy(session);
 		return error_set(err, -EIO, BLAME_US, "mountpoint", "%s: cannot be mounted",

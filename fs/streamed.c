@@ -187,7 +187,7 @@ void streamed_read(struct fs *fs, fuse_req_t req, const struct inode *node, uint
 	int r;
 
 	if (n == -EAGAIN) {
-		r = fetched_hold_for(&fs->mount[FS_TREE], req, node, number, size, offset, times);
+		r = fetched_hold(&fs->mount[FS_TREE], req, node, number, size, offset, times);
 		if (r == HELD)
 			return;
 		n = r;
