@@ -182,10 +182,10 @@ static size_t trim_old(int dirfd, int64_t before, char ret[static DIGEST_HEX_SIZ
 			*removed += unlinkat(dirfd, entry->d_name, 0) == 0;
 		} else if (!entry->d_name[DIGEST_HEX_SIZE - 1]) {
 			count++;
-			if (st.st_mtim.tv_sec < oldest)
+			if (st.st_mtim.tv_sec < oldest) {
 				memcpy(ret, sha256, DIGEST_HEX_SIZE);
-			if (st.st_mtim.tv_sec < oldest)
 				oldest = st.st_mtim.tv_sec;
+			}
 		}
 	}
 	if (list)
