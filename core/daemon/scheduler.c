@@ -17,6 +17,7 @@
 #define WATCH_INTERVAL_MS 50 /* between looks at memory and time of busy workers */
 #define RESPAWN_MIN_MS 50
 #define RESPAWN_MAX_MS 10000
+#define RESPAWN_SAID_MS 1000
 #define STEADY_MS 2000 /* a worker that lived that long starts anew with RESPAWN_MIN_MS */
 #define READY_MS 30000 /* from a worker's start to its first word */
 #define END_MS 1000    /* from SIGKILL to its end; else it is taken to hang in the kernel */
@@ -410,6 +411,10 @@ static void bury(struct scheduler *scheduler, struct slot *slot)
 	if (slot->pause_ms > RESPAWN_MAX_MS)
 		slot->pause_ms = RESPAWN_MAX_MS;
 	slot->respawn_ms = time_monotonic_ms() + slot->pause_ms;
+	if (slot->pause_ms > RESPAWN_SAID_MS)
+		log_warning("workers in place %zu die soon after their start: the next one is "
+			    "started in %" PRId64 " ms, composes may wait for it",
+			    (size_t)(slot - scheduler->slot), slot->pause_ms);
 }
 
 /* Those that hang may have been let go meanwhile: true while there are some. */

@@ -4,7 +4,7 @@ breaks after its check, a mount that the next server cannot go on with.
 
 promises = 13
 """
-import errno, os, pathlib, shutil, signal, socket, sys, tempfile, threading, time
+import os, pathlib, re, shutil, signal, socket, sys, tempfile, threading, time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 from harness import *
@@ -94,6 +94,24 @@ def test_roles(service):
     service.file.write_text(good)
 
 
+def test_workers_die(service):
+    """workers that die at once are replaced more slowly, which the log says; a reload waits for nothing"""
+    words = "workers in place 0 die soon after their start: the next one is started in 1600 ms"
+    for _ in range(8):
+        pids = wait_for(service.children, 10)
+        os.kill(pids[0], signal.SIGKILL)
+        wait_for(lambda: pids[0] not in service.children(), 5)
+        if wait_for(lambda: words in service.log_text(), 0.04, 0.01):
+            break
+    check(words in service.log_text(), "the log says why")
+    totals = re.search(r"celery_workers_totals (\d+)", service.call("GET", "/api/1/metrics/").body.decode())
+    same(totals and totals[1], "0", "the metrics say that there is none")
+    started = time.monotonic()
+    same(reload(service).returncode, 0, "reload")
+    service.compose("after", repo_spec(BASE, packages=["nginx"], flags=["no_deps", "no_reuse"]))
+    check(time.monotonic() - started < 1.5 or is_slow(), f"made by the next server after {time.monotonic() - started:.1f} s")
+
+
 # ---- a mount that cannot be gone on with ----------------------------------------------------------------------
 
 MAGIC_AT, INIT_AT, PATH_AT = 0, 40, 296 # in struct record, fs/takeover.c
@@ -110,7 +128,8 @@ def memory_patch(service, path, at, value):
 
 
 def whole(service, number, what):
-    """the tree is as it was, and no second mount lies below or above it"""
+    """the tree is as it was, and no second mount lies below or above it. Between two mounts there is an empty directory"""
+    check(wait_for(lambda: os.path.exists(service.mnt / "requests"), 10), f"{what}: mounted")
     same(os.listdir(service.mnt / "composes").count(str(number)), 1, f"{what}: listed")
     check((service.tree(number) / f"odcs-{number}.repo").read_bytes(), f"{what}: read")
     os.mkdir(service.mnt / "requests" / f"new-{time.monotonic_ns()}")
@@ -180,7 +199,7 @@ def main():
     need_fuse()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="odcsfs-faults-"))
     with Replaceable(f"repo.allowed={UNIVERSE}") as service:
-        for test in (test_roles, test_check_hangs, test_broken_between, test_other_layout):
+        for test in (test_roles, test_check_hangs, test_broken_between, test_workers_die, test_other_layout):
             timed(test, service)
     timed(test_wrong_device, folder)
     shutil.rmtree(folder)
