@@ -8,6 +8,7 @@ promises = 23
 """
 import multiprocessing, threading
 
+from harness import BASE
 from lazykit import *
 
 FLOODER = 65534 # a uid that nobody logs in with
@@ -117,6 +118,54 @@ def try_behind_large(service, origin):
     same(origin.count("large.rpm"), 0, "it was not fetched")
 
 
+class Counted:
+    """a step for requests: how many were under way at a time, most"""
+
+    def __init__(self, seconds):
+        self.seconds, self.now, self.most, self.all, self.lock = seconds, 0, 0, 0, threading.Lock()
+
+    def __call__(self, origin, request):
+        with self.lock:
+            self.now, self.all = self.now + 1, self.all + 1
+            self.most = max(self.most, self.now)
+        time.sleep(self.seconds)
+        origin.serve(request)
+        with self.lock:
+            self.now -= 1
+
+
+def read_as(uid, paths, wrong):
+    """as that user, all at once; how many were not what they should be"""
+    os.setgid(uid)
+    os.setuid(uid)
+    with concurrent.futures.ThreadPoolExecutor(len(paths)) as pool:
+        wrong.put(sum(pool.map(lambda path: digest(path.read_bytes()) != os.getxattr(path, "user.odcs.sha256").decode(), paths)))
+
+
+def try_connections(origin):
+    """so many connections to a source at a time as repo.connections and cache.server_fetchers say: metadata, packages"""
+    shutil.copytree(BASE, origin.folder / "base")
+    fork = multiprocessing.get_context("fork")
+    for count in (1, 3):
+        metadata, packages = Counted(0.4), Counted(0.2)
+        origin.forget()
+        origin.steps = {".rpm": packages, ".xml.gz": metadata}
+        with start(origin, PATIENT, "cache.fetchers=6", f"repo.connections={count}",
+                   f"cache.server_fetchers={count}") as service:
+            with concurrent.futures.ThreadPoolExecutor(2) as pool: # of the same repository, at once
+                composes = list(pool.map(lambda _: Compose(service, f"{origin.url}/base", packages=["apache2"]), range(2)))
+            same((metadata.all, metadata.most), (3, count), f"{count}: files of metadata, and at a time")
+            paths = [p for c in composes for p in sorted(c.folder.rglob("*.rpm")) if re.fullmatch(r"[\w.-]+", p.name)][:12] # what URLs do not quote
+            wrong = fork.Queue()
+            users = [fork.Process(target=read_as, args=(FLOODER - i, paths[i::3], wrong)) for i in range(3)]
+            for user in users:
+                user.start()
+            same([wrong.get(timeout=60) for _ in users], [0, 0, 0], f"{count}: wrong bytes of three users")
+            for user in users:
+                user.join()
+            same((packages.most, packages.all >= 6), (count, True), f"{count}: packages at a time, of {packages.all}")
+
+
 def main():
     need_fuse()
     if os.geteuid() != 0:
@@ -124,6 +173,8 @@ def main():
     for test in (try_flood, try_ahead, try_behind_large): # what the kernel reads ahead waits on when its reader is gone
         with origins() as (origin,), start(origin, PATIENT, "cache.fetchers=2", "auth.proxies=127.0.0.1") as service:
             run_all((test,), service, origin)
+    with origins() as (origin,):
+        run_all((try_connections,), origin)
     end()
 
 
