@@ -6,7 +6,7 @@ promises = 5, 7
 import signal
 
 from lazykit import *
-from originkit import slow
+from originkit import Gate, slow
 
 def try_kill(origin):
     """kill -9 of the service and of those who fetch: nothing half written stays, nothing wrong is read"""
@@ -14,25 +14,29 @@ def try_kill(origin):
     folder = tempfile.mkdtemp(prefix="odcsfs-lazy-")
     with start(origin, PATIENT, folder=folder) as service:
         compose = Compose(service, f"{origin.url}/kill")
-        origin.steps = {".rpm": slow(0.8, 8)}
+        origin.steps = {".rpm": (gate := Gate())}
         workers = set(service.children())
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
             reads = [pool.submit(compose.read, f"k{i}") for i in range(4)]
-            fetchers = wait_for(lambda: set(service.children()) - workers, 5)
+            check(wait_for(lambda: origin.count(".rpm") == 4, 20), "all are asked for")
+            fetchers = set(service.children()) - workers
             check(fetchers, "workers that fetch")
-            time.sleep(0.2)
-            for pid in set(service.children()) - workers:
+            for pid in fetchers:
                 os.kill(pid, signal.SIGKILL)
+            gate.open()
             for i, read in enumerate(reads):
                 got, took = read.result()
                 check(got == data[f"k{i}"], f"k{i} after its worker was killed: {got if isinstance(got, int) else ''} {took:.1f}")
         check(figures(service)["odcsfs_fetch_worker_deaths_total"] >= 1, "deaths are counted")
         with concurrent.futures.ThreadPoolExecutor(4) as pool:
+            origin.forget()
+            origin.steps = {".rpm": (gate := Gate())}
             reads = [pool.submit(compose.read, f"k{i}") for i in range(4, 8)]
-            time.sleep(0.4)
+            check(wait_for(lambda: origin.count(".rpm") == 4, 20), "all are asked for")
             service.stop(signal.SIGKILL)
             for read in reads:
                 check(read.result()[0] in (errno.ENOTCONN, errno.ECONNABORTED, errno.EIO), "the mount is gone")
+        gate.open()
         origin.steps = {}
         (service.state / "packages" / ".new-left").write_bytes(b"half")
         service.start()
@@ -64,6 +68,7 @@ def try_full(origin):
                     same(compose.get(name).status, 507, "by HTTP")
                 else:
                     check(got == data[name], f"{name}: {got if isinstance(got, int) else 'other bytes'}")
+            check(wait_for((state / "reserve").exists, 15), "a reserve is kept") # or it is taken of what is left
             (state / "filler").write_bytes(bytes(int(os.statvfs(state).f_bavail * 4096 - 9_000_000)))
             got, _ = compose.read("f0")
             check(got == data["f0"], f"what was not read for longest makes room: {got if isinstance(got, int) else ''} "
@@ -71,7 +76,7 @@ def try_full(origin):
             (state / "filler").unlink()
             # others take what was free while it comes
             service.call("DELETE", "/api/1/cache/")
-            origin.steps = {"late.rpm": slow(1, 30)}
+            origin.steps = {"late.rpm": (gate := Gate())}
             with concurrent.futures.ThreadPoolExecutor(2) as pool:
                 reads = [pool.submit(compose.read, "late", way) for way in ("mount", "http")]
                 check(wait_for(lambda: origin.count("late.rpm"), 10), "it is on its way")
@@ -80,6 +85,7 @@ def try_full(origin):
                         while True:
                             filler.write(bytes(1 << 16))
                             filler.flush()
+                gate.open()
                 for read, want in zip(reads, (errno.ENOSPC, 507)):
                     same(brief(read.result()[0]), want, "the disk is full midway")
             check("late.rpm" in compose.attribute("late", "error") and "late.rpm" in service.log_text(), "words, and in the log")
@@ -99,11 +105,12 @@ def try_server(origin):
     data = repository(origin, "server", {f"s{i}": 300_000 for i in range(6)})
     with start(origin, PATIENT, export=True) as service:
         compose = Compose(service, f"{origin.url}/server")
-        origin.steps = {".rpm": slow(1, 8)}
+        origin.steps = {".rpm": (gate := Gate())}
         with concurrent.futures.ThreadPoolExecutor(6) as pool:
             reads = [pool.submit(compose.read, f"s{i}", ("mount", "export")[i % 2]) for i in range(6)]
             check(wait_for(lambda: figures(service)["odcsfs_fetch_waiters"] >= 6, 10), "they wait")
             os.kill(service.server_pid, signal.SIGKILL)
+            gate.open()
             for i, read in enumerate(reads):
                 got, took = read.result()
                 check(got == data[f"s{i}"], f"s{i}: {brief(got)} after {took:.1f} s")

@@ -3,10 +3,10 @@
 
 promises = 7, 8, 10
 """
-import signal, socket
+import signal, socket, subprocess
 
 from lazykit import *
-from originkit import slow, stall
+from originkit import Gate
 
 
 # ---- what works --------------------------------------------------------------------
@@ -90,27 +90,40 @@ def try_timeout(origin):
     data = repository(origin, "slow", {"slow": 400_000})
     with start(origin, f"cache.read_timeout={TIMEOUT}", export=True) as service:
         compose = Compose(service, f"{origin.url}/slow")
-        origin.steps = {"slow.rpm": slow(TIMEOUT + 2.5, 30)}
+        origin.steps = {"slow.rpm": (gate := Gate())}
         with concurrent.futures.ThreadPoolExecutor(3) as pool:
             for way, (got, took) in zip(WAYS, pool.map(lambda way: compose.read("slow", way), WAYS)):
                 same(brief(got), 504 if way == "http" else errno.ETIMEDOUT, f"{way}: too late")
                 check(TIMEOUT - 0.5 < took < TIMEOUT + 2, f"{way}: {took:.1f} s")
+        gate.open()
         got = wait_for(lambda: (g := compose.read("slow")[0]) == data["slow"] and g, 2 * TIMEOUT)
         check(got, "the next one waits for the same download")
         same(origin.count("slow.rpm"), 1, "asked for once")
     origin.steps = {}
 
 
+def opened_by(pid):
+    paths = []
+    with contextlib.suppress(OSError):
+        for entry in pathlib.Path(f"/proc/{pid}/fd").iterdir():
+            paths.append(os.readlink(entry))
+    return paths
+
+
 def try_interrupt(service, origin):
     """a signal ends the wait, for that reader alone"""
     data = repository(origin, "signal", {"signal": 100_000})
     compose = Compose(service, f"{origin.url}/signal")
-    origin.steps = {"signal.rpm": slow(2, 15)}
+    origin.steps = {"signal.rpm": (gate := Gate())}
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         other = pool.submit(compose.read, "signal")
-        time.sleep(0.2)
-        killed = run("timeout", "-s", "INT", "0.4", "cat", compose.path("signal"))
-        check(killed.returncode != 0 and not other.done(), f"{killed.returncode} before the bytes are there")
+        check(wait_for(lambda: figures(service)["odcsfs_fetch_waiters"] == 1, 10), "one waits")
+        reader = subprocess.Popen(["cat", compose.path("signal")])
+        check(wait_for(lambda: str(compose.path("signal")) in opened_by(reader.pid), 10), "and a second one, maybe in the kernel")
+        reader.terminate()
+        same(reader.wait(20), -signal.SIGTERM, "it ends before the bytes are there")
+        same((figures(service)["odcsfs_fetch_waiters"], other.done()), (1, False), "it alone")
+        gate.open()
         check(other.result()[0] == data["signal"], "the other one reads on")
     same(origin.count("signal.rpm"), 1, "one download")
     same(figures(service)["odcsfs_fetch_waiters"], 0, "nobody is left")
@@ -120,16 +133,17 @@ def try_interrupt(service, origin):
 def try_client_gone(service, origin):
     data = repository(origin, "leaves", {"leaves": 100_000})
     compose = Compose(service, f"{origin.url}/leaves")
-    origin.steps = {"leaves.rpm": slow(3, 20)}
+    origin.steps = {"leaves.rpm": (gate := Gate())}
     host, port = service.host.split(":")
     for _ in range(3):
         client = socket.create_connection((host, int(port)))
         client.sendall(f"GET {compose.web}/l/leaves.rpm HTTP/1.1\r\nHost: {service.host}\r\n\r\n".encode())
-        time.sleep(0.1)
+        check(wait_for(lambda: figures(service)["odcsfs_fetch_waiters"] == 1, 10), "he waits")
         client.close()
-    gone = wait_for(lambda: (f := figures(service))["odcsfs_fetch_waiters"] == 0 and f, 5)
-    check(gone and gone["odcsfs_fetches_running"] == 1, f"clients that went are forgotten before the bytes are there: {gone}")
-    check(wait_for(lambda: compose.read("leaves")[0] == data["leaves"], 10), "what they began is there")
+        check(wait_for(lambda: figures(service)["odcsfs_fetch_waiters"] == 0, 10), "he is forgotten before the bytes are there")
+    same(figures(service)["odcsfs_fetches_running"], 1, "what they began goes on")
+    gate.open()
+    check(compose.read("leaves")[0] == data["leaves"], "and is there")
     same(origin.count("leaves.rpm"), 1, "one download")
     origin.steps = {}
 
@@ -139,15 +153,16 @@ def try_stop(origin):
     repository(origin, "stop", {"stop": 100_000})
     service = start(origin, PATIENT).start()
     compose = Compose(service, f"{origin.url}/stop")
-    origin.steps = {"stop.rpm": stall(6)}
+    origin.steps = {"stop.rpm": (gate := Gate())}
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         mounted = pool.submit(run, "cat", compose.path("stop"))
         web = pool.submit(run, "curl", "-s", f"{service.url}{compose.web}/s/stop.rpm")
-        check(wait_for(lambda: figures(service)["odcsfs_fetch_waiters"] == 2, 3), "two wait")
+        check(wait_for(lambda: figures(service)["odcsfs_fetch_waiters"] == 2, 20), "two wait")
         started = time.monotonic()
         same(service.stop(), 0, "stops")
         check(time.monotonic() - started < 5, "in time")
         check(mounted.result().returncode != 0 and web.result().returncode != 0, "both are told")
+    gate.open()
     service.close()
     origin.steps = {}
 

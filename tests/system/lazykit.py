@@ -109,9 +109,10 @@ def left_in_work(service):
 
 
 def start(origins_, *options, export=False, **more):
-    """a service that may ask these (one, or a list); @export: with the second mount at .out"""
+    """a service that may ask these (one, or a list); @export: with the second mount at .out. A server that says nothing is
+    given up late: those that are told to say nothing are for services that say when"""
     urls = " ".join(o.url for o in (origins_ if isinstance(origins_, list) else [origins_]))
-    service = Service(f"repo.allowed={urls}", "repo.timeout=2", "repo.recheck_seconds=0", *options, **more)
+    service = Service(f"repo.allowed={urls}", "repo.timeout=20", "repo.recheck_seconds=0", *options, **more)
     if export:
         service.out = service.dir / "out"
         service.options.append(f"fs.export={service.out}")

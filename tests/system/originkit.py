@@ -351,6 +351,26 @@ def slow(seconds, parts=10):
     return step
 
 
+class Gate:
+    """a step: the beginning, then a little now and then, the rest when open() says so; as often as it is asked for"""
+
+    def __init__(self):
+        self.opened = threading.Event()
+        self.open = self.opened.set
+
+    def __call__(self, origin, request):
+        data, at = origin.data(request), 0
+        origin.send(request, 200, b"", length=len(data))
+        with contextlib.suppress(OSError):
+            while not self.opened.wait(0.1 if at else 0):
+                piece = data[at:min(at + max(1, len(data) // 300), len(data) - 1)]
+                request.wfile.write(piece)
+                request.wfile.flush()
+                at += len(piece)
+            request.wfile.write(data[at:])
+            request.wfile.flush()
+
+
 def silent(seconds):
     """takes the request, and says nothing"""
     def step(origin, request):
