@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: MIT
 """tests/system/turns.py: packages of servers are fetched for users in turn: who reads many keeps nobody from the one that he wants.
 
-One user reads MANY packages at once from a server that takes FETCH seconds for each, two at a time. Somebody else, who reads
-one now and then, waits for the end of one of those and for his own; of the flood's he would wait for all.
+One user reads MANY packages at once from a server that answers SLOTS at a time, one after another as it is told to. Somebody
+else, who reads one now and then, is next; after the flood's he would be last. What counts is whom the server is asked for
+before him, which no busy machine changes.
 
 promises = 23
 """
@@ -12,9 +13,8 @@ from harness import BASE
 from lazykit import *
 
 FLOODER = 65534 # a uid that nobody logs in with
-MANY, FETCH = 60, 0.7
+MANY, SLOTS = 60, 2
 LARGE = 1 << 30 # bytes; half a second or more of SHA-256
-SLACK = 2 # seconds, of a loaded machine; the flood takes 21
 
 
 def read_all(paths):
@@ -31,13 +31,42 @@ def read_all(paths):
         thread.join()
 
 
-def late(origin, request):
-    time.sleep(FETCH)
-    origin.serve(request)
+class Door:
+    """a step: who was asked for waits until one more may go"""
+
+    def __init__(self):
+        self.asked, self.served, self.free = [], [], threading.Semaphore(0)
+
+    def __call__(self, origin, request):
+        self.asked.append(request.path)
+        self.free.acquire(timeout=60)
+        origin.serve(request)
+        self.served.append(request.path)
+
+    def let(self, condition):
+        """one after another, until that is so"""
+        while not condition() and len(self.asked) < 2 * MANY:
+            begun = len(self.asked)
+            self.free.release()
+            wait_for(lambda: condition() or len(self.asked) > begun, 20)
+        return condition()
 
 
 def waiting(service):
     return figures(service)["odcsfs_fetch_waiters"]
+
+
+def in_turn(service, door, compose, name, way, others):
+    """what the server is asked for before this one, once he waits beside @others; and what he reads"""
+    begun = len(door.asked)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        read = pool.submit(compose.read, name, way)
+        check(wait_for(lambda: waiting(service) == others + 1, 20), f"{name}: {waiting(service)} wait, not {others} and he")
+        door.let(read.done)
+        got, seconds = read.result()
+    first = [at for at, path in enumerate(door.asked[begun:]) if path.endswith(f"/{name}.rpm")]
+    print(f"   {name}: {seconds:.2f} s by {way}, after {first} others")
+    return first[0] if first else MANY, got
 
 
 def try_flood(service, origin):
@@ -45,19 +74,21 @@ def try_flood(service, origin):
     flooded = [f"f{i:02}" for i in range(MANY)]
     data = repository(origin, "slow", {**{name: 1000 for name in flooded}, "mine": 5000, "other": 6000, "third": 7000})
     compose = Compose(service, f"{origin.url}/slow")
-    origin.steps["/p/"] = late
+    origin.steps["/p/"] = door = Door()
     flood = multiprocessing.get_context("fork").Process(target=read_all, args=([compose.path(name) for name in flooded],))
     flood.start()
-    check(wait_for(lambda: waiting(service) >= MANY - 10, 10), f"{waiting(service)} wait")
+    check(wait_for(lambda: waiting(service) == MANY and len(door.asked) == SLOTS, 20), f"{waiting(service)} wait")
     for name, way in (("mine", "mount"), ("other", "http"), ("third", "mount")):
-        got, seconds = compose.read(name, way)
-        left = waiting(service)
-        print(f"   {name}: {seconds:.2f} s by {way}, {left:.0f} others wait")
+        left = lambda: MANY - sum("/p/f" in path for path in door.served)
+        check(wait_for(lambda: waiting(service) == left(), 20), f"{waiting(service)} of {left()} wait")
+        before, got = in_turn(service, door, compose, name, way, left())
         check(got == data[name], f"{name}: {brief(got)}")
-        check(seconds < 2 * FETCH + SLACK, f"{name}: {seconds:.2f} s by {way}")
-        check(left > MANY / 3, f"{left} wait: no flood")
+        same(before, 0, f"{name} by {way}: of the flood, asked for before him")
+    check(left() > MANY / 3, f"{left()} wait: no flood")
     flood.kill()
     flood.join()
+    for _ in range(2 * MANY):
+        door.free.release()
 
 
 def try_ahead(service, origin):
@@ -65,7 +96,7 @@ def try_ahead(service, origin):
     sizes = {f"a{i:02}": 2000 + i for i in range(12)}
     data = repository(origin, "first", {**sizes, "read": 9000})
     repository(origin, "second", {name.replace("a", "b"): size for name, size in sizes.items()})
-    origin.steps["/p/"] = late
+    origin.steps["/p/"] = door = Door()
     first = Compose(service, f"{origin.url}/first")
     body = {"source": {"type": "repo", "source": f"{origin.url}/second", "packages": [n.replace("a", "b") for n in sizes]},
             "flags": ["no_reuse"]}
@@ -74,12 +105,14 @@ def try_ahead(service, origin):
     for number, names_ in ((first.number, list(sizes)), (second, [])):
         got = service.call("POST", f"/api/1/prefetch/{number}", {"packages": names_} if names_ else {})
         same(got.status, 200, f"prefetch of {number}: {got.body}")
-    check(wait_for(lambda: origin.count("/first/p/") + origin.count("/second/p/") >= 4, 20), "four have come")
-    got, seconds = first.read("read")
-    check(got == data["read"] and seconds < 2 * FETCH + SLACK, f"a reader waits {seconds:.2f} s")
-    check(wait_for(lambda: origin.count("/first/p/") + origin.count("/second/p/") >= 10, 20), "ten have come")
-    counts = origin.count("/first/p/a"), origin.count("/second/p/b")
+    check(door.let(lambda: len(door.asked) >= 4), "four have come")
+    before, got = in_turn(service, door, first, "read", "mount", 0)
+    check(got == data["read"] and before == 0, f"a reader comes after {before} others: {brief(got)}")
+    check(door.let(lambda: len(door.asked) >= 11), "ten have come beside him")
+    counts = [sum(part in path for path in door.asked) for part in ("/first/p/a", "/second/p/b")]
     check(abs(counts[0] - counts[1]) <= 3, f"of the two owners: {counts}")
+    for _ in range(2 * MANY):
+        door.free.release()
 
 
 def try_behind_large(service, origin):
@@ -171,7 +204,7 @@ def main():
     if os.geteuid() != 0:
         skip("two users on one machine need root")
     for test in (try_flood, try_ahead, try_behind_large): # what the kernel reads ahead waits on when its reader is gone
-        with origins() as (origin,), start(origin, PATIENT, "cache.fetchers=2", "auth.proxies=127.0.0.1") as service:
+        with origins() as (origin,), start(origin, PATIENT, f"cache.fetchers={SLOTS}", "auth.proxies=127.0.0.1") as service:
             run_all((test,), service, origin)
     with origins() as (origin,):
         run_all((try_connections,), origin)
