@@ -267,7 +267,7 @@ int takeover_find(struct mount *mount, int *ret_fd)
 	memory = options->held(options->keep_data, memory_name(mount));
 	whereabouts_of(memory, &where);
 	legacy = legacy_load(memory);
-	if (device < 0)
+	if (device < 0 && memory < 0)
 		return 0;
 	if (!usable(mount, legacy, device)) {
 		clear_away(mount, &where, device);

@@ -80,6 +80,8 @@ static void server_start(struct keeper *keeper)
 		keeper->quick++;
 		keeper->code = 1;
 		keeper->done = !keeper->ready_once;
+		askers_answer(&keeper->askers, true, 1,
+			      "the program cannot be started; it is tried again and again");
 		start_later(keeper, false);
 		return;
 	}

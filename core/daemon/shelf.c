@@ -84,6 +84,8 @@ void shelf_init(struct shelf *shelf)
 		int fd = fcntl(GIVEN_FD + i, F_DUPFD_CLOEXEC, FIRST_SAFE_FD);
 
 		(void)close(GIVEN_FD + i);
+		if (fd < 0 || i >= KEEPER_ITEMS)
+			log_error("keeper: no room for %.*s", length, names);
 		if (i < KEEPER_ITEMS) {
 			shelf->item[i].fd = fd;
 			(void)snprintf(shelf->item[i].name, KEEPER_NAME_SIZE, "%.*s", length,
