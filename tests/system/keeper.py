@@ -85,7 +85,7 @@ def test_killed(folder, mode, export, rounds):
     with Service(*options) as service:
         inner = f"{service.compose('all', repo_spec(source))}/compose/Temporary/x86_64/os/Packages"
         tops = [service.mnt / "composes" / inner / "p"] + ([out / inner / "p"] if export else [])
-        gaps, pids = [], {service.server_pid}
+        gaps, pids, before = [], {service.server_pid}, figures_of(service.process.pid)
         with Load(service, tops, want) as load:
             for _ in range(rounds):
                 quiet()
@@ -96,6 +96,9 @@ def test_killed(folder, mode, export, rounds):
         check(load.count > 100 * rounds, f"{mode}: {load.count} operations")
         check(min(gaps) >= 0, f"{mode}: a server that never came")
         same(len(pids), rounds + 1, f"{mode}: servers")
+        after = figures_of(service.process.pid)
+        same((after["descriptors"], after["threads"]), (before["descriptors"], 1), f"{mode}: descriptors and threads of the keeper")
+        check(after["memory"] - before["memory"] < 512, f"{mode}: memory of the keeper: {before['memory']} KiB, then {after['memory']}")
         text = (service.mnt / "version").read_text()
         check("takeover: yes" in text, f"{mode}: version: {text}")
         print(f"{mode}{' and export' if export else ''}: {rounds} kills, {load.count} operations, {len(load.errors)} errors; "
