@@ -20,7 +20,7 @@ def test_worker_killed(service):
     check(wait_for(lambda: sum((r / "status").read_text() == "generating\n" for r in requests) == 2),
           "two composes under way")
     waiting = [r for r in requests if (r / "status").read_text() == "wait\n"]
-    before = set(service.workers())
+    before = set(service.children())
     for worker in before:
         os.kill(worker, signal.SIGKILL)
     words = [(r / "wait").read_text().strip() for r in requests]
@@ -39,14 +39,15 @@ def test_tree_answers_while_workers_hang(service):
     for worker in service.workers():
         os.kill(worker, signal.SIGSTOP)
     requests = [service.submit(f"hung{i}", repo_spec(BASE, packages=["nginx"])) for i in range(4)]
-    worst = 0
+    times = []
     for _ in range(200):
         started = time.monotonic()
         for request in requests:
             (request / "status").read_text()
             os.listdir(request)
-        worst = max(worst, time.monotonic() - started)
-    check(worst < 0.5, f"status and ls of 4 requests took {worst:.3f} s at worst")
+        times.append(time.monotonic() - started)
+    times.sort() # who hangs with them hangs each time; a busy machine may be late once
+    check(times[-4] < 0.5 and times[-1] < 5, f"status and ls of 4 requests took {times[-4:]} s at worst")
     (requests[0] / "ctl").write_text("cancel")
     same((requests[0] / "status").read_text(), "failed\n", "cancel of a hung compose")
     check("Canceled by" in (requests[0] / "error").read_text(), "its reason")
@@ -57,14 +58,18 @@ def test_tree_answers_while_workers_hang(service):
 
 
 def test_memory_and_time():
-    with Service(f"repo.allowed={UNIVERSE}", "limits.worker_seconds=1", "odcsfs.workers=1") as service:
+    with Service(f"repo.allowed={UNIVERSE}", "odcsfs.workers=1") as service:
+        service.compose("before", repo_spec(BASE, packages=["nginx"])) # the metadata are indexed: that alone may take a second
+        service.stop()
+        service.options.append("limits.worker_seconds=1")
+        service.start()
         for worker in service.workers(1):
             os.kill(worker, signal.SIGSTOP)
-        request = service.submit("slow", repo_spec(BASE, packages=["nginx"]))
+        request = service.submit("slow", repo_spec(BASE, packages=["nginx"], flags=["no_reuse"]))
         same((request / "wait").read_text(), "failed\n", "a compose that takes too long")
         check("more time than allowed by configuration (1 seconds) (limits.worker_seconds=1; for more ask the administrators "
               "of this service)" in (request / "error").read_text(), f"reason: {(request / 'error').read_text()!r}")
-        service.compose("next", repo_spec(BASE, packages=["nginx"]))
+        service.compose("next", repo_spec(BASE, packages=["nginx"], flags=["no_reuse"]))
 
 
 def test_workers_killed_at_random():

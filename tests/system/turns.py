@@ -152,16 +152,17 @@ def try_behind_large(service, origin):
 
 
 class Counted:
-    """a step for requests: how many were under way at a time, most"""
+    """a step for requests: how many were under way at a time, most; each stays until @want were, and then a little, for more"""
 
-    def __init__(self, seconds):
-        self.seconds, self.now, self.most, self.all, self.lock = seconds, 0, 0, 0, threading.Lock()
+    def __init__(self, want):
+        self.want, self.now, self.most, self.all, self.lock = want, 0, 0, 0, threading.Lock()
 
     def __call__(self, origin, request):
         with self.lock:
             self.now, self.all = self.now + 1, self.all + 1
             self.most = max(self.most, self.now)
-        time.sleep(self.seconds)
+        wait_for(lambda: self.most >= self.want, 10)
+        time.sleep(0.2)
         origin.serve(request)
         with self.lock:
             self.now -= 1
@@ -180,7 +181,7 @@ def try_connections(origin):
     shutil.copytree(BASE, origin.folder / "base")
     fork = multiprocessing.get_context("fork")
     for count in (1, 3):
-        metadata, packages = Counted(0.4), Counted(0.2)
+        metadata, packages = Counted(count), Counted(count)
         origin.forget()
         origin.steps = {".rpm": packages, ".xml.gz": metadata}
         with start(origin, PATIENT, "cache.fetchers=6", f"repo.connections={count}",
