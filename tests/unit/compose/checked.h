@@ -27,8 +27,25 @@ static void lists_init(void)
 	(void)strings_add(&names, "hello");
 }
 
-static void lists_done(void)
+/* @repository: the first one, below the folder that is the one argument */
+static void begin(struct scene *scene, int argc, char **argv, const char *repository)
 {
+	struct text path = { 0 };
+
+	if (argc != 2) {
+		fprintf(stderr, "usage: %s TESTS-DATA\n", argv[0]);
+		exit(2);
+	}
+	lists_init();
+	scene_init(scene);
+	(void)text_addf(&path, "%s/%s", argv[1], repository);
+	(void)scene_repository(scene, path.data);
+	text_done(&path);
+}
+
+static void finish(struct scene *scene)
+{
+	scene_done(scene);
 	strings_done(&two_arches);
 	strings_done(&one_arch);
 	strings_done(&names);

@@ -456,20 +456,12 @@ int main(int argc, char **argv)
 	struct text path = { 0 };
 	struct scene scene;
 
-	if (argc != 2) {
-		fprintf(stderr, "usage: %s TESTS-DATA\n", argv[0]);
-		return 2;
-	}
-	lists_init();
-	scene_init(&scene);
-	(void)text_addf(&path, "%s/compose/hello", argv[1]);
-	(void)scene_repository(&scene, path.data);
+	begin(&scene, argc, argv, "compose/hello");
 	test_everything(&scene);
 	test_modules(&scene);
 	test_other_names(&scene);
 	test_empty(&scene);
 	test_compression(&scene);
-	text_clear(&path);
 	(void)text_addf(&path, "%s/universe-small/base", argv[1]);
 	(void)scene_repository(&scene, path.data);
 	text_clear(&path);
@@ -477,7 +469,6 @@ int main(int argc, char **argv)
 	(void)scene_repository(&scene, path.data);
 	text_done(&path);
 	test_same_bytes(&scene);
-	scene_done(&scene);
-	lists_done();
+	finish(&scene);
 	TEST_END();
 }

@@ -223,24 +223,14 @@ static void test_no_room(struct scene *scene)
 
 int main(int argc, char **argv)
 {
-	struct text path = { 0 };
 	struct scene scene;
 
-	if (argc != 2) {
-		fprintf(stderr, "usage: %s TESTS-DATA\n", argv[0]);
-		return 2;
-	}
-	lists_init();
-	scene_init(&scene);
-	(void)text_addf(&path, "%s/compose/hello", argv[1]);
-	(void)scene_repository(&scene, path.data);
-	text_done(&path);
+	begin(&scene, argc, argv, "compose/hello");
 	test_collisions(&scene);
 	test_odd(&scene);
 	test_stand_in(&scene);
 	test_refused(&scene);
 	test_no_room(&scene);
-	scene_done(&scene);
-	lists_done();
+	finish(&scene);
 	TEST_END();
 }
