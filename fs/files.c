@@ -46,19 +46,11 @@ void bytes_free(struct bytes *bytes)
 	free(bytes);
 }
 
-/* Words for an open that failed: at the file and in the compose's log, once, however often it is
- * tried. */
+/* However often it is tried, it is said once. */
 void file_failed(struct fs *fs, const struct inode *node, const struct error *err)
 {
-	_cleanup_(closep) int fd = -1;
-	struct error ignored = { 0 };
-	char now[TIME_ISO_SIZE];
-
-	if (!file_error_set(fs, COMPOSE_INO(node->id, node->part), err->message))
+	if (!tree_failed(fs->options.trees, node->id, node->part, err->message))
 		return;
-	fd = tree_store_log_open(fs->options.trees, node->id, true, &ignored);
-	if (fd >= 0)
-		(void)dprintf(fd, "%s %s\n", time_iso(time_now(), now), err->message);
 	log_warning("fs: compose %" PRId64 ": %s", node->id, err->message);
 }
 
@@ -86,7 +78,7 @@ int bytes_open(struct fs *fs, const struct inode *node, bool opened, struct byte
 		return r;
 	}
 	if (found.package)
-		(void)file_error_set(fs, COMPOSE_INO(node->id, node->part), NULL);
+		tree_reads_well(fs->options.trees, node->id, node->part);
 	bytes->tree = steal(tree);
 	bytes->live = found.live;
 	bytes->references = 1;

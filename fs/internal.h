@@ -31,7 +31,6 @@
 #define EVENTS_KEPT 4096	 /* lines that a slow reader of events may lag behind */
 #define DRAFT_TEMPORARIES_MAX 8	 /* editors' files in one draft */
 #define TREES_KEPT 512		 /* mapped trees without an open file */
-#define FILE_ERRORS_KEPT 256	 /* answers to user.odcs.error */
 #define SETTLE_MS 100		 /* how long an open waits for a close that is on its way */
 #define TIMEOUT_FOREVER 3600.0	 /* seconds; what is told to the kernel never changes sooner */
 #define BACKGROUND_MAX 64	 /* requests that the kernel has under way by itself (read-ahead) */
@@ -230,11 +229,9 @@ struct shown_table {
 	size_t trees;
 	uint32_t changes[SHOWN_BUCKETS]; /* grows with each news of a compose of that bucket */
 	struct backing *backing[SHOWN_BUCKETS];
-	struct file_error *errors; /* ring of FILE_ERRORS_KEPT */
-	size_t next_error;
 };
 
-int shown_init(struct shown_table *table);
+void shown_init(struct shown_table *table);
 void shown_clear(struct fs *fs);
 void shown_done(struct shown_table *table);
 /**
@@ -280,9 +277,6 @@ void compose_release(struct fs *fs, fuse_req_t req, const struct inode *node);
 int compose_opendir(struct fs *fs, const struct inode *node, struct fuse_file_info *fi);
 /** file_failed() - words for a file that cannot be read: its user.odcs.error, and the compose's log */
 void file_failed(struct fs *fs, const struct inode *node, const struct error *err);
-/** file_error_set() - @words NULL: it reads well now. true: these words are new */
-bool file_error_set(struct fs *fs, uint64_t ino, const char *words);
-int file_error_get(struct fs *fs, uint64_t ino, struct text *ret);   /* -ENODATA */
 struct kept_open;
 /** backing_inherit() - it was opened under another server */
 void backing_inherit(struct fs *fs, struct kept_open *kept);

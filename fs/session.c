@@ -59,9 +59,10 @@ int fs_new(const struct fs_options *options, struct fs **ret, struct error *err)
 	handles_init(&fs->handles);
 	drafts_init(&fs->drafts);
 	news_init(&fs->news);
+	shown_init(&fs->shown);
 	fs->wake_fd = eventfd(0, EFD_CLOEXEC);
-	if (shown_init(&fs->shown) < 0 || fs->wake_fd < 0) {
-		int r = fs->wake_fd < 0 ? -errno : -ENOMEM;
+	if (fs->wake_fd < 0) {
+		int r = -errno;
 
 		fs_free(fs);
 		return error_errno(err, r, "mount");

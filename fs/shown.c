@@ -21,16 +21,9 @@ struct shown {
 	int64_t time_read;
 };
 
-struct file_error {
-	uint64_t ino;
-	char *words;
-};
-
-int shown_init(struct shown_table *table)
+void shown_init(struct shown_table *table)
 {
 	pthread_mutex_init(&table->lock, NULL);
-	table->errors = calloc(FILE_ERRORS_KEPT, sizeof(*table->errors));
-	return table->errors ? 0 : -ENOMEM;
 }
 
 static size_t bucket_of(int64_t id)
@@ -327,44 +320,5 @@ void shown_clear(struct fs *fs)
 
 void shown_done(struct shown_table *table)
 {
-	for (size_t i = 0; table->errors && i < FILE_ERRORS_KEPT; i++)
-		free(table->errors[i].words);
-	free(table->errors);
 	pthread_mutex_destroy(&table->lock);
-}
-
-/* ---- words for a file that could not be read (user.odcs.error) ------------ */
-
-bool file_error_set(struct fs *fs, uint64_t ino, const char *words)
-{
-	struct shown_table *table = &fs->shown;
-	struct file_error *slot = NULL;
-	bool news = false;
-
-	pthread_mutex_lock(&table->lock);
-	for (size_t i = 0; i < FILE_ERRORS_KEPT && !slot; i++)
-		if (table->errors[i].ino == ino)
-			slot = &table->errors[i];
-	if (!slot && words)
-		slot = &table->errors[table->next_error++ % FILE_ERRORS_KEPT];
-	news = words && (slot->ino != ino || strcmp(slot->words, words) != 0);
-	if (slot && (news || !words)) {
-		free(slot->words);
-		slot->words = words ? strdup(words) : NULL;
-		slot->ino = slot->words ? ino : 0;
-	}
-	pthread_mutex_unlock(&table->lock);
-	return news;
-}
-
-int file_error_get(struct fs *fs, uint64_t ino, struct text *ret)
-{
-	int r = -ENODATA;
-
-	pthread_mutex_lock(&fs->shown.lock);
-	for (size_t i = 0; i < FILE_ERRORS_KEPT && r; i++)
-		if (fs->shown.errors[i].ino == ino)
-			r = text_adds(ret, fs->shown.errors[i].words);
-	pthread_mutex_unlock(&fs->shown.lock);
-	return r;
 }

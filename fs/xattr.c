@@ -148,7 +148,7 @@ static int package_value(struct fs *fs, const struct inode *node, enum package_n
 	int r;
 
 	if (name == PACKAGE_ERROR)
-		return file_error_get(fs, COMPOSE_INO(node->id, node->part), ret);
+		return tree_failure(fs->options.trees, node->id, node->part, ret);
 	r = shown_tree(fs, node->id, true, &tree, NULL);
 	if (!r)
 		r = tree_get(tree, node->part, &found);

@@ -133,6 +133,23 @@ static int make(struct exchange *ex)
 	return 0;
 }
 
+/* As who reads it through the mount is told (fs/fetched.c) */
+static void note(const struct exchange *ex, const struct tree *tree, uint32_t index)
+{
+	struct error words = ex->bring->err;
+	struct tree_node node;
+
+	if (tree_get(tree, index, &node) == 0)
+		(void)error_prefix(&words, "%s", node.name);
+	(void)tree_failed(ex->rest->options.trees, tree_id(tree), index, words.message);
+}
+
+static int fail(struct exchange *ex, const struct tree *tree, uint32_t index)
+{
+	note(ex, tree, index);
+	return answer_failure(ex, &ex->bring->err);
+}
+
 int bring_park(struct exchange *ex, const struct tree *tree, uint32_t index, uint64_t need)
 {
 	struct brings *brings = ex->rest->brings;
@@ -147,14 +164,14 @@ int bring_park(struct exchange *ex, const struct tree *tree, uint32_t index, uin
 	if (bring->gone)
 		return -ECONNABORTED;
 	if (bring->err.code)
-		return answer_failure(ex, &bring->err);
+		return fail(ex, tree, index);
 	if (bring->times++ == AGAIN_MAX)
 		return answer_error(ex, MHD_HTTP_INSUFFICIENT_STORAGE,
 				    "The package cache is too small for what is read at a time.");
 	(void)pthread_mutex_lock(&brings->lock);
 	r = park(brings, bring, tree, index, need);
 	(void)pthread_mutex_unlock(&brings->lock);
-	return r == 0 || r == -ECANCELED ? r : answer_failure(ex, &bring->err);
+	return r == 0 || r == -ECANCELED ? r : fail(ex, tree, index);
 }
 
 /* ---- while it comes ------------------------------------------------------- */
@@ -188,11 +205,15 @@ static ssize_t wait_for_more(struct streaming *streaming, uint64_t offset)
 	struct bring *bring = ex->bring;
 	int r;
 
+	if (!bring->gone && bring->err.code)
+		note(ex, streaming->tree, streaming->index);
 	if (bring->gone || bring->err.code)
 		return MHD_CONTENT_READER_END_WITH_ERROR;
 	(void)pthread_mutex_lock(&brings->lock);
 	r = park(brings, bring, streaming->tree, streaming->index, offset + 1);
 	(void)pthread_mutex_unlock(&brings->lock);
+	if (r < 0 && r != -ECANCELED)
+		note(ex, streaming->tree, streaming->index);
 	return r < 0 ? MHD_CONTENT_READER_END_WITH_ERROR : 0;
 }
 

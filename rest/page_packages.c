@@ -24,7 +24,7 @@ struct walk {
 	const struct view *view;
 	const char *name, *repository; /* filters, or NULL */
 	int64_t page, per_page;
-	int64_t found, all; /* packages that the filters leave, and all */
+	int64_t found, all;   /* packages that the filters leave, and all */
 	int64_t remote, here; /* of servers, and those of them that are in the cache */
 	struct repository repositories[REPOSITORIES_MAX];
 	size_t count;
@@ -62,6 +62,18 @@ static void reason_print(struct text *ret, const char *reason)
 	html_escape(ret, whole);
 	(void)text_adds(ret, "</a>");
 	html_escape(ret, end);
+}
+
+/* What user.odcs.error says in the tree */
+static void failure_print(const struct view *view, const struct tree_node *node, struct text *ret)
+{
+	_cleanup_(text_done) struct text words = { 0 };
+
+	if (tree_failure(view->ex->rest->options.trees, compose_tree_id(view->compose), node->index,
+			 &words) < 0)
+		return;
+	(void)text_adds(ret, "<br>Could not be read: ");
+	html_escape(ret, words.data);
 }
 
 static void package_print(struct walk *walk, const struct tree_node *node,
@@ -104,6 +116,7 @@ static void package_print(struct walk *walk, const struct tree_node *node,
 		(void)text_adds(ret, " <small>not fetched yet</small>");
 	(void)text_adds(ret, "</td><td class=\"full small\">");
 	reason_print(ret, package->reason);
+	failure_print(walk->view, node, ret);
 	(void)text_adds(ret, "</td></tr>\n");
 }
 

@@ -296,8 +296,12 @@ int file_send(struct exchange *ex, struct tree *tree, int64_t id, const struct t
 			err.code = -EIO;
 		if (!err.code)
 			(void)error_errno(&err, r, "%s", node->name);
+		if (r != -ENOENT && r != -EMFILE && r != -ENFILE)
+			(void)tree_failed(ex->rest->options.trees, id, node->index, err.message);
 		return answer_failure(ex, &err);
 	}
+	if (r == 0 && node->package)
+		tree_reads_well(ex->rest->options.trees, id, node->index);
 	status = conditions(ex, node, file.etag);
 	if (status)
 		return empty_answer(ex, status, node, &file);

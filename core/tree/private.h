@@ -106,12 +106,27 @@ struct cache {
 	const char *contact;
 };
 
+#define FAILURES_KEPT 256
+
+/** struct failures - files that could not be read (failed.c); a ring */
+struct failures {
+	pthread_mutex_t lock; /* nothing is called under it */
+	_Atomic int count;
+	struct failure {
+		int64_t id;
+		uint32_t index;
+		char *words; /* NULL: free */
+	} *last;
+	size_t next;
+};
+
 struct tree_store {
 	int manifests, blobs, packages, logs, partial; /* descriptors of the directories */
 	char *public_url, *local_url;
 	struct strings sites; /* directories that are the site's own */
 	struct tree_bringer bringer; /* .ask NULL: none */
 	struct cache cache;
+	struct failures failures;
 	_Atomic bool ending;	     /* a sweep stops where it is */
 	_Atomic unsigned int serial; /* makes temporary names differ */
 	pthread_mutex_t lock;	     /* the rest is under it */
@@ -165,6 +180,11 @@ void cache_gone(struct tree_store *store, const uint8_t digest[DIGEST_SIZE]);
 /** cache_mark() - a number for what its bytes were held against; 0: nothing is known */
 void cache_mark(struct tree_store *store, const uint8_t digest[DIGEST_SIZE], uint64_t mark);
 uint64_t cache_marked(struct tree_store *store, const uint8_t digest[DIGEST_SIZE]);
+
+/* ---- failed.c ------------------------------------------------------------ */
+
+int failures_init(struct failures *failures);
+void failures_done(struct failures *failures);
 
 /* ---- signed.c ------------------------------------------------------------ */
 

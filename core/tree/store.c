@@ -65,6 +65,8 @@ int tree_store_open(int state_dirfd, const char *public_url, const char *local_p
 	r = cache_init(store, err);
 	if (r < 0)
 		return r;
+	if (failures_init(&store->failures) < 0)
+		return error_oom(err);
 	*ret = steal(store);
 	return 0;
 }
@@ -102,6 +104,7 @@ void tree_store_close(struct tree_store *store)
 	closep(&store->logs);
 	closep(&store->partial);
 	cache_done(&store->cache);
+	failures_done(&store->failures);
 	(void)pthread_mutex_destroy(&store->lock);
 	free(store->public_url);
 	free(store->local_url);

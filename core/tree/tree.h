@@ -163,6 +163,17 @@ ssize_t tree_file_read(const struct tree_file *file, void *buffer, size_t length
 struct tree_hold *tree_hold(const struct tree *tree, uint32_t index);
 void tree_hold_release(struct tree_hold *hold); /* NULL: nothing */
 
+/* ---- what could not be read (failed.c) -------------------------------------- */
+
+/** tree_id() - the id of the compose whose tree it is, which another one may show, too */
+int64_t tree_id(const struct tree *tree);
+/** tree_failed() - node @index of compose @id (tree_id()) cannot be read, whoever tried it: the words are in the
+ * compose's log, once. true: they are new */
+bool tree_failed(struct tree_store *store, int64_t id, uint32_t index, const char *words);
+void tree_reads_well(struct tree_store *store, int64_t id, uint32_t index); /* it was opened since */
+/** tree_failure() - the words; -ENODATA: it reads well, or nobody has tried it, or it was long ago */
+int tree_failure(struct tree_store *store, int64_t id, uint32_t index, struct text *ret);
+
 /* ---- packages of servers (cache.c) ----------------------------------------- */
 
 /** struct tree_want - a package of a server; strings borrowed from the tree

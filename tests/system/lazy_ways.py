@@ -4,7 +4,7 @@ go away, eviction between two reads, what the attributes say, and local reads be
 
 promises = 7, 8, 10
 """
-import http.client, socket
+import html, http.client, socket
 
 from lazykit import *
 from originkit import slow, status
@@ -156,6 +156,43 @@ def try_kept_open(service, origin):
     same(origin.count(".rpm"), 2, "asked for once each")
 
 
+def try_words(service, origin):
+    """a failure says the same wherever it was met: at the file in both mounts, on the page, in the log once; until it reads well"""
+    names = [f"w{way}" for way in WAYS]
+    data = repository(origin, "words", {name: 10_000 + i for i, name in enumerate(names)})
+    compose = Compose(service, f"{origin.url}/words")
+    show = lambda: service.call("GET", f"/compose/{compose.number}").body.decode()
+    origin.steps = {"/words/p/": status(404)}
+    for name, way in zip(names, WAYS):
+        check("error" not in str(os.listxattr(compose.path(name))), f"{name}: no words before")
+        same(brief(compose.read(name, way)[0]), 502 if way == "http" else errno.EIO, f"{name} by {way}")
+        words = compose.attribute(name, "error")
+        check(words.startswith(f"{name}.rpm: ") and "404" in words, f"{name} by {way}: {words}")
+        same(compose.attribute(name, "error", "export"), words, f"{name} by {way}: at the file of the export")
+        for other in WAYS:
+            compose.read(name, other)
+        same(compose.attribute(name, "error"), words, f"{name}: others say the same")
+        check(compose.get(name).json["message"] in words, f"{name} over HTTP: {compose.get(name).body}")
+        same(compose.log().count(words), 1, f"{name}: in the compose's log")
+        check(f"Could not be read: {words.split('http')[0]}" in html.unescape(show()), f"{name}: on the page")
+    same(show().count("Could not be read"), len(names), "all of them on the page")
+    origin.steps = {}
+    time.sleep(5.2) # so long a failure is remembered
+    for name, way in zip(names, WAYS):
+        check(compose.read(name, way)[0] == data[name], f"{name} by {way}")
+        same(code(compose.attribute, name, "error"), errno.ENODATA, f"{name}: no words any more after {way}")
+    same(show().count("Could not be read"), 0, "nor on the page")
+
+
+def code(function, *values):
+    """errno of what must fail, 0 when it does not"""
+    try:
+        function(*values)
+    except OSError as error:
+        return error.errno
+    return 0
+
+
 def try_who_asks_nothing(service, origin):
     """ls, stat, du, find and xattrs fetch nothing and wait for nothing, while reads do"""
     data = repository(origin, "look", {f"x{i:02}": 100_000 for i in range(20)})
@@ -236,7 +273,7 @@ def try_handles(service, origin):
 def main():
     need_fuse()
     with origins() as (origin,), start(origin, PATIENT, export=True) as service:
-        run_all((try_http_conditions, try_http_connection, try_http_crowd, try_export, try_kept_open, try_who_asks_nothing,
+        run_all((try_http_conditions, try_http_connection, try_http_crowd, try_export, try_kept_open, try_words, try_who_asks_nothing,
                  try_fast, try_handles), service, origin)
     end()
 
