@@ -338,11 +338,11 @@ def no_ranges(origin, request):
     return origin.serve(request, ranges=False)
 
 
-def slow(seconds, parts=10):
+def slow(seconds, parts=10, headers=(), change=lambda data: data):
     """all of it, little by little"""
     def step(origin, request):
-        data = origin.data(request)
-        origin.send(request, 200, b"", length=len(data))
+        data = change(origin.data(request))
+        origin.send(request, 200, b"", headers, length=len(data))
         with contextlib.suppress(OSError):
             for at in range(0, len(data), len(data) // parts + 1):
                 request.wfile.write(data[at:at + len(data) // parts + 1])

@@ -7,38 +7,12 @@ promises = 7, 8
 import concurrent.futures, contextlib, errno, hashlib, os, pathlib, re, signal, socket, sys, tempfile, threading
 import time
 
-from harness import Service, check, end, need_fuse, repo_spec, same, wait_for
-from originkit import Origin, cut, no_ranges, primary, short, stall, write_repository
+from harness import Service, check, end, need_fuse, same, wait_for
+from lazykit import Compose, cached, repository
+from originkit import Origin, cut, no_ranges, short, slow as little_by_little, stall
 
 TIMEOUT = 3 # cache.read_timeout
 WITHHELD = 64 << 10
-names = iter(range(1, 1000))
-
-
-def repository(origin, folder, sizes):
-    place = origin.folder / folder
-    (place / "p").mkdir(parents=True)
-    data = {name: os.urandom(size) for name, size in sizes.items()}
-    for name, content in data.items():
-        (place / "p" / f"{name}.rpm").write_bytes(content)
-    xml = primary(*[(n, "sha256", hashlib.sha256(d).hexdigest(), f"p/{n}.rpm") for n, d in data.items()])
-    left = iter(data.values())
-    write_repository(place, {"primary": re.sub(b'package="5000"', lambda _: b'package="%d"' % len(next(left)), xml)})
-    return data
-
-
-class Compose:
-    def __init__(self, service, url):
-        self.service = service
-        self.number = service.compose(f"s{next(names)}", repo_spec(url, flags=["no_reuse"]))
-        self.folder = service.tree(self.number) / "x86_64/os/Packages"
-        self.web = f"/composes/{self.number}/compose/Temporary/x86_64/os/Packages"
-
-    def path(self, name):
-        return self.folder / name[0] / f"{name}.rpm"
-
-    def exported(self, name):
-        return self.service.dir / "export" / str(self.number) / "compose/Temporary/x86_64/os/Packages" / name[0] / f"{name}.rpm"
 
 
 def pieces(path, size=65536):
@@ -72,16 +46,8 @@ def fetch(compose, name, ranged=None):
     return int(head.split()[1]), int(length[1]) if length else None, body, first, time.monotonic() - started
 
 
-def drip(seconds, change=lambda data: data, parts=20):
-    def step(origin, request):
-        data = change(origin.data(request))
-        origin.send(request, 200, b"", [("ETag", '"drip"')], length=len(data))
-        with contextlib.suppress(OSError):
-            for at in range(0, len(data), len(data) // parts + 1):
-                request.wfile.write(data[at:at + len(data) // parts + 1])
-                request.wfile.flush()
-                time.sleep(seconds / parts)
-    return step
+def drip(seconds, change=lambda data: data):
+    return little_by_little(seconds, 20, [("ETag", '"drip"')], change)
 
 
 def other_bytes(data):
@@ -97,10 +63,6 @@ def descriptors(service):
     return count
 
 
-def cached(service):
-    return {p.name for p in (service.state / "packages").iterdir()}
-
-
 def kept(service):
     return {p.name for p in (service.state / "partial").iterdir() if not p.name.endswith(".from")}
 
@@ -111,6 +73,7 @@ def start(origin, *options, timeout=TIMEOUT, **more):
     service = Service(f"repo.allowed={origin.url}", "repo.timeout=4", f"cache.read_timeout={timeout}",
                       "repo.recheck_seconds=0", f"fs.export={folder}/export", *options, folder=folder, **more)
     service.owned = True
+    service.out = pathlib.Path(folder) / "export"
     return service
 
 
@@ -125,7 +88,7 @@ def try_early(service, origin):
     with concurrent.futures.ThreadPoolExecutor(10) as pool:
         mounted = [pool.submit(pieces, compose.path("large")) for _ in range(3)]
         web = [pool.submit(fetch, compose, "large") for _ in range(3)]
-        exported = [pool.submit(pieces, compose.exported("large")) for _ in range(2)]
+        exported = [pool.submit(pieces, compose.path("large", "export")) for _ in range(2)]
         time.sleep(0.3)
         got, first, took, code = pieces(compose.path("small"))
         check(got == data["small"] and took < 1, f"another one meanwhile: {code} {took:.1f} s")
@@ -174,13 +137,13 @@ def try_wrong(service, origin):
     """what turns out to be wrong is never completed, and is not kept"""
     data = repository(origin, "wrong", {n: 1_000_000 for n in ("wrong", "half", "still", "again")})
     compose = Compose(service, f"{origin.url}/wrong")
-    before, had = descriptors(service), cached(service)
+    before, had = descriptors(service), cached(service).keys()
     origin.steps = {"wrong.rpm": drip(1.0, other_bytes), "half.rpm": drip(1.0, lambda d: d[:500_000]), "still.rpm": stall(9)}
     origin.steps["again.rpm"] = [drip(1.0, other_bytes)]
     with concurrent.futures.ThreadPoolExecutor(12) as pool:
         again = pool.submit(read_on, compose, data["again"])
         cases = [(name, pool.submit(pieces, compose.path(name)), pool.submit(fetch, compose, name),
-                  pool.submit(pieces, compose.exported(name))) for name in ("wrong", "half", "still")]
+                  pool.submit(pieces, compose.path(name, "export"))) for name in ("wrong", "half", "still")]
         for name, mounted, web, exported in cases:
             got, _, took, code = mounted.result()
             check(code in (errno.EIO, errno.ETIMEDOUT), f"{name}: {code} after {len(got)} bytes")
@@ -195,7 +158,7 @@ def try_wrong(service, origin):
     log = (service.state / "logs" / str(compose.number)).read_text()
     check(origin.url in log and "wrong.rpm" in log, f"the log names the server: {log[-300:]}")
     wrong = {hashlib.sha256(data[n]).hexdigest() for n in ("wrong", "half", "still")}
-    check(not wrong & cached(service) and had <= cached(service), "nothing of it is kept")
+    check(not wrong & cached(service).keys() and had <= cached(service).keys(), "nothing of it is kept")
     again.result()
     check(wait_for(lambda: descriptors(service) <= before, 5), "descriptors")
 
