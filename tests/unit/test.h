@@ -5,6 +5,8 @@
 
 #include "core/base/base.h"
 
+#include <unistd.h>
+
 static unsigned int test_checks, test_failures;
 
 #define CHECK(condition)                                                                           \
@@ -47,6 +49,29 @@ static unsigned int test_checks, test_failures;
 		else                                                                               \
 			CHECK_STR(text_, (want));                                                  \
 	} while (0)
+
+/* MUST() - in a child that has rights no more: a failed check ends it with 1 */
+#define MUST(condition)                                                                            \
+	do {                                                                                       \
+		if (!(condition)) {                                                                \
+			fprintf(stderr, "%s:%d: %s (errno %d)\n", __FILE__, __LINE__, #condition,  \
+				errno);                                                            \
+			_exit(1);                                                                  \
+		}                                                                                  \
+	} while (0)
+
+/* SANITIZED - memory and address space are not those of the program; the sandbox has no filter of
+ * system calls */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define SANITIZED true
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED true
+#endif
+#endif
+#ifndef SANITIZED
+#define SANITIZED false
+#endif
 
 /* TEST_END() - last statement of main(): says the count; a program that checked nothing fails */
 #define TEST_END()                                                                                 \
