@@ -34,6 +34,7 @@ static bool is_gone(int fd)
 bool askers_let_in(struct askers *askers, int listening)
 {
 	_cleanup_(closep) int fd = accept4(listening, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	char words[64];
 
 	for (size_t i = 0; i < ASKERS && fd >= 0; i++) {
 		if (askers->item[i].fd >= 0 && is_gone(askers->item[i].fd)) {
@@ -46,8 +47,10 @@ bool askers_let_in(struct askers *askers, int listening)
 			return true;
 		}
 	}
+	(void)snprintf(words, sizeof(words), "%d wait for a reload already: ask again later",
+		       ASKERS);
 	if (fd >= 0)
-		say(&fd, 1, "too many wait for a reload already (8): ask again later");
+		say(&fd, 1, words);
 	return false;
 }
 
