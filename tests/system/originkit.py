@@ -352,15 +352,16 @@ def slow(seconds, parts=10, headers=(), change=lambda data: data):
 
 
 class Gate:
-    """a step: the beginning, then a little now and then, the rest when open() says so; as often as it is asked for"""
+    """a step: that part of it (0 to 1), then a little now and then, the rest when open() says so; as often as it is asked for"""
 
-    def __init__(self):
-        self.opened = threading.Event()
+    def __init__(self, part=0):
+        self.part, self.opened = part, threading.Event()
         self.open = self.opened.set
 
     def __call__(self, origin, request):
-        data, at = origin.data(request), 0
-        origin.send(request, 200, b"", length=len(data))
+        data = origin.data(request)
+        at = int(self.part * len(data))
+        origin.send(request, 200, data[:at], length=len(data))
         with contextlib.suppress(OSError):
             while not self.opened.wait(0.1 if at else 0):
                 piece = data[at:min(at + max(1, len(data) // 300), len(data) - 1)]
