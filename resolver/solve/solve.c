@@ -141,6 +141,19 @@ static int choose(struct closure *closure, const struct solve_request *request, 
 	return request->check_deps ? check_set(closure, err) : 0;
 }
 
+/* The answer, in order and with its reasons */
+static int conclude(struct closure *closure, bool check_deps, struct error *err)
+{
+	struct solve_answer *answer = closure->answer;
+
+	strings_sort(&answer->missing);
+	strings_sort(&answer->unresolved);
+	strings_sort(&answer->conflicts);
+	if (check_deps && answer->unresolved.count)
+		return fail_unresolved(&answer->unresolved, err);
+	return solve_explain(closure, err);
+}
+
 int solve_run(struct solve_pool *pool, const struct solve_request *request,
 	      struct solve_answer **ret, struct error *err)
 {
@@ -158,14 +171,8 @@ int solve_run(struct solve_pool *pool, const struct solve_request *request,
 		pool_createwhatprovides(pool->pool);
 	map_init(&closure.chosen, pool->pool->nsolvables);
 	r = choose(&closure, request, err);
-	if (r < 0)
-		return r;
-	strings_sort(&answer->missing);
-	strings_sort(&answer->unresolved);
-	strings_sort(&answer->conflicts);
-	if (request->check_deps && answer->unresolved.count)
-		return fail_unresolved(&answer->unresolved, err);
-	r = solve_explain(&closure, err);
+	if (r == 0)
+		r = conclude(&closure, request->check_deps, err);
 	if (r < 0)
 		return r;
 	*ret = steal(answer);
@@ -227,13 +234,8 @@ int solve_beside(struct solve_pool *pool, const struct solve_beside_request *req
 		r = solve_close(&closure, err);
 	if (r == 0 && request->no_deps && request->check_deps)
 		r = check_set(&closure, err);
-	if (r < 0)
-		return r;
-	strings_sort(&answer->unresolved);
-	strings_sort(&answer->conflicts);
-	if (request->check_deps && answer->unresolved.count)
-		return fail_unresolved(&answer->unresolved, err);
-	r = solve_explain(&closure, err);
+	if (r == 0)
+		r = conclude(&closure, request->check_deps, err);
 	if (r < 0)
 		return r;
 	*ret = steal(answer);
