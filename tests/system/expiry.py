@@ -53,6 +53,7 @@ def test_readers(service):
         tree = service.tree(number)
         files = contents(tree)
         readers = [Reader(tree, files) for _ in range(8)]
+        wait_for(lambda: sum(reader.reads for reader in readers) > 1, 20)
         time.sleep(random.random() * 0.1)
         (request / "ctl").write_text("expire")
         for reader in readers:
@@ -126,13 +127,17 @@ def test_stop_with_open_files():
     draft = service.mnt / "requests/draft"
     os.mkdir(draft)
     seen = []
+    opened = threading.Event()
     def blocked():
         try:
-            seen.append((draft / "wait").read_text())
+            with open(draft / "wait") as file:
+                opened.set()
+                seen.append(file.read())
         except OSError as error:
             seen.append(error.errno)
     reader = threading.Thread(target=blocked)
     reader.start()
+    opened.wait(20)
     time.sleep(0.2)
     with open(service.tree(number) / "x86_64/os/repodata/repomd.xml", "rb"):
         started = time.monotonic()

@@ -144,7 +144,7 @@ def test_draining(service):
     threads = [threading.Thread(target=ask, args=(i,)) for i in range(4)]
     for thread in threads:
         thread.start()
-    time.sleep(0.1)
+    wait_for(lambda: seen.get(0), 20)
     started = time.monotonic()
     same(service.stop(), 0, "stop while clients ask")
     check(time.monotonic() - started < 5, f"stopped in {time.monotonic() - started:.1f} s")
