@@ -55,6 +55,7 @@ struct exchange {
 	enum method method;
 	bool head;
 	bool begun;
+	bool told; /* was answered before libmicrohttpd asked for one: close it */
 	char *path;	    /* as sent, without query, script name removed */
 	const char *query;  /* as sent, "" when none */
 	const char *script; /* X-Script-Name, "" when none */

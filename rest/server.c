@@ -54,6 +54,28 @@ static bool is_bursting(const char *uri)
 	return members > ARGUMENTS_ROOM;
 }
 
+/* It has no room for an answer of ours either, so this one goes past it; over TLS there is none.
+ * Nothing is under way before it: answers go out one after another. */
+static void refuse_bursting(struct exchange *ex, const struct link *link,
+			    struct MHD_Connection *connection)
+{
+	_cleanup_(text_done) struct text body = { 0 }, answer = { 0 };
+
+	ex->told = true;
+	(void)text_addf(&body,
+			"{\"error\":\"Bad Request\",\"message\":\"The query has more than %d "
+			"members.\",\"status\":400}\n",
+			ARGUMENTS_ROOM);
+	(void)text_addf(&answer,
+			"HTTP/1.1 400 Bad Request\r\nContent-Type: application/json\r\n"
+			"Content-Length: %zu\r\nConnection: close\r\n\r\n%s",
+			body.length, body.data ? body.data : "");
+	if (!body.failed && !answer.failed &&
+	    !MHD_get_connection_info(connection, MHD_CONNECTION_INFO_GNUTLS_SESSION))
+		(void)send(link->fd, answer.data, answer.length, MSG_DONTWAIT | MSG_NOSIGNAL);
+	(void)shutdown(link->fd, SHUT_RD);
+}
+
 /* From now on rest->running knows of it. */
 static void link_heard(struct link *link)
 {
@@ -77,7 +99,7 @@ static void *on_uri(void *data, const char *uri, struct MHD_Connection *connecti
 	if (link) {
 		link->unheard = ex;
 		if (is_bursting(uri))
-			(void)shutdown(link->fd, SHUT_RD);
+			refuse_bursting(ex, link, connection);
 	}
 	return ex;
 }
@@ -287,6 +309,8 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
 		if (!ex->link)
 			return MHD_NO;
 		ex->link->unheard = NULL;
+		if (ex->told)
+			return MHD_NO;
 		link_phase(ex->link, PHASE_BODY);
 		ex->early = exchange_admit(ex);
 		r = ex->early ? route_run(ex) : 0;
