@@ -9,6 +9,8 @@
 
 #include "core/model/model.h"
 
+#include <pthread.h>
+
 struct transport;
 
 /**
@@ -24,6 +26,26 @@ int transport_local(const struct strings *allowed, bool trusted, uint32_t uid, u
 		    struct transport **ret, struct error *err);
 void transport_free(struct transport *transport);
 DEFINE_FREEP(struct transport, transport_free)
+
+#define TRANSPORTS_IDLE TOGETHER_THREADS_MAX
+
+/** struct transports - of one kind, for many threads: who needs one takes it for a while; in between each keeps its
+ * connection open */
+struct transports {
+	int (*connect)(void *data, struct transport **ret, struct error *err);
+	void *data;
+	pthread_mutex_t lock;
+	struct transport *idle[TRANSPORTS_IDLE]; /* under lock, like the count */
+	size_t count;
+};
+/** transports_init() - @connect makes one more */
+void transports_init(struct transports *transports,
+		     int (*connect)(void *data, struct transport **ret, struct error *err),
+		     void *data);
+void transports_done(struct transports *transports); /* nobody has one any more */
+int transports_take(struct transports *transports, struct transport **ret, struct error *err);
+/** transports_give() - back; NULL: nothing. One too many is freed */
+void transports_give(struct transports *transports, struct transport *transport);
 
 /**
  * transport_base() - resolve the place of a repository: absolute path or file:// URL → real path

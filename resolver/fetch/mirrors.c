@@ -19,16 +19,13 @@
 #define PAUSE_MAX_MS 2000
 #define STALL_MS 60000
 #define HASH_BYTES (256 * 1024)
-#define IDLE_MAX 8
 
 struct mirrors {
 	const struct mirrors_network *network;
 	struct mirrors_list list;
+	struct transports transports;
 	pthread_mutex_t lock;
-	/* under lock */
-	unsigned int failures[MIRRORS_MAX];
-	struct transport *idle[IDLE_MAX];
-	size_t idle_count;
+	unsigned int failures[MIRRORS_MAX]; /* under lock */
 };
 
 static void say(const struct mirrors *mirrors, const char *format, ...) _printf_(2, 3);
@@ -43,33 +40,6 @@ static void say(const struct mirrors *mirrors, const char *format, ...)
 	(void)vsnprintf(words, sizeof(words), format, arguments);
 	va_end(arguments);
 	mirrors->network->log(mirrors->network->data, words);
-}
-
-/* ---- connections ------------------------------------------------------- */
-
-static int take_transport(struct mirrors *mirrors, struct transport **ret, struct error *err)
-{
-	struct transport *found = NULL;
-
-	(void)pthread_mutex_lock(&mirrors->lock);
-	if (mirrors->idle_count)
-		found = mirrors->idle[--mirrors->idle_count];
-	(void)pthread_mutex_unlock(&mirrors->lock);
-	if (!found)
-		return mirrors->network->connect(mirrors->network->data, ret, err);
-	*ret = found;
-	return 0;
-}
-
-static void give_transport(struct mirrors *mirrors, struct transport *transport)
-{
-	(void)pthread_mutex_lock(&mirrors->lock);
-	if (mirrors->idle_count < ARRAY_SIZE(mirrors->idle)) {
-		mirrors->idle[mirrors->idle_count++] = transport;
-		transport = NULL;
-	}
-	(void)pthread_mutex_unlock(&mirrors->lock);
-	transport_free(transport);
 }
 
 static struct transport_tries tries_until(int64_t limit_ms)
@@ -188,7 +158,7 @@ static int ask_url(struct mirrors *mirrors, const char *url, int64_t size_max,
 	struct transport_tries tries = tries_until(limit_ms);
 	struct transport_version none = { 0 };
 	struct transport *transport;
-	int r = take_transport(mirrors, &transport, err);
+	int r = transports_take(&mirrors->transports, &transport, err);
 
 	if (r < 0)
 		return r;
@@ -198,7 +168,7 @@ static int ask_url(struct mirrors *mirrors, const char *url, int64_t size_max,
 		r = transport_get_newer(transport, url, &sink, &options, version ? version : &none,
 					err);
 	} while (again(&tries, r, err));
-	give_transport(mirrors, transport);
+	transports_give(&mirrors->transports, transport);
 	return r;
 }
 
@@ -444,7 +414,7 @@ int mirrors_fetch(struct mirrors *mirrors, const struct mirrors_file *file, int 
 	size_t asked = 0;
 
 	if (r == 0)
-		r = take_transport(mirrors, &transport, err);
+		r = transports_take(&mirrors->transports, &transport, err);
 	if (r < 0)
 		return r;
 	for (r = -ENOENT; r < 0 && asked < MIRRORS_TRIED_MAX; asked++) {
@@ -466,7 +436,7 @@ int mirrors_fetch(struct mirrors *mirrors, const struct mirrors_file *file, int 
 		(void)text_addf(&words, "%s%s", words.length ? "; " : "", failure.message);
 		code = one_code(asked, code, r);
 	}
-	give_transport(mirrors, transport);
+	transports_give(&mirrors->transports, transport);
 	if (r < 0 && failure.blame == BLAME_US && err)
 		*err = failure;
 	return r == 0 || failure.blame == BLAME_US ? r : all_failed(&words, asked, code, err);
@@ -531,6 +501,7 @@ int mirrors_find(const struct mirrors_network *network, const char *word, struct
 	if (!mirrors)
 		return error_oom(err);
 	mirrors->network = network;
+	transports_init(&mirrors->transports, network->connect, network->data);
 	(void)pthread_mutex_init(&mirrors->lock, NULL);
 	if (kind == URL_BASE)
 		r = strings_add(&mirrors->list.url, url) < 0 ? error_oom(err) : 0;
@@ -546,8 +517,7 @@ void mirrors_free(struct mirrors *mirrors)
 {
 	if (!mirrors)
 		return;
-	while (mirrors->idle_count)
-		transport_free(mirrors->idle[--mirrors->idle_count]);
+	transports_done(&mirrors->transports);
 	(void)pthread_mutex_destroy(&mirrors->lock);
 	mirrors_list_done(&mirrors->list);
 	free(mirrors);

@@ -63,6 +63,48 @@ void transport_free(struct transport *transport)
 		transport->ops->free(transport);
 }
 
+/* ---- many of one kind ---- */
+
+void transports_init(struct transports *transports,
+		     int (*connect)(void *data, struct transport **ret, struct error *err),
+		     void *data)
+{
+	*transports = (struct transports){ .connect = connect, .data = data };
+	(void)pthread_mutex_init(&transports->lock, NULL);
+}
+
+void transports_done(struct transports *transports)
+{
+	while (transports->count)
+		transport_free(transports->idle[--transports->count]);
+	(void)pthread_mutex_destroy(&transports->lock);
+}
+
+int transports_take(struct transports *transports, struct transport **ret, struct error *err)
+{
+	struct transport *found = NULL;
+
+	(void)pthread_mutex_lock(&transports->lock);
+	if (transports->count)
+		found = transports->idle[--transports->count];
+	(void)pthread_mutex_unlock(&transports->lock);
+	if (!found)
+		return transports->connect(transports->data, ret, err);
+	*ret = found;
+	return 0;
+}
+
+void transports_give(struct transports *transports, struct transport *transport)
+{
+	(void)pthread_mutex_lock(&transports->lock);
+	if (transport && transports->count < ARRAY_SIZE(transports->idle)) {
+		transports->idle[transports->count++] = transport;
+		transport = NULL;
+	}
+	(void)pthread_mutex_unlock(&transports->lock);
+	transport_free(transport);
+}
+
 /* ---- servers ---- */
 
 const char *url_shown(const char *url, char ret[static URL_SHOWN_SIZE])

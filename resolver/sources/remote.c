@@ -30,9 +30,7 @@ struct remote {
 	const struct source_context *context;
 	char *url;
 	int64_t call_ms;
-	pthread_mutex_t lock;
-	struct transport *idle[HEADER_MAX_THREADS]; /* under lock, like the count */
-	size_t idle_count;
+	struct transports transports;
 };
 
 int remote_new(const struct source_context *context, const char *url, struct remote **ret,
@@ -47,7 +45,7 @@ int remote_new(const struct source_context *context, const char *url, struct rem
 	remote->context = context;
 	remote->call_ms =
 		context->job->koji.call_seconds ? context->job->koji.call_seconds * 1000 : CALL_MS;
-	(void)pthread_mutex_init(&remote->lock, NULL);
+	transports_init(&remote->transports, context->connect, context->data);
 	*ret = remote;
 	return 0;
 }
@@ -56,37 +54,9 @@ void remote_free(struct remote *remote)
 {
 	if (!remote)
 		return;
-	while (remote->idle_count)
-		transport_free(remote->idle[--remote->idle_count]);
-	(void)pthread_mutex_destroy(&remote->lock);
+	transports_done(&remote->transports);
 	free(remote->url);
 	free(remote);
-}
-
-/* A connection of one's own for a while; kept open between */
-static int take_transport(struct remote *remote, struct transport **ret, struct error *err)
-{
-	struct transport *found = NULL;
-
-	(void)pthread_mutex_lock(&remote->lock);
-	if (remote->idle_count)
-		found = remote->idle[--remote->idle_count];
-	(void)pthread_mutex_unlock(&remote->lock);
-	if (!found)
-		return remote->context->connect(remote->context->data, ret, err);
-	*ret = found;
-	return 0;
-}
-
-static void give_transport(struct remote *remote, struct transport *transport)
-{
-	(void)pthread_mutex_lock(&remote->lock);
-	if (remote->idle_count < ARRAY_SIZE(remote->idle)) {
-		remote->idle[remote->idle_count++] = transport;
-		transport = NULL;
-	}
-	(void)pthread_mutex_unlock(&remote->lock);
-	transport_free(transport);
 }
 
 /* ---- transfers --------------------------------------------------------- */
@@ -179,13 +149,13 @@ int remote_look(struct remote *remote, const char *path, int64_t *ret_size,
 	int r = url_of(remote, path, &url, err);
 
 	if (r == 0)
-		r = take_transport(remote, &transport, err);
+		r = transports_take(&remote->transports, &transport, err);
 	if (r < 0)
 		return r;
 	do
 		r = transport_head(transport, url.data, &attempts.options, ret_size, ret_mark, err);
 	while (again(&attempts, r, err));
-	give_transport(remote, transport);
+	transports_give(&remote->transports, transport);
 	return r;
 }
 
@@ -222,7 +192,7 @@ static ssize_t read_file(void *data, void *buffer, size_t length, uint64_t offse
 static void free_file(struct remote_file *file)
 {
 	if (file->transport)
-		give_transport(file->remote, file->transport);
+		transports_give(&file->remote->transports, file->transport);
 	text_done(&file->url);
 	free(file);
 }
@@ -241,7 +211,7 @@ int remote_open(struct remote *remote, const char *path, struct header_reader *r
 	opened->remote = remote;
 	r = url_of(remote, path, &opened->url, err);
 	if (r == 0)
-		r = take_transport(remote, &opened->transport, err);
+		r = transports_take(&remote->transports, &opened->transport, err);
 	if (r == 0) {
 		n = get_range(remote, opened->transport, opened->url.data, opened->front,
 			      sizeof(opened->front), 0, &size, err);
@@ -344,14 +314,14 @@ static int download(const struct fetching *fetching, const char *path, const str
 	int r = url_of(remote, path, &url, err);
 
 	if (r == 0)
-		r = take_transport(remote, &transport, err);
+		r = transports_take(&remote->transports, &transport, err);
 	if (r < 0)
 		return r;
 	do
 		r = transport_download(transport, url.data, fd, size, &attempts.options, ret_sha256,
 				       err);
 	while (again(&attempts, r, err));
-	give_transport(remote, transport);
+	transports_give(&remote->transports, transport);
 	return r;
 }
 
