@@ -57,6 +57,16 @@ def spoil(path):
     path.write_bytes(data)
 
 
+def stop(service):
+    """A worker that a busy machine does not let end at once is left behind, as the log says; the next start would empty its
+    directory."""
+    left = service.log_text().count("left behind")
+    same(service.stop(), 0, "stop")
+    if service.log_text().count("left behind") > left:
+        for folder in (service.state / "work").iterdir():
+            wait_for(lambda: not run("rm", "-rf", *folder.iterdir()).returncode and not list(folder.iterdir()), 10)
+
+
 def test_two_services(service):
     """promise 6: the second one on a state directory refuses and names the first"""
     second = run(ODCSFS, "serve", "-c", "/dev/null", "-o", f"odcsfs.state_dir={service.state}", "-o",
@@ -150,7 +160,7 @@ def test_serves_again(service, numbers):
         check(not (service.mnt / "composes" / str(number)).exists(), f"composes/{number} is gone")
     again = [service.compose(f"again{i}", repo_spec(BASE, packages=[name], flags=["no_deps"]))
              for i, name in enumerate(PACKAGES)]
-    same(service.stop(), 0, "stop")
+    stop(service)
     same(look(service, "--deep", want=0), set(), "composed anew")
     return again
 
@@ -174,7 +184,7 @@ def test_power_cut(service, numbers):
     check(f"blobs/{own} is damaged" in record["state_reason"], f"why: {record['state_reason']!r}")
     same(service.record(numbers[1])["state_name"], "done", "another one")
     check("the machine was started anew since the last service" in service.log_text(), "the log says so")
-    same(service.stop(), 0, "stop")
+    stop(service)
     same({k for k, *_ in look(service, "--repair", "--deep", want=1)}, {"leftover"}, "what only that compose had needed")
     same(look(service, "--deep", want=0), set(), "after a power cut and a repair")
 
@@ -241,7 +251,7 @@ def main():
     numbers = [service.compose(f"c{i}", repo_spec(BASE, packages=[n], flags=["no_deps"])) for i, n in enumerate(PACKAGES)]
     test_two_services(service)
     test_beside(service)
-    same(service.stop(), 0, "stop")
+    stop(service)
     test_report_changes_nothing(service)
     test_files(service, numbers)
     again = test_serves_again(service, numbers)

@@ -58,6 +58,7 @@ def waiting(service):
 
 def in_turn(service, door, compose, name, way, others):
     """what the server is asked for before this one, once he waits beside @others; and what he reads"""
+    check(wait_for(lambda: len(door.asked) == len(door.served) + SLOTS, 20), "as many as may be are under way")
     begun = len(door.asked)
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         read = pool.submit(compose.read, name, way)
