@@ -155,9 +155,21 @@ class Service:
         self.process = None
         return code
 
+    def check_left(self, pids):
+        """after a stop in order: no mount, and no process but one that the log says hangs"""
+        left = lambda: [pid for pid in pids if not ended(pid)]
+        check(wait_for(lambda: not left(), 10) or "left behind" in self.log_text(), f"processes left: {left()}")
+        mounts = [line.split()[1] for line in pathlib.Path("/proc/mounts").read_text().splitlines()
+                  if line.split()[1].startswith(f"{self.dir}/") and line.split()[2].startswith("fuse")]
+        same(mounts, [], "mounts left")
+
     def close(self):
         if self.process:
+            server = self.server_pid
+            pids = [self.process.pid, server, *(self.children_of(server) if server else [])]
             code = self.stop()
+            if code == 0:
+                self.check_left([pid for pid in pids if pid])
             check(code == 0, f"exit code at SIGTERM: {code}, want 0; the service's log ends:\n{self.log_text()[-3000:]}")
         subprocess.run(["umount", "-l", str(self.mnt)], stderr=subprocess.DEVNULL, check=False)
         if self.owned and self.dir.exists():
