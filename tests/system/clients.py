@@ -189,7 +189,7 @@ def descriptors(service):
             found[re.sub(r":\[\d+\]|/\d+", "", os.readlink(f"{folder}/{name}"))] += 1
     connections = 0
     for suffix in ("", "-wal"):
-        connections = max(connections, found.pop(f"{service.state}/catalogue.sqlite{suffix}", 0))
+        connections = max(connections, found.pop(re.sub(r"/\d+", "", f"{service.state}/catalogue.sqlite{suffix}"), 0))
     return found, connections
 
 

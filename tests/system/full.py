@@ -301,6 +301,7 @@ def test_first_start():
     finally:
         service.close()
         disk.close()
+        shutil.rmtree(service.dir, ignore_errors=True)
 
 
 def main():

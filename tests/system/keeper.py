@@ -174,6 +174,7 @@ def test_reload(folder, rounds):
             same(os.pread(held.fileno(), 1 << 20, 0), content, "by a descriptor of before")
             time.sleep(random.random() * 0.5)
         held.close()
+        wait_for(lambda: len(done) >= rounds, 60)
         stop.set()
         thread.join(60)
         same(failed[:3], [], f"requests that failed of {len(done)}")

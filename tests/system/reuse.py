@@ -636,6 +636,7 @@ def test_full_disk(folder, big):
         service.close()
     finally:
         run("umount", "-l", service.state)
+        shutil.rmtree(service.dir, ignore_errors=True)
 
 
 def main():
