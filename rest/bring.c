@@ -185,6 +185,8 @@ struct streaming {
 	uint32_t index;
 	uint64_t start;
 	struct tree_arrival *arrival;
+	uint64_t waited; /* last at this byte, so many times */
+	unsigned int times;
 	struct tree_file file;
 };
 
@@ -207,7 +209,10 @@ static ssize_t wait_for_more(struct streaming *streaming, uint64_t offset)
 
 	if (!bring->gone && bring->err.code)
 		note(ex, streaming->tree, streaming->index);
-	if (bring->gone || bring->err.code)
+	if (offset != streaming->waited)
+		streaming->times = 0;
+	streaming->waited = offset;
+	if (bring->gone || bring->err.code || streaming->times++ == AGAIN_MAX)
 		return MHD_CONTENT_READER_END_WITH_ERROR;
 	(void)pthread_mutex_lock(&brings->lock);
 	r = park(brings, bring, streaming->tree, streaming->index, offset + 1);

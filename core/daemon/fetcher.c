@@ -375,10 +375,9 @@ static void receive(struct fetcher *fetcher, struct fetch_slot *slot)
 	}
 }
 
-/* What somebody waits for may take as long as the worker gives it; what nobody does, not. */
+/* What somebody wants may take as long as the worker gives it; what nobody does, not. */
 static void judge(struct fetcher *fetcher, struct fetch_slot *slot, int64_t now)
 {
-	const struct config *config = fetcher->config;
 	const char *why = NULL;
 	bool alone;
 
@@ -386,12 +385,11 @@ static void judge(struct fetcher *fetcher, struct fetch_slot *slot, int64_t now)
 		why = "the worker that was to fetch it does not get ready";
 	if (slot->fetch && !slot->taking) {
 		(void)pthread_mutex_lock(&fetcher->lock);
-		alone = !slot->fetch->waiters && slot->fetch->alone_ms &&
-			now - slot->fetch->alone_ms > config->cache_read_timeout * 1000;
+		alone = fetches_alone(&fetcher->table, slot->fetch, now);
 		(void)pthread_mutex_unlock(&fetcher->lock);
 		if (alone)
-			why = "it takes too long, and nobody waits for it any more";
-		else if (child_memory(slot->child) > config->worker_memory)
+			why = "it takes too long, and nobody wants it any more";
+		else if (child_memory(slot->child) > fetcher->config->worker_memory)
 			why = "the worker that fetched it exceeded its memory limit";
 	}
 	if (why) {
@@ -595,7 +593,7 @@ static void tell_late(struct fetcher *fetcher)
 		return;
 	(void)error_set(&late, -ETIMEDOUT, BLAME_SOURCE, NULL,
 			"the package did not come within %" PRId64
-			" seconds (cache.read_timeout); it is fetched on as long as somebody waits",
+			" seconds (cache.read_timeout); it is fetched on as long as somebody wants it",
 			fetcher->config->cache_read_timeout);
 	tell(waiters, &late);
 }
@@ -643,6 +641,17 @@ static void serve_slots(struct fetcher *fetcher, const struct pollfd *polls)
 	}
 }
 
+/* Without memory for it nothing is heard for a moment; time goes on. */
+static void poll_failed(struct pollfd *polls)
+{
+	for (size_t i = 0; i < FETCH_SLOTS + 1; i++)
+		polls[i].revents = 0;
+	if (errno == EINTR)
+		return;
+	log_warning("fetch: poll: %s; trying again", strerror(errno));
+	(void)nanosleep(&(struct timespec){ .tv_nsec = TICK_MS * 1000000L }, NULL);
+}
+
 static void *run(void *data)
 {
 	struct fetcher *fetcher = data;
@@ -650,9 +659,8 @@ static void *run(void *data)
 	uint64_t count;
 
 	while (!atomic_load(&fetcher->stop)) {
-		if (poll(polls, FETCH_SLOTS + 1, prepare_poll(fetcher, polls)) < 0 &&
-		    errno != EINTR)
-			break;
+		if (poll(polls, FETCH_SLOTS + 1, prepare_poll(fetcher, polls)) < 0)
+			poll_failed(polls);
 		if (polls[0].revents & POLLIN)
 			(void)!read(fetcher->event_fd, &count, sizeof(count));
 		serve_slots(fetcher, polls);
@@ -743,9 +751,6 @@ void fetcher_free(struct fetcher *fetcher)
 			(void)keep_part(fetcher, slot);
 	}
 	fetch_slots_done(&fetcher->slots);
-	for (size_t i = 0; fetcher->table.bucket && i < fetcher->table.buckets; i++)
-		for (struct fetch *fetch = fetcher->table.bucket[i]; fetch; fetch = fetch->next)
-			arrival_over(fetcher, fetch, false);
 	prefetches_done(&fetcher->prefetches);
 	fetch_keys_done(&fetcher->keys);
 	fetches_done(&fetcher->table);

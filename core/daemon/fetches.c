@@ -15,6 +15,9 @@ int fetches_init(struct fetches *table, int64_t timeout_ms)
 
 static void fetch_free(struct fetch *fetch)
 {
+	if (fetch->arrival) /* nobody is to wait for more of it */
+		tree_arrival_end(fetch->arrival, false);
+	tree_arrival_unref(fetch->arrival);
 	free(fetch->base);
 	free(fetch->path);
 	free(fetch->other_base);
@@ -336,7 +339,7 @@ static void waiter_remove(struct fetches *table, struct tree_waiter *waiter, int
 	table->waiting--;
 	if (!--claim->waiters)
 		fetch_claim_drop(table, claim);
-	if (!fetch->waiters)
+	if (!fetch->claims)
 		fetch->alone_ms = now_ms;
 }
 
@@ -494,12 +497,26 @@ static void tidy_places(struct fetches *table, int64_t now_ms)
 	}
 }
 
+static bool is_wanted(const struct fetch *fetch)
+{
+	return fetch->claims || tree_arrival_is_read(fetch->arrival);
+}
+
+bool fetches_alone(const struct fetches *table, struct fetch *fetch, int64_t now_ms)
+{
+	if (is_wanted(fetch))
+		fetch->alone_ms = 0;
+	else if (!fetch->alone_ms)
+		fetch->alone_ms = now_ms;
+	return fetch->alone_ms && now_ms - fetch->alone_ms > table->timeout_ms;
+}
+
 void fetches_tidy(struct fetches *table, int64_t now_ms)
 {
 	for (size_t i = 0; i < table->buckets; i++)
 		for (struct fetch *fetch = table->bucket[i], *next; fetch; fetch = next) {
 			bool over = fetch->state == FETCH_OVER && fetch->forget_ms <= now_ms;
-			bool unwanted = fetch->state == FETCH_QUEUED && !fetch->claims;
+			bool unwanted = fetch->state == FETCH_QUEUED && !is_wanted(fetch);
 
 			next = fetch->next;
 			if (unwanted)

@@ -60,7 +60,7 @@ struct fetch {
 	uint64_t came;		      /* bytes that may be */
 	int64_t told;		      /* bytes that the worker last told of */
 	int64_t full_ms;	      /* since when there is no room for it; 0: there is */
-	int64_t alone_ms;	      /* since when nobody waits; 0: somebody does */
+	int64_t alone_ms;	      /* since when nobody wants it; 0: somebody does */
 	unsigned int tries;	      /* that ended with the worker's death or without room */
 	int64_t forget_ms;	      /* over: the failure is remembered until then */
 	int code;
@@ -123,5 +123,8 @@ struct fetch *fetches_find(struct fetches *table, const struct tree_want *want);
 struct fetch *fetches_bad(struct fetches *table, int64_t now_ms, struct error *failure);
 /** fetches_late() - those whose time is over, taken off */
 struct tree_waiter *fetches_late(struct fetches *table, int64_t now_ms);
-/** fetches_tidy() - forget what is over, what nobody waits for, and servers without either */
+/** fetches_alone() - has nobody wanted a running one for as long as a reader waits? Who is being
+ * handed bytes of it wants it, and so does who asked for it ahead of time */
+bool fetches_alone(const struct fetches *table, struct fetch *fetch, int64_t now_ms);
+/** fetches_tidy() - forget what is over, what nobody wants, and servers without either */
 void fetches_tidy(struct fetches *table, int64_t now_ms);

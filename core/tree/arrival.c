@@ -67,6 +67,11 @@ void tree_arrival_unref(struct tree_arrival *arrival)
 	free(arrival);
 }
 
+bool tree_arrival_is_read(const struct tree_arrival *arrival)
+{
+	return arrival && atomic_load(&arrival->references) > 1;
+}
+
 uint64_t tree_arrival_early(uint64_t size)
 {
 	return size > TREE_WITHHELD ? size - TREE_WITHHELD : 0;

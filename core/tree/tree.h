@@ -265,6 +265,8 @@ DEFINE_FREEP(struct tree_arrival, tree_arrival_unref)
 uint64_t tree_arrival_look(struct tree_arrival *arrival);
 void tree_arrival_end(struct tree_arrival *arrival, bool good);
 enum tree_arrival_state tree_arrival_state(struct tree_arrival *arrival);
+/** tree_arrival_is_read() - does anybody hold it but the one who asks? Who was handed bytes of it does */
+bool tree_arrival_is_read(const struct tree_arrival *arrival);
 /** tree_arrival_early() - so many bytes of a package of @size may be handed out before it is verified */
 uint64_t tree_arrival_early(uint64_t size);
 /** tree_arrival_read() - at most @length and not less than @least bytes at @offset. -EAGAIN: not there yet; -ENODATA:

@@ -8,7 +8,7 @@ import concurrent.futures, contextlib, errno, hashlib, os, pathlib, re, signal, 
 import time
 
 from harness import Service, check, end, need_fuse, same, wait_for
-from lazykit import Compose, cached, repository
+from lazykit import Compose, cached, figure, repository
 from originkit import Gate, Origin, cut, no_ranges, short, slow as little_by_little, stall
 
 TIMEOUT = 3 # cache.read_timeout
@@ -190,7 +190,7 @@ def try_trimmed(service, origin):
     with concurrent.futures.ThreadPoolExecutor(6) as pool:
         reads = {name: pool.submit(fetch, compose, name) for name in data}
         while not all(read.done() for read in reads.values()):
-            service.call("DELETE", "/api/1/cache/")
+            service.call("DELETE", "/api/1/cache/?keep=0")
         for name, read in reads.items():
             status, _, body = read.result()
             check((status, body) == (200, data[name]), f"{name} while the cache is emptied: {status}, {len(body)} bytes")
@@ -297,6 +297,73 @@ def try_killed_workers(origin, mode):
         same(kept(service), set(), "nothing is left of the parts")
 
 
+def pausing(compose, name):
+    """a GET that takes the beginning, as much as a small buffer holds, and no more for now: it waits for nothing"""
+    host, port = compose.service.host.split(":")
+    client = socket.socket()
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
+    client.settimeout(20)
+    client.connect((host, int(port)))
+    client.sendall(f"GET {compose.web}/{name[0]}/{name}.rpm HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    return client, client.recv(1000)
+
+
+def rest_of(client, begun):
+    """the body, once the rest was read"""
+    with contextlib.suppress(ConnectionResetError):
+        while piece := client.recv(1 << 18):
+            begun += piece
+    return begun.partition(b"\r\n\r\n")[2]
+
+
+def begin(service, compose, name):
+    """a file and a client that were handed the beginning of it, of which the half is there, and wait for nothing now"""
+    file = open(compose.path(name), "rb", buffering=0)
+    begun = file.read(1000)
+    client, answer = pausing(compose, name)
+    check(wait_for(lambda: figure(service, "odcsfs_fetch_waiters") == 0 and sum(arrived(service)) > len(begun), 10), f"{name}: begun")
+    return file, begun, client, answer
+
+
+def try_pauses(origin):
+    """who takes longer than cache.read_timeout over what he was handed is not cut off, and what nobody wants any more is given up;
+    the worker may die meanwhile"""
+    size = 16 << 20 # more than all buffers on the way
+    data = repository(origin, "pauses", {name: size for name in ("slow", "died", "left")})
+    gates = {name: threading.Event() for name in data}
+    origin.steps = {f"/{name}.rpm": held(gate) for name, gate in gates.items()}
+    with start(origin, "cache.verify=stream", timeout=2) as service:
+        compose = Compose(service, f"{origin.url}/pauses")
+        workers, before = set(service.children()), descriptors(service)
+        for name in ("slow", "died"):
+            file, begun, client, answer = begin(service, compose, name)
+            if name == "died":
+                same(kill_fetchers(service, workers), 1, "workers")
+                check(wait_for(lambda: figure(service, "odcsfs_fetches_running") == 0, 5), "it died")
+            else:
+                same(wait_for(lambda: figure(service, "odcsfs_fetches_running") == 0, 3.5), False, "fetched on, though nobody waits")
+            gates[name].set()
+            with concurrent.futures.ThreadPoolExecutor(2) as pool:
+                web = pool.submit(rest_of, client, answer)
+                got = begun + b"".join(iter(lambda: file.read(1 << 20), b""))
+                check(got == data[name], f"{name}: {len(got)} bytes by the mount")
+                check(web.result() == data[name], f"{name}: {len(web.result())} bytes over HTTP")
+            file.close()
+            client.close()
+        same(origin.count("/slow.rpm"), 1, "asked for once")
+        asked = ranges_of(origin, "died")
+        check(len(asked) == 2 and asked[1][0], f"gone on with: {asked}")
+        # nobody is left: it ends, and nothing of it stays open
+        file, _, client, _ = begin(service, compose, "left")
+        kill_fetchers(service, workers)
+        file.close()
+        client.close()
+        check(wait_for(lambda: descriptors(service) <= before, 5), f"descriptors: {before}, then {descriptors(service)}")
+        gates["left"].set()
+        check(pieces(compose.path("left"))[0] == data["left"], "and can be had afterwards")
+        origin.steps = {}
+
+
 def try_restart(origin):
     """a service that is stopped, or killed, goes on after its restart"""
     data = repository(origin, "restart", {"stop": 1_000_000, "kill": 1_000_000})
@@ -369,6 +436,7 @@ def main():
                 same(kept(service), set(), "nothing is left of parts")
         for mode in ("whole", "stream"):
             timed(try_killed_workers, origin, mode)
+        timed(try_pauses, origin)
         timed(try_restart, origin)
         timed(try_limits, origin)
     folder.cleanup()

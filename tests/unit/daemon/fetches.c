@@ -306,6 +306,30 @@ static void test_time(void)
 	fetches_done(&table);
 }
 
+/* What was asked for ahead of time is wanted also when a reader came and went; else for a while. */
+static void test_alone(void)
+{
+	struct tree_waiter waiter = { 0 };
+	struct error err = { 0 };
+	struct fetches table;
+	struct fetch *fetch;
+
+	CHECK_INT(fetches_init(&table, 1000), 0);
+	for (int ahead = 1; ahead >= 0; ahead--) {
+		if (ahead)
+			CHECK_INT(ask(&table, ahead, "http://a", 10, NULL, 0, &err), 0);
+		CHECK_INT(ask(&table, ahead, "http://a", 10, &waiter, 0, &err), 0);
+		fetch = start(&table, 4, 1);
+		CHECK(fetch && !fetches_alone(&table, fetch, 9000));
+		CHECK(fetches_forget(&table, &waiter, 9000));
+		CHECK(!fetches_alone(&table, fetch, 10000));
+		CHECK_INT(fetches_alone(&table, fetch, 10001), !ahead);
+		(void)fetches_end(&table, fetch, NULL, 0);
+	}
+	CHECK_INT(table.count, 0);
+	fetches_done(&table);
+}
+
 /* Ahead of time: behind those who wait; one who comes makes it his. */
 static void test_prefetch(void)
 {
@@ -497,6 +521,7 @@ int main(void)
 	test_failing();
 	test_two_sources();
 	test_time();
+	test_alone();
 	test_prefetch();
 	test_parties();
 	test_shared();
