@@ -7,10 +7,17 @@
  * A held read keeps its fuse_req_t and no thread, and counts as a user of its session, which is not
  * destroyed before the last one is answered. It belongs to who takes it off the list; while it is
  * being put there (`arming`) it may only be marked. Who has taken it off but cannot take it back
- * from the bringer (tree_forget()) leaves the answer to read_done(). */
+ * from the bringer (tree_forget()) leaves the answer to read_done().
+ *
+ * The kernel has a number of requests under way by itself, then no more until one is answered: most
+ * reads are among them, those of files that are here as well. So those that are held are fewer, and
+ * those of one user a part of these. */
 #include "fs/internal.h"
 
-#define AGAIN_MAX 16 /* times that a package may be gone again before it was read */
+#include <unistd.h>
+
+#define USERS_OF_MACHINE 0xEFFFFFFDU /* inode of the first user namespace */
+#define AGAIN_MAX 16		     /* times that a package may be gone again before it was read */
 #define LATE_MS 1000
 #define PARTY_SIZE 16 /* "uid:4294967295" */
 
@@ -24,14 +31,39 @@ struct held_read {
 	size_t size;
 	uint64_t offset;
 	unsigned int times;
+	uint32_t uid; /* of the user who reads */
 	bool listed, arming, interrupted, ready;
-	char party[PARTY_SIZE]; /* the user who reads */
+	char party[PARTY_SIZE]; /* the same */
 	struct error *failure;	/* while arming and ready; NULL: none */
 };
+
+/* Who is not root of the machine gets no more from the kernel, whatever he asks for. */
+static unsigned int allowed_background(void)
+{
+	unsigned int limit = 0;
+	struct stat st;
+	FILE *file;
+
+	if (!geteuid() && !stat("/proc/self/ns/user", &st) && st.st_ino == USERS_OF_MACHINE)
+		return BACKGROUND_MAX;
+	file = fopen("/sys/module/fuse/parameters/max_user_bgreq", "re");
+	if (!file)
+		return BACKGROUND_MAX;
+	if (fscanf(file, "%u", &limit) != 1)
+		limit = 0;
+	(void)fclose(file);
+	return limit && limit < BACKGROUND_MAX ? limit : BACKGROUND_MAX;
+}
 
 void fetched_init(struct fetched *fetched)
 {
 	pthread_mutex_init(&fetched->lock, NULL);
+	fetched->background = allowed_background();
+}
+
+unsigned int fetched_background(const struct fs *fs)
+{
+	return fs->fetched.background;
 }
 
 void fetched_done(struct fetched *fetched)
@@ -53,6 +85,7 @@ static void list_remove(struct held_read *held)
 	*held->previous = held->next;
 	if (held->next)
 		held->next->previous = held->previous;
+	held->mount->fs->fetched.count[held->mount->place]--;
 	held->listed = false;
 }
 
@@ -181,15 +214,44 @@ static void interrupted(fuse_req_t req, void *data)
 
 /* ---- holding ---------------------------------------------------------------- */
 
-static int list_add(struct held_read *held)
+/* How many of this user's are held, no further than it matters; under the lock */
+static unsigned int count_of(const struct fetched *fetched, const struct mount *mount, uint32_t uid,
+			     unsigned int enough)
+{
+	unsigned int count = 0;
+
+	if (fetched->count[mount->place] < enough)
+		return 0;
+	for (const struct held_read *held = fetched->reads; held && count < enough;
+	     held = held->next)
+		count += held->mount == mount && held->uid == uid;
+	return count;
+}
+
+static int say_many(const struct fs *fs, unsigned int most, const char *whose, struct error *err)
+{
+	const char *contact = fs->options.contact;
+
+	return error_set(err, -EIO, BLAME_REQUEST, NULL,
+			 "%u reads%s wait for packages, and no more may; read it again later%s%s",
+			 most, whose, contact ? ", or ask " : "", contact ? contact : "");
+}
+
+static int list_add(struct held_read *held, struct error *err)
 {
 	struct fs *fs = held->mount->fs;
 	struct fetched *fetched = &fs->fetched;
+	const unsigned int most = fetched->background / HELD_PART;
+	const unsigned int most_of_user = fetched->background / HELD_USER_PART;
 	int r = 0;
 
 	pthread_mutex_lock(&fetched->lock);
 	if (fetched->closed[held->mount->place]) {
 		r = -EINTR;
+	} else if (fetched->count[held->mount->place] >= most) {
+		r = say_many(fs, most, "", err);
+	} else if (count_of(fetched, held->mount, held->uid, most_of_user) >= most_of_user) {
+		r = say_many(fs, most_of_user, " of one user", err);
 	} else {
 		held->arming = held->listed = true;
 		held->next = fetched->reads;
@@ -197,6 +259,7 @@ static int list_add(struct held_read *held)
 		if (held->next)
 			held->next->previous = &held->next;
 		fetched->reads = held;
+		fetched->count[held->mount->place]++;
 	}
 	pthread_mutex_unlock(&fetched->lock);
 	return r;
@@ -256,17 +319,17 @@ int fetched_hold(struct mount *mount, fuse_req_t req, const struct inode *node, 
 				    .stream = stream,
 				    .size = size,
 				    .offset = offset,
-				    .times = times + 1 };
+				    .times = times + 1,
+				    .uid = fuse_req_ctx(req)->uid };
 	if (stream)
 		held->waiter.need = offset + size;
-	(void)snprintf(held->party, sizeof(held->party), "uid:%" PRIu32,
-		       (uint32_t)fuse_req_ctx(req)->uid);
+	(void)snprintf(held->party, sizeof(held->party), "uid:%" PRIu32, held->uid);
 	held->waiter.party = held->party;
 	if (!session_enter(mount, false)) {
 		free(held);
 		return -EINTR;
 	}
-	r = list_add(held);
+	r = list_add(held, &err);
 	if (r == 0) {
 		fuse_req_interrupt_func(req, interrupted, mount);
 		r = tree_ask(tree, node->part, &held->waiter, &err);

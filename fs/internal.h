@@ -33,7 +33,9 @@
 #define TREES_KEPT 512		 /* mapped trees without an open file */
 #define SETTLE_MS 100		 /* how long an open waits for a close that is on its way */
 #define TIMEOUT_FOREVER 3600.0	 /* seconds; what is told to the kernel never changes sooner */
-#define BACKGROUND_MAX 64	 /* requests that the kernel has under way by itself (read-ahead) */
+#define BACKGROUND_MAX 8192 /* requests that the kernel has under way by itself; every read through the page cache is one */
+#define HELD_PART 2	    /* of them may be reads that wait for packages … */
+#define HELD_USER_PART 8    /* … and of one user's */
 #define BLOCK_SIZE 131072	 /* st_blksize: cp then keeps its buffer */
 #define MAX_READ (512u << 10)	 /* of one request: more does not fit a pipe with its header */
 #define EXPORT_FILES_MAX 1024	 /* that the export keeps open */
@@ -298,11 +300,15 @@ struct fetched {
 	pthread_mutex_t lock; /* the bringer's may be taken under it (tree_forget()) */
 	struct held_read *reads;
 	bool closed[FS_PLACES]; /* nobody waits any more: the mount ends */
+	unsigned int background; /* constant */
+	unsigned int count[FS_PLACES]; /* of reads */
 	struct late_read late[LATE_KEPT];
 	size_t next_late;
 };
 
 void fetched_init(struct fetched *fetched);
+/** fetched_background() - requests that the kernel may have under way by itself; those that are held leave it room */
+unsigned int fetched_background(const struct fs *fs);
 void fetched_done(struct fetched *fetched);
 void fetched_open(struct mount *mount);
 /** fetched_close() - answer those who wait with EINTR, and nobody waits from now on */

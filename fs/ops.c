@@ -647,8 +647,8 @@ static void op_init(void *data, struct fuse_conn_info *conn)
 	if (mount->fs->options.read_mode == FS_READ_COPY)
 		want &= ~(unsigned int)(FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE);
 	conn->want = want & conn->capable;
-	conn->max_background = BACKGROUND_MAX;
-	conn->congestion_threshold = BACKGROUND_MAX * 3 / 4;
+	conn->max_background = fetched_background(mount->fs);
+	conn->congestion_threshold = conn->max_background * 3 / 4;
 	conn->max_read = MAX_READ;
 	passthrough_init(mount, conn);
 }

@@ -111,7 +111,8 @@ static const struct fuse_init_in *offered(const struct fuse_buf *buffer, uint64_
 }
 
 /* What op_init() asks of libfuse, said by hand. */
-static int answer_init(int device, uint64_t unique, const struct fuse_init_in *init)
+static int answer_init(int device, uint64_t unique, const struct fuse_init_in *init,
+		       unsigned int background)
 {
 	const uint32_t want = FUSE_ASYNC_READ | FUSE_ATOMIC_O_TRUNC | FUSE_EXPORT_SUPPORT |
 			      FUSE_BIG_WRITES | FUSE_DO_READDIRPLUS | FUSE_PARALLEL_DIROPS |
@@ -128,8 +129,8 @@ static int answer_init(int device, uint64_t unique, const struct fuse_init_in *i
 					 : FUSE_KERNEL_MINOR_VERSION,
 			.max_readahead = init->max_readahead,
 			.flags = want & init->flags,
-			.max_background = BACKGROUND_MAX,
-			.congestion_threshold = BACKGROUND_MAX * 3 / 4,
+			.max_background = (uint16_t)background,
+			.congestion_threshold = (uint16_t)(background * 3 / 4),
 			.max_write = MAX_WRITE,
 			.time_gran = 1,
 			.max_pages = (uint16_t)(MAX_WRITE / (size_t)getpagesize()),
@@ -150,7 +151,8 @@ void passthrough_offer(struct mount *mount, const struct fuse_buf *buffer)
 		return;
 	init = offered(buffer, &unique);
 	if (init && init->major == FUSE_KERNEL_VERSION &&
-	    !answer_init(fuse_session_fd(mount->session), unique, init))
+	    !answer_init(fuse_session_fd(mount->session), unique, init,
+			 fetched_background(mount->fs)))
 		decide(mount->fs, WHY_OFFERED, 0);
 	else
 		decide(mount->fs, WHY_NOT_OFFERED, 0);

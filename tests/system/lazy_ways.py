@@ -4,11 +4,15 @@ go away, eviction between two reads, what the attributes say, and local reads be
 
 promises = 7, 8, 10
 """
-import html, http.client, socket
+import html, http.client, multiprocessing, socket
 
 from lazykit import *
-from originkit import slow, status
+from originkit import slow, stall, status
 from treekit import file_handle, open_handle
+
+
+READER = 65534 # a uid that nobody logs in with
+MANY, MOST = 1100, 1024 # reads of one user that may wait
 
 
 def connect(service):
@@ -120,7 +124,7 @@ def try_export(service, origin):
     for name, step, want in (("piece", None, 0), ("lost", status(404), errno.EIO)):
         held = os.open(compose.path(name, "export"), os.O_RDONLY)
         check(os.pread(held, 4096, 0) == data[name][:4096], f"{name}: its beginning")
-        check(wait_for(lambda: not service.call("DELETE", "/api/1/cache/") or digest(data[name]) not in cached(service), 10),
+        check(wait_for(lambda: not service.call("DELETE", "/api/1/cache/?keep=0") or digest(data[name]) not in cached(service), 10),
               f"{name}: nothing of the export keeps it")
         forget_pages(compose.path(name, "export"))
         origin.steps = {f"{name}.rpm": step} if step else {}
@@ -144,13 +148,13 @@ def try_kept_open(service, origin):
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 18)
         client.sendall(f"GET {compose.web}/h/http.rpm HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
         begun = client.recv(100)
-        service.call("DELETE", "/api/1/cache/")
+        service.call("DELETE", "/api/1/cache/?keep=0")
         same(set(cached(service)), {digest(d) for d in data.values()}, "both stay")
         forget_pages(compose.path("mount"))
         check(data["mount"] == data["mount"][:10] + held.read(), "the rest of the one")
         got = begun + b"".join(iter(lambda: client.recv(1 << 16), b""))
         check(got.endswith(data["http"]), "the rest of the other")
-    check(wait_for(lambda: service.call("DELETE", "/api/1/cache/") and not cached(service), 10), "now they may go")
+    check(wait_for(lambda: service.call("DELETE", "/api/1/cache/?keep=0") and not cached(service), 10), "now they may go")
     check(wait_for(lambda: compose.path("mount").stat().st_blocks == 0, 5), "and have no blocks")
     same(compose.attribute("mount", "cached"), "0", "nor are they cached")
     same(origin.count(".rpm"), 2, "asked for once each")
@@ -242,7 +246,7 @@ def try_fast(service, origin):
             same(figure(service, "odcsfs_fuse_backing_files"), float(fast), "files that the kernel reads by itself")
     same(reads(again) == 0, fast, "READ requests, here now")
     check(wait_for(lambda: figure(service, "odcsfs_fuse_backing_files") == 0, 5), "given back")
-    service.call("DELETE", "/api/1/cache/")
+    service.call("DELETE", "/api/1/cache/?keep=0")
     forget_pages(path)
     same(list(cached(service)), [], "gone")
     check(reads(lambda: check(path.read_bytes() == data["fast"], "fetched anew")) > 0, "which asks us again")
@@ -270,8 +274,57 @@ def try_handles(service, origin):
     same(origin.count("/handle/p/"), 2, "fetched when they were read")
 
 
+def ask_for_all(paths, last, answer):
+    """as READER: have the kernel read all of them ahead, so that none of it waits here; what one more read gives"""
+    os.setgid(READER)
+    os.setuid(READER)
+    for path in paths:
+        fd = os.open(path, os.O_RDONLY)
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_WILLNEED)
+        os.close(fd)
+    answer.put(code(last.read_bytes))
+
+
+def try_many_wait(service, stalled, origin, way):
+    """a thousand reads wait for a server that says nothing: everybody else goes on, and who made them is told"""
+    data = repository(stalled, "many", {"here": 2_000_000, "last": 2000, **{f"m{i:04}": 2000 for i in range(MANY)}})
+    other = repository(origin, "quick", {"quick": 500_000, "again": 500_000})
+    many, quick = Compose(service, f"{stalled.url}/many"), Compose(service, f"{origin.url}/quick")
+    check(many.read("here", way)[0] == data["here"], "one that is here")
+    forget_pages(many.path("here", way))
+    stalled.steps = {".rpm": stall(60)}
+    fork = multiprocessing.get_context("fork")
+    answer = fork.Queue()
+    paths = [many.path(name, way) for name in data if name.startswith("m")]
+    flood = fork.Process(target=ask_for_all, args=(paths, many.path("last", way), answer))
+    flood.start()
+    waiting = lambda: figures(service)["odcsfs_fetch_waiters"]
+    same((answer.get(timeout=60), wait_for(lambda: waiting() == MOST, 10)), (errno.EIO, True), f"{way}: {waiting()} wait, one more read")
+    flood.join()
+    check(f"{MOST} reads of one user wait" in many.attribute("last", "error", way), many.attribute("last", "error", way))
+    pool = concurrent.futures.ThreadPoolExecutor(3) # who hangs there hangs until the mount ends
+    reads = [(pool.submit(many.read, "here", way), data["here"]), (pool.submit(quick.read, "quick", way), other["quick"]),
+             (pool.submit(quick.read, "again", "http"), other["again"])]
+    for read, want in reads:
+        got, seconds = read.result(timeout=20)
+        check(got == want, f"{way}: beside them: {brief(got)}")
+        print(f"   {way}: {seconds:.2f} s")
+    check(waiting() >= MOST, f"{way}: they wait still: {waiting()}")
+    for name in sorted(p.name for p in (many.folder.parent / "repodata").iterdir()):
+        check((many.folder.parent / "repodata" / name).read_bytes(), name)
+    pool.shutdown()
+
+
 def main():
     need_fuse()
+    if os.geteuid() != 0:
+        print("try_many_wait: not done: a second user on this machine needs root")
+    with origins(2) as (stalled, origin):
+        for way, mode in (("export", "auto"), ("mount", "auto"), ("mount", "splice")) if os.geteuid() == 0 else ():
+            with start([stalled, origin], PATIENT, f"fs.read_mode={mode}", export=True) as service:
+                shutil.rmtree(stalled.folder / "many", ignore_errors=True)
+                shutil.rmtree(origin.folder / "quick", ignore_errors=True)
+                run_all((try_many_wait,), service, stalled, origin, way)
     with origins() as (origin,), start(origin, PATIENT, export=True) as service:
         run_all((try_http_conditions, try_http_connection, try_http_crowd, try_export, try_kept_open, try_words, try_who_asks_nothing,
                  try_fast, try_handles), service, origin)
