@@ -122,7 +122,7 @@ static size_t kill_round(const char *path, int threads, size_t answers, int64_t 
 static void test_killed(void)
 {
 	const char *wanted = getenv("ODCSFS_TEST_ROUNDS");
-	int rounds = wanted ? atoi(wanted) : 40;
+	int rounds = wanted ? atoi(wanted) : 200;
 	char path[128];
 	int64_t ids[4096], total = 0, stored = 0;
 	unsigned int seed = 1;
