@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -162,6 +163,7 @@ static void sweep(struct expiry *expiry)
 		log_error("clean-up: %s", err.message);
 	else if (files)
 		log_info("clean-up: %" PRId64 " files, %" PRId64 " bytes", files, bytes);
+	(void)malloc_trim(0); /* lists as long as the store is large, and what was free elsewhere */
 	now = time_monotonic_ms();
 	took = now - started;
 	/* what was too young is looked at again once it has aged; a slow sweep is not repeated soon
