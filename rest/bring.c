@@ -2,7 +2,8 @@
 /* rest/bring.c: GETs of packages that are not here yet.
  *
  *   file_send() ─ -EAGAIN ─► bring_park() ─► suspended ─► told (any thread) ─► resumed ─►
- * file_send() └► client gone, service stops: resumed, closed
+ * file_send() ├► client gone: resumed, closed
+ *             └► service stops: resumed, 503, or closed when the answer has begun
  *
  * No thread waits. One lock guards the list; the bringer's is taken under it (tree_ask(),
  * tree_forget()), and so is libmicrohttpd's (suspend, resume). */
@@ -11,6 +12,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <sys/socket.h>
 
 #define STREAM_BLOCK ((size_t)64 * 1024)
 #define PARTY_SIZE 256
@@ -20,7 +22,11 @@ struct bring {
 	struct tree_waiter waiter;	/* first: the bringer's handle */
 	struct bring *next, **previous; /* in the list while @suspended */
 	struct exchange *ex;
-	bool suspended, gone;
+	bool suspended;
+	bool gone;     /* the client */
+	bool ended;    /* the service ends */
+	bool begun;    /* the answer has */
+	bool heard_of; /* he sends no more, and was sent something to see whether he listens */
 	unsigned int times;
 	char party[PARTY_SIZE];
 	struct error err; /* code 0: it is here */
@@ -150,6 +156,12 @@ static int fail(struct exchange *ex, const struct tree *tree, uint32_t index)
 	return answer_failure(ex, &ex->bring->err);
 }
 
+static int answer_ended(struct exchange *ex)
+{
+	return answer_error(ex, MHD_HTTP_SERVICE_UNAVAILABLE,
+			    "The service ends, or begins anew; the package was not here yet.");
+}
+
 int bring_park(struct exchange *ex, const struct tree *tree, uint32_t index, uint64_t need)
 {
 	struct brings *brings = ex->rest->brings;
@@ -163,6 +175,8 @@ int bring_park(struct exchange *ex, const struct tree *tree, uint32_t index, uin
 	bring = ex->bring;
 	if (bring->gone)
 		return -ECONNABORTED;
+	if (bring->ended)
+		return answer_ended(ex);
 	if (bring->err.code)
 		return fail(ex, tree, index);
 	if (bring->times++ == AGAIN_MAX)
@@ -171,7 +185,9 @@ int bring_park(struct exchange *ex, const struct tree *tree, uint32_t index, uin
 	(void)pthread_mutex_lock(&brings->lock);
 	r = park(brings, bring, tree, index, need);
 	(void)pthread_mutex_unlock(&brings->lock);
-	return r == 0 || r == -ECANCELED ? r : fail(ex, tree, index);
+	if (r == -ECANCELED)
+		return answer_ended(ex);
+	return r == 0 ? 0 : fail(ex, tree, index);
 }
 
 /* ---- while it comes ------------------------------------------------------- */
@@ -207,12 +223,13 @@ static ssize_t wait_for_more(struct streaming *streaming, uint64_t offset)
 	struct bring *bring = ex->bring;
 	int r;
 
+	bring->begun = true;
 	if (!bring->gone && bring->err.code)
 		note(ex, streaming->tree, streaming->index);
 	if (offset != streaming->waited)
 		streaming->times = 0;
 	streaming->waited = offset;
-	if (bring->gone || bring->err.code || streaming->times++ == AGAIN_MAX)
+	if (bring->gone || bring->ended || bring->err.code || streaming->times++ == AGAIN_MAX)
 		return MHD_CONTENT_READER_END_WITH_ERROR;
 	(void)pthread_mutex_lock(&brings->lock);
 	r = park(brings, bring, streaming->tree, streaming->index, offset + 1);
@@ -286,22 +303,47 @@ void bring_done(struct exchange *ex)
 	ex->bring = NULL;
 }
 
-/* Nothing comes from a client that waits; what can be read is the end of the connection. */
-static bool is_gone(const struct exchange *ex)
+/* He sends no more. Whether he listens shows when something is sent to him: the answer, once it has
+ * begun, else an interim one, which changes nothing. Who takes none, or ended his TLS, is believed
+ * to be gone. */
+static bool may_listen(struct bring *bring)
 {
-	struct pollfd end = { .fd = ex->link->fd, .events = POLLRDHUP };
+	static const char interim[] = "HTTP/1.1 100 Continue\r\n\r\n";
+	const struct exchange *ex = bring->ex;
+	int family = 0;
 
-	return end.fd < 0 || (poll(&end, 1, 0) > 0 && end.revents);
+	if (bring->begun || bring->heard_of)
+		return true;
+	if (getsockopt(ex->link->fd, SOL_SOCKET, SO_DOMAIN, &family,
+		       &(socklen_t){ sizeof(family) }) == 0 &&
+	    family == AF_UNIX)
+		return true; /* its end is told from that of what he sends */
+	if (!ex->interim ||
+	    MHD_get_connection_info(ex->connection, MHD_CONNECTION_INFO_GNUTLS_SESSION))
+		return false;
+	bring->heard_of = true;
+	return send(ex->link->fd, interim, strlen(interim), MSG_DONTWAIT | MSG_NOSIGNAL) > 0;
 }
 
-/* Under the lock; false: he is being told, which resumes him. */
-static bool let_go(struct rest *rest, struct bring *bring)
+/* Nothing comes from a client that waits but the end of what he sends. */
+static bool is_gone(struct bring *bring)
+{
+	struct pollfd end = { .fd = bring->ex->link->fd, .events = POLLRDHUP };
+
+	if (end.fd < 0)
+		return true;
+	if (poll(&end, 1, 0) <= 0 || !end.revents)
+		return false;
+	return end.revents & (POLLHUP | POLLERR | POLLNVAL) || !may_listen(bring);
+}
+
+/* Under the lock; one that is being told is resumed by that. */
+static void let_go(struct rest *rest, struct bring *bring, bool *why)
 {
 	if (!tree_forget(rest->options.trees, &bring->waiter))
-		return false;
-	bring->gone = true;
+		return;
+	*why = true;
 	resume(rest->brings, bring);
-	return true;
 }
 
 void bring_tick(struct rest *rest)
@@ -311,8 +353,8 @@ void bring_tick(struct rest *rest)
 	(void)pthread_mutex_lock(&brings->lock);
 	for (struct bring *bring = brings->list, *next; bring; bring = next) {
 		next = bring->next;
-		if (is_gone(bring->ex))
-			(void)let_go(rest, bring);
+		if (is_gone(bring))
+			let_go(rest, bring, &bring->gone);
 	}
 	(void)pthread_mutex_unlock(&brings->lock);
 }
@@ -325,7 +367,7 @@ void bring_end_all(struct rest *rest)
 	brings->ended = true;
 	for (struct bring *bring = brings->list, *next; bring; bring = next) {
 		next = bring->next;
-		(void)let_go(rest, bring);
+		let_go(rest, bring, &bring->ended);
 	}
 	while (brings->list)
 		(void)pthread_cond_wait(&brings->fewer, &brings->lock);

@@ -73,7 +73,8 @@ struct exchange {
 	/* set by the checks before the body is read: the answer will be this error */
 	unsigned int refused;
 	char refused_message[512];
-	bool early; /* it is given before the body has come in */
+	bool early;   /* it is given before the body has come in */
+	bool interim; /* HTTP/1.1: others may come before the answer */
 	struct account account;	    /* of those that write; known before the body is read */
 	struct argument *arguments; /* after exchange_arguments() */
 	size_t argument_count;

@@ -304,6 +304,7 @@ static enum MHD_Result on_request(void *data, struct MHD_Connection *connection,
 		ex->begun = true;
 		ex->connection = connection;
 		ex->method = method_parse(method, &ex->head);
+		ex->interim = !strcmp(version, MHD_HTTP_VERSION_1_1);
 		ex->time_begun_ms = time_monotonic_ms();
 		ex->link = connection_link(connection);
 		if (!ex->link)

@@ -209,8 +209,8 @@ static const struct operation read_files = {
 		     { .status = MHD_HTTP_RANGE_NOT_SATISFIABLE,
 		       .meaning = "It is not that long.",
 		       .header = MHD_HTTP_HEADER_CONTENT_RANGE } },
-	.errors = { MHD_HTTP_NOT_FOUND, MHD_HTTP_BAD_GATEWAY, MHD_HTTP_GATEWAY_TIMEOUT,
-		    MHD_HTTP_INSUFFICIENT_STORAGE },
+	.errors = { MHD_HTTP_NOT_FOUND, MHD_HTTP_BAD_GATEWAY, MHD_HTTP_SERVICE_UNAVAILABLE,
+		    MHD_HTTP_GATEWAY_TIMEOUT, MHD_HTTP_INSUFFICIENT_STORAGE },
 };
 static const struct operation show_home = {
 	home_get,

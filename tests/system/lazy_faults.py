@@ -4,8 +4,10 @@ right errno in time, nothing wrong is ever kept, nothing is leaked, and readers 
 
 promises = 7, 8
 """
+import signal, socket
+
 from lazykit import *
-from originkit import (chunked, cut, half, lies, longer, no_ranges, other_range, raw, redirect, short, silent, slow, stall,
+from originkit import (Gate, chunked, cut, half, lies, longer, no_ranges, other_range, raw, redirect, short, silent, slow, stall,
                        status, text)
 
 SIZE = 20_000
@@ -117,6 +119,66 @@ def try_dead(service, dead):
     check(max(t for *_, t in got) < 5, f"{max(t for *_, t in got):.1f} s")
 
 
+def waits(service, number):
+    return wait_for(lambda: figures(service)["odcsfs_fetch_waiters"] == number, 10)
+
+
+def ask(service, compose, name, version="1.1"):
+    """a client that has asked, and says no more"""
+    host, port = service.host.split(":")
+    client = socket.create_connection((host, int(port)), timeout=30)
+    client.sendall(f"GET {compose.web}/{name[0]}/{name}.rpm HTTP/{version}\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
+    client.shutdown(socket.SHUT_WR)
+    return client
+
+
+def answer_of(client):
+    got = b"".join(iter(lambda: client.recv(1 << 16), b"")).replace(b"HTTP/1.1 100 Continue\r\n\r\n", b"", 1)
+    head, _, body = got.partition(b"\r\n\r\n")
+    return head.decode(), body
+
+
+def try_half_closed(service, origin):
+    """who sends no more may listen; who has gone, does not wait"""
+    data = repository(origin, "closed", {"closed": 50_000})
+    compose = Compose(service, f"{origin.url}/closed")
+    origin.steps = {".rpm": (gate := Gate())}
+    clients = [ask(service, compose, "closed") for _ in range(3)]
+    check(waits(service, 3), "they wait")
+    clients[0].close()
+    check(waits(service, 2), f"who has gone does not: {figures(service)['odcsfs_fetch_waiters']}")
+    time.sleep(1.2) # it is looked at once a second
+    gate.open()
+    for client in clients[1:]:
+        head, body = answer_of(client)
+        check(head.startswith("HTTP/1.1 200") and body == data["closed"], f"not here yet: {head[:50]} {len(body)}")
+    head, body = answer_of(ask(service, compose, "closed"))
+    check(head.startswith("HTTP/1.1 200") and body == data["closed"], f"here: {head[:50]} {len(body)}")
+    origin.steps = {}
+
+
+def try_ends(service, origin):
+    """a GET that waits is told that the service ends or is replaced, and a read of the mount goes on with the next one"""
+    data = repository(origin, "ends", {"reload": 5000, "stop": 5000})
+    compose = Compose(service, f"{origin.url}/ends")
+    origin.steps = {".rpm": (gate := Gate())}
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        web, mounted = pool.submit(compose.get, "reload"), pool.submit(compose.read, "reload")
+        check(waits(service, 2), "they wait")
+        service.process.send_signal(signal.SIGHUP)
+        answer = web.result()
+        same((answer.status, answer.headers.get("Retry-After")), (503, "1"), "at a reload")
+        gate.open()
+        check(mounted.result()[0] == data["reload"], f"the mount: {brief(mounted.result()[0])}")
+        origin.steps = {".rpm": Gate()}
+        web = pool.submit(compose.get, "stop")
+        check(waits(service, 1), "it waits")
+        service.stop()
+        answer = web.result()
+        same((answer.status, answer.headers.get("Retry-After")), (503, "1"), "at the end")
+    origin.steps = {}
+
+
 def main():
     need_fuse()
     with origins(4 + len(SILENT)) as all_:
@@ -127,6 +189,8 @@ def main():
             print(f"try_all: {time.monotonic() - started:.1f} s", flush=True)
             try_again(service, wrong, silents, *result)
             try_dead(service, dead)
+            try_half_closed(service, right)
+            try_ends(service, right)
             print(f"with the rest: {time.monotonic() - started:.1f} s", flush=True)
     end()
 
