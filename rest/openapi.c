@@ -81,6 +81,8 @@ static json_t *parameter_json(const struct parameter *parameter)
 			 header ? "header" : "query", "schema", schema);
 	if (json && meaning.length && !meaning.failed)
 		(void)json_object_set_new(json, "description", json_string(meaning.data));
+	if (json && parameter->required)
+		(void)json_object_set_new(json, "required", json_true());
 	text_done(&meaning);
 	return json;
 }

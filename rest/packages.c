@@ -33,8 +33,8 @@ int cache_show(struct exchange *ex)
 /* ---- what goes ------------------------------------------------------------ */
 
 const struct parameter cache_parameters[] = {
-	{ "keep", PARAMETER_NUMBER, .most = INT64_MAX,
-	  .meaning = "Bytes that may stay: what was not read for longest goes first; default: 0." },
+	{ "keep", PARAMETER_NUMBER, .most = INT64_MAX, .required = true,
+	  .meaning = "Bytes that may stay: what was not read for longest goes first." },
 	{ NULL },
 };
 
@@ -46,8 +46,9 @@ int cache_delete(struct exchange *ex)
 
 	if (account_role(ex, ROLE_ADMIN, &err) < 0)
 		return answer_failure(ex, &err);
-	if (keep && (parse_int64(keep, &bytes) < 0 || bytes < 0))
-		return answer_error(ex, MHD_HTTP_BAD_REQUEST, "keep must be a number of bytes.");
+	if (!keep || parse_int64(keep, &bytes) < 0 || bytes < 0)
+		return answer_error(ex, MHD_HTTP_BAD_REQUEST,
+				    "keep must be a number of bytes, those that may stay.");
 	tree_cache_trim(ex->rest->options.trees, (uint64_t)bytes);
 	return cache_answer(ex, CORS_NO);
 }

@@ -31,6 +31,7 @@ struct parameter {
 	} kind;
 	int64_t most;
 	size_t place; /* filter.c: in struct compose_query */
+	bool required;
 	const char *meaning;
 };
 

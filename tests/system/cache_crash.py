@@ -75,7 +75,7 @@ def try_full(origin):
                                      f"{compose.attribute('f0', 'error') if isinstance(got, int) else ''}")
             (state / "filler").unlink()
             # others take what was free while it comes
-            service.call("DELETE", "/api/1/cache/")
+            service.call("DELETE", "/api/1/cache/?keep=0")
             origin.steps = {"late.rpm": (gate := Gate())}
             with concurrent.futures.ThreadPoolExecutor(2) as pool:
                 reads = [pool.submit(compose.read, "late", way) for way in ("mount", "http")]
