@@ -292,7 +292,8 @@ static int check_half_made(struct look *look, const char *folder, struct error *
 	return r;
 }
 
-/* work/N stays when its worker ends, but emptied */
+/* work/N stays when its worker ends, but emptied; work/mirrors is all of theirs, and stays as it is
+ */
 static int check_work(struct look *look, struct error *err)
 {
 	struct strings folders = { 0 };
@@ -302,6 +303,8 @@ static int check_work(struct look *look, struct error *err)
 		struct strings names = { 0 };
 		char path[NAME_MAX + 8];
 
+		if (!strcmp(folders.item[i], "mirrors"))
+			continue;
 		(void)snprintf(path, sizeof(path), "work/%s", folders.item[i]);
 		r = list_names(look, path, &names, err);
 		if (r == -ENOTDIR || names.count) {

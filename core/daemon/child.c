@@ -297,11 +297,15 @@ bool child_stale(const struct child *child)
 static int start(struct child *child, const struct config *config, enum child_kind kind,
 		 int state_dirfd)
 {
-	/* one that fetches has no business there */
-	_cleanup_(closep) int state = fcntl(kind == CHILD_FETCHES ? child->work_dirfd : state_dirfd,
-					    F_DUPFD_CLOEXEC, FIRST_SAFE_FD);
+	/* one that fetches has no business there but what such ones tell each other of mirrors */
+	_cleanup_(closep) int state = kind == CHILD_FETCHES
+					      ? directory_open(state_dirfd, "work/mirrors")
+					      : fcntl(state_dirfd, F_DUPFD_CLOEXEC, FIRST_SAFE_FD);
 	int ask[2] = { -1, -1 };
-	int r = state < 0 ? -errno : 0;
+	int r = state < 0 ? kind == CHILD_FETCHES ? state : -errno : 0;
+
+	if (r == 0 && kind == CHILD_FETCHES)
+		r = move_up(&state);
 
 	if (r == 0 && kind == CHILD_COMPOSES && config_network(config))
 		r = watch(child, config);

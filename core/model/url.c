@@ -226,15 +226,19 @@ static void spell(struct spelling *spelling, const char *url, bool query)
 		spelling->fault = query ? "must not hold a #" : "must not hold ? or #";
 }
 
-/* What of it may stand in words: without what is before an @ */
+/* What of it may stand in words: without what is before an @, and what a query says */
 static void show(const char *url, char *ret, size_t size)
 {
 	const char *host = strstr(url, "://"), *end;
+	size_t length;
 
 	host = host ? host + 3 : url;
 	for (end = host + strcspn(host, "/?#"); end > host && end[-1] != '@'; end--)
 		;
-	(void)snprintf(ret, size, "%.*s%s", (int)(host - url), url, end);
+	length = strcspn(end, "?#");
+	(void)snprintf(ret, size, "%.*s%.*s%.1s%s", (int)(host - url), url,
+		       (int)(length < size ? length : size), end, end + length,
+		       end[length] ? "..." : "");
 	for (char *c = ret; *c; c++)
 		if ((unsigned char)*c < 0x20 || (unsigned char)*c >= 0x7f)
 			*c = '?';

@@ -228,6 +228,20 @@ static void add_percent(struct text *text, const char *path)
 	}
 }
 
+/* Of a list of mirrors it is the list's own, with the path as a fragment; what a query says, which
+ * may be a secret, stands nowhere where it is read by all. */
+static void add_origin(struct text *text, const char *base, const char *path)
+{
+	enum url_kind kind = url_kind(base, &base);
+
+	(void)text_add(text, base, strcspn(base, "?"));
+	if (kind == URL_BASE && text->length && text->data[text->length - 1] != '/')
+		(void)text_adds(text, "/");
+	if (kind != URL_BASE)
+		(void)text_adds(text, "#");
+	add_percent(text, path);
+}
+
 /* NEVRA, reason, "TYPE:HEX" and URL, one after the other. */
 static int put_detail(struct manifest_writer *writer, const struct item *item,
 		      struct manifest_record *record, struct error *err)
@@ -250,14 +264,14 @@ static int put_detail(struct manifest_writer *writer, const struct item *item,
 			record->flags & MANIFEST_SHA256 ? hex : item->about.checksum);
 	(void)text_add(text, "", 1);
 	if (record->flags & MANIFEST_REMOTE) {
-		(void)text_adds(text, package->base); /* is a URL already */
+		add_origin(text, package->base, package->path);
 	} else {
 		(void)text_adds(text, "file://");
 		add_percent(text, package->base);
+		if (text->data && text->data[text->length - 1] != '/')
+			(void)text_adds(text, "/");
+		add_percent(text, package->path);
 	}
-	if (text->length && text->data[text->length - 1] != '/')
-		(void)text_add(text, "/", 1);
-	add_percent(text, package->path);
 	if (text->failed)
 		return error_oom(err);
 	return put_string(writer, text->data, text->length, &record->detail, err);

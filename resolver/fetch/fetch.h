@@ -96,13 +96,14 @@ struct transport_places {
  * struct transport_network - how the network may be used; strings are copied
  * @ca: file of the certificates to trust in place of the system's, or NULL
  * @proxy: URL of an HTTP proxy, or NULL: none. The environment is never asked
+ * @proxy_key: how the configuration calls it; not copied
  * @connect_ms: time to get a connection; 0: 30 s
  * @stall_ms: an answer that does not move for so long is given up; 0: 60 s. Full seconds count
  * @rate_max: bytes a second of one answer, no faster; 0: any
  * @places: NULL, or what every URL asked for and every redirect is judged by, and what addresses
  * they may have, unless a proxy connects; borrowed. Then ftp:// URLs may be asked for, too */
 struct transport_network {
-	const char *ca, *proxy;
+	const char *ca, *proxy, *proxy_key;
 	int64_t connect_ms, stall_ms, rate_max;
 	const struct transport_places *places;
 };

@@ -19,6 +19,7 @@ struct http {
 	struct transport transport;
 	CURL *curl;
 	char *ca, *proxy;
+	const char *proxy_key;
 	int64_t connect_ms, stall_ms, rate_max;
 	const struct transport_places *places;
 };
@@ -279,6 +280,7 @@ static int http_transfer(struct transport *transport, struct transfer *transfer,
 	struct exchange exchange = { .curl = http->curl,
 				     .transfer = transfer,
 				     .url = transfer->url,
+				     .proxy = http->proxy ? http->proxy_key : NULL,
 				     .wanted = transfer->length,
 				     .part = -1,
 				     .whole = -1,
@@ -335,6 +337,7 @@ int transport_http(const struct transport_network *network, struct transport **r
 	http->stall_ms = network->stall_ms ? network->stall_ms : STALL_MS;
 	http->rate_max = network->rate_max;
 	http->places = network->places;
+	http->proxy_key = network->proxy_key ? network->proxy_key : "the proxy";
 	http->ca = network->ca ? strdup(network->ca) : NULL;
 	http->proxy = network->proxy ? strdup(network->proxy) : NULL;
 	http->curl = curl_easy_init();

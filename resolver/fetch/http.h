@@ -14,11 +14,12 @@
 struct exchange {
 	CURL *curl;
 	struct transfer *transfer;
-	const char *url;  /* of this hop */
-	bool places;	  /* addresses are judged */
-	bool listed;	  /* the URL is below a prefix */
-	bool strayed;	  /* it has an address that it may not have */
-	uint64_t headers; /* bytes */
+	const char *url;   /* of this hop */
+	const char *proxy; /* what the configuration calls it; NULL: there is none */
+	bool places;	   /* addresses are judged */
+	bool listed;	   /* the URL is below a prefix */
+	bool strayed;	   /* it has an address that it may not have */
+	uint64_t headers;  /* bytes */
 	bool judged, refused;
 	bool anew;	  /* all of it comes where a part was asked for */
 	bool enough;	  /* everything that was asked for has come: the rest is cut off */
@@ -35,14 +36,15 @@ struct exchange {
 
 /** http_hear() - have libcurl, set anew, give it all that comes */
 void http_hear(struct exchange *exchange);
-/** http_finish() - libcurl ended with @code: 0, or negative errno with words. A status that is none to take the
- * body of is a failure with @refused */
+/** http_finish() - libcurl ended with @code: 0, or negative errno with words. A status that is none
+ * to take the body of is a failure with @refused */
 int http_finish(struct exchange *exchange, CURLcode code);
 /** http_fail() - @code, with words behind the place that the answer came from; BLAME_SOURCE */
 int http_fail(struct exchange *exchange, int code, const char *format, ...) _printf_(3, 4);
 
 bool http_is_ranged(const struct transfer *transfer);
-/** http_if_range() - what tells one state of a file from another without a doubt; NULL: nothing does */
+/** http_if_range() - what tells one state of a file from another without a doubt; NULL: nothing
+ * does */
 const char *http_if_range(const struct transfer *transfer);
 
 static inline bool starts_with(const char *text, const char *word)

@@ -271,7 +271,9 @@ static int fail_timeout(struct exchange *exchange)
 	(void)curl_easy_getinfo(exchange->curl, CURLINFO_CONNECT_TIME_T, &connected);
 	(void)curl_easy_getinfo(exchange->curl, CURLINFO_PRETRANSFER_TIME_T, &sent);
 	if (connected == 0 && sent == 0)
-		return http_fail(exchange, -ETIMEDOUT, "no connection in time");
+		return exchange->proxy ? http_fail(exchange, -ETIMEDOUT,
+						   "no connection to %s in time", exchange->proxy)
+				       : http_fail(exchange, -ETIMEDOUT, "no connection in time");
 	/* its clock and ours may differ by a moment */
 	if (options->deadline_ms && time_monotonic_ms() + 50 >= options->deadline_ms)
 		return http_fail(exchange, -ETIMEDOUT,
@@ -309,7 +311,9 @@ static int fail_connect(struct exchange *exchange)
 			 number == ETIMEDOUT				   ? -ETIMEDOUT
 			 : number == ENETUNREACH || number == EHOSTUNREACH ? -EHOSTUNREACH
 									   : -ECONNREFUSED,
-			 "no connection: %s", number ? strerror((int)number) : "refused");
+			 "no connection%s%s: %s", exchange->proxy ? " to " : "",
+			 exchange->proxy ? exchange->proxy : "",
+			 number ? strerror((int)number) : "refused");
 }
 
 /* The connection ended early, or the proxy did not let us have one. */
@@ -320,7 +324,8 @@ static int fail_broken(struct exchange *exchange)
 	(void)curl_easy_getinfo(exchange->curl, CURLINFO_HTTP_CONNECTCODE, &status);
 	if (status >= 300)
 		return http_fail(exchange, status == 403 || status == 407 ? -EACCES : -ECONNREFUSED,
-				 "the proxy answered %ld", status);
+				 "%s answered %ld", exchange->proxy ? exchange->proxy : "a proxy",
+				 status);
 	return http_fail(exchange, -ECONNRESET,
 			 "the connection broke before the answer was complete");
 }
@@ -364,8 +369,10 @@ static int fail_curl(struct exchange *exchange, CURLcode code)
 		return fail_timeout(exchange);
 	case CURLE_COULDNT_RESOLVE_HOST:
 	case CURLE_COULDNT_RESOLVE_PROXY:
-		return http_fail(exchange, -EHOSTUNREACH, "the name of the %s is not known",
-				 code == CURLE_COULDNT_RESOLVE_HOST ? "host" : "proxy");
+		return http_fail(exchange, -EHOSTUNREACH, "the name of %s is not known",
+				 code == CURLE_COULDNT_RESOLVE_PROXY && exchange->proxy
+					 ? exchange->proxy
+					 : "the host");
 	case CURLE_COULDNT_CONNECT:
 		return fail_connect(exchange);
 	case CURLE_PARTIAL_FILE:

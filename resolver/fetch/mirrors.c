@@ -2,6 +2,7 @@
 /* resolver/fetch/mirrors.c: files of a repository, from whichever of its servers answers rightly.
  *
  *   mirror ─► whole file ─► breaks? ─► go on there, up to TRIES ─► size and checksum right? ─► done
+ *                                 in time, and others are left: no more of it
  *                                 no: once more from the start, if it was in parts; then the next
  *
  * Transports are kept between calls: each holds its connection open. */
@@ -149,7 +150,8 @@ static int take_text(void *data, const void *bytes, size_t length, struct error 
 	return text_add(data, bytes, length) < 0 ? error_oom(err) : 0;
 }
 
-static int ask_url(struct mirrors *mirrors, const char *url, int64_t size_max,
+/* @others: there are some to ask in its place */
+static int ask_url(struct mirrors *mirrors, const char *url, int64_t size_max, bool others,
 		   struct transport_version *version, struct text *ret, struct error *err)
 {
 	const int64_t limit_ms = time_monotonic_ms() + mirrors->network->call_ms;
@@ -167,7 +169,7 @@ static int ask_url(struct mirrors *mirrors, const char *url, int64_t size_max,
 		text_clear(ret);
 		r = transport_get_newer(transport, url, &sink, &options, version ? version : &none,
 					err);
-	} while (again(&tries, r, err));
+	} while (!(others && r == -ETIMEDOUT) && again(&tries, r, err));
 	transports_give(&mirrors->transports, transport);
 	return r;
 }
@@ -178,7 +180,9 @@ int mirrors_ask(struct mirrors *mirrors, size_t number, const char *path, int64_
 	_cleanup_(freep) char *url = NULL;
 	int r = mirrors_url(mirrors, number, path, &url, err);
 
-	return r < 0 ? r : ask_url(mirrors, url, size_max, version, ret, err);
+	return r < 0 ? r
+		     : ask_url(mirrors, url, size_max, mirrors->list.url.count > 1, version, ret,
+			       err);
 }
 
 /* ---- whole files ------------------------------------------------------- */
@@ -315,9 +319,10 @@ static int one_try(struct fetching *fetching, struct transport *transport, const
 	return transport_get_part(transport, url, before, &part, &sink, options, err);
 }
 
-/* What is wrong with bytes that were asked for whole is not right the second time. */
+/* What is wrong with bytes that were asked for whole is not right the second time. One that does
+ * not answer in time has had its turn when there are @others. */
 static int one_mirror(struct fetching *fetching, struct transport *transport, const char *url,
-		      struct error *err)
+		      bool others, struct error *err)
 {
 	const struct mirrors_file *file = fetching->file;
 	const int64_t bytes = file->size > 0 ? file->size : 0;
@@ -345,7 +350,7 @@ static int one_mirror(struct fetching *fetching, struct transport *transport, co
 			(void)empty(fetching, NULL);
 			return r;
 		}
-		if (!again(&tries, r, err))
+		if ((others && r == -ETIMEDOUT) || !again(&tries, r, err))
 			return r;
 	}
 }
@@ -365,6 +370,16 @@ static size_t part_mirror(struct mirrors *mirrors, const struct fetching *fetchi
 	return count;
 }
 
+/* Under lock */
+static unsigned int failures(const struct mirrors *mirrors, size_t number)
+{
+	const struct mirrors_network *network = mirrors->network;
+
+	if (mirrors->failures[number] || mirrors->list.url.count == 1 || !network->is_lost)
+		return mirrors->failures[number];
+	return network->is_lost(network->data, mirrors->list.url.item[number]);
+}
+
 static size_t best_mirror(struct mirrors *mirrors, const struct fetching *fetching,
 			  const bool *tried)
 {
@@ -375,23 +390,38 @@ static size_t best_mirror(struct mirrors *mirrors, const struct fetching *fetchi
 		return origin;
 	(void)pthread_mutex_lock(&mirrors->lock);
 	for (size_t i = 0; i < count; i++)
-		if (!tried[i] && (best == count || mirrors->failures[i] < mirrors->failures[best]))
+		if (!tried[i] && (best == count || failures(mirrors, i) < failures(mirrors, best)))
 			best = i;
 	(void)pthread_mutex_unlock(&mirrors->lock);
 	return best;
 }
 
-/* Mirrors that are not there or do not answer say so of the whole only when all of them are. */
+/* It is not there, or does not answer. */
+static bool is_silence(int r)
+{
+	return r == -ECONNREFUSED || r == -EHOSTUNREACH || r == -ETIMEDOUT;
+}
+
+/* Such mirrors say so of the whole only when all of them are. */
 static int one_code(size_t asked, int code, int r)
 {
-	static const int silent[] = { -ECONNREFUSED, -EHOSTUNREACH, -ETIMEDOUT };
-
 	if (!asked || code == r)
 		return r;
-	for (size_t i = 0; i < ARRAY_SIZE(silent); i++)
-		if (code == silent[i] || r == silent[i])
-			return -EIO;
+	if (is_silence(code) || is_silence(r))
+		return -EIO;
 	return code == -ENOENT ? r : code;
+}
+
+static void say_failed(struct mirrors *mirrors, size_t number, int r, const char *words)
+{
+	const struct mirrors_network *network = mirrors->network;
+
+	mirrors_failed(mirrors, number);
+	if (mirrors->list.url.count == 1)
+		return;
+	say(mirrors, "%s", words);
+	if (is_silence(r) && network->lost)
+		network->lost(network->data, mirrors->list.url.item[number]);
 }
 
 /* Words of all that were asked, and what it comes to */
@@ -427,12 +457,13 @@ int mirrors_fetch(struct mirrors *mirrors, const struct mirrors_file *file, int 
 		failure = (struct error){ 0 };
 		r = mirrors_url(mirrors, number, file->path, &url, &failure);
 		if (r == 0)
-			r = one_mirror(&fetching, transport, url, &failure);
+			r = one_mirror(&fetching, transport, url,
+				       asked + 1 < mirrors->list.url.count &&
+					       asked + 1 < MIRRORS_TRIED_MAX,
+				       &failure);
 		if (r == 0 || failure.blame == BLAME_US)
 			break;
-		mirrors_failed(mirrors, number);
-		if (mirrors->list.url.count > 1)
-			say(mirrors, "%s", failure.message);
+		say_failed(mirrors, number, r, failure.message);
 		(void)text_addf(&words, "%s%s", words.length ? "; " : "", failure.message);
 		code = one_code(asked, code, r);
 	}
@@ -448,6 +479,7 @@ int mirrors_fetch(struct mirrors *mirrors, const struct mirrors_file *file, int 
 static int judge_list(struct mirrors *mirrors, const char *from, struct error *err)
 {
 	struct strings kept = { 0 }, all = mirrors->list.url;
+	char shown[URL_SHOWN_SIZE];
 	struct error why = { 0 };
 	bool listed;
 	int r = 0;
@@ -474,20 +506,20 @@ static int judge_list(struct mirrors *mirrors, const char *from, struct error *e
 	return error_prefix(err,
 			    "%s names no mirror that may be asked (repo.allowed, "
 			    "repo.mirrors)",
-			    from);
+			    url_shown(from, shown));
 }
 
 static int fetch_list(struct mirrors *mirrors, enum url_kind kind, const char *url,
-		      const char *word, struct error *err)
+		      struct error *err)
 {
 	_cleanup_(text_done) struct text bytes = { 0 };
-	int r = ask_url(mirrors, url, MIRRORS_LIST_BYTES, NULL, &bytes, err);
+	int r = ask_url(mirrors, url, MIRRORS_LIST_BYTES, false, NULL, &bytes, err);
 
 	if (r < 0)
 		return r;
 	r = mirrors_parse(bytes.data ? bytes.data : "", bytes.length, kind, url, &mirrors->list,
 			  err);
-	return r < 0 ? r : judge_list(mirrors, word, err);
+	return r < 0 ? r : judge_list(mirrors, url, err);
 }
 
 int mirrors_find(const struct mirrors_network *network, const char *word, struct mirrors **ret,
@@ -506,7 +538,7 @@ int mirrors_find(const struct mirrors_network *network, const char *word, struct
 	if (kind == URL_BASE)
 		r = strings_add(&mirrors->list.url, url) < 0 ? error_oom(err) : 0;
 	else
-		r = fetch_list(mirrors, kind, url, word, err);
+		r = fetch_list(mirrors, kind, url, err);
 	if (r < 0)
 		return r;
 	*ret = steal(mirrors);

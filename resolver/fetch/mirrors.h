@@ -17,10 +17,14 @@
  * struct mirrors_network - how servers are reached; borrowed, also by what is found
  * @connect: a transport with places; the caller's to free; any thread
  * @call_ms: for one file of one mirror with its repetitions, beside what its bytes take
- * @log: may be NULL; what went wrong on the way to a good answer. Any thread */
+ * @log: may be NULL; what went wrong on the way to a good answer. Any thread
+ * @is_lost, @lost: both or none; what others know of a mirror: was it not there a moment ago, or did not answer?
+ * Then it is asked last. Any thread */
 struct mirrors_network {
 	int (*connect)(void *data, struct transport **ret, struct error *err);
 	void (*log)(void *data, const char *text);
+	bool (*is_lost)(void *data, const char *base);
+	void (*lost)(void *data, const char *base);
 	void *data;
 	const struct transport_places *places;
 	int64_t call_ms;
@@ -100,8 +104,8 @@ struct mirrors_file {
  * mirrors_fetch() - the file into @fd, from its start, or with @part on from its end, if the server that it came from
  * still has that file
  *
- * Mirrors are asked in order, one that failed after all others, each up to 3 times, going on where
- * a transfer broke (the checksum decides whether that was right; then once more from the start).
+ * Mirrors are asked in order, one that failed after all others, each up to 3 times (but once, if it
+ * does not answer in time and there are others), going on where a transfer broke (the checksum decides whether that was right; then once more from the start).
  * What is too large, or has the wrong checksum, is another mirror's turn. 0: the bytes are those
  * that were asked for. BLAME_SOURCE: what each said, one line; -ENOENT: all say that it is not
  * there; else the code of the first that said something else */
@@ -114,7 +118,7 @@ size_t mirrors_count(const struct mirrors *mirrors);
 int mirrors_url(const struct mirrors *mirrors, size_t number, const char *path, char **ret,
 		struct error *err);
 /**
- * mirrors_ask() - a small file of one mirror, once more when it fails on the way
+ * mirrors_ask() - a small file of one mirror, once more when it fails on the way, as above
  * @version: NULL, or as for transport_get_newer(), then 1: it is still that one
  * -EMSGSIZE: more than @size_max */
 int mirrors_ask(struct mirrors *mirrors, size_t number, const char *path, int64_t size_max,

@@ -8,6 +8,9 @@
  * what another worker needs to go on with it. What it finds there it believes no more than a
  * server.
  *
+ * Of a mirror of several that is not there, or does not answer, other workers know by an empty file
+ * in a directory that all of them have: its name is the start of a digest, its time is when.
+ *
  * Bytes of servers come into this process and nowhere else: the service hashes again what it takes.
  * What is not allowed to be asked for (docs/security.md) is judged here as it is for metadata. */
 #include "resolver/worker/fetch.h"
@@ -29,6 +32,8 @@
 #define CONNECT_SECONDS 30
 #define SITES_KEPT 8
 #define SITE_MS (300 * 1000) /* so long a list of mirrors is believed */
+#define LOST_SECONDS 300     /* and that a mirror was not there */
+#define LOST_DIGITS 3	     /* of a digest: so no more than 4096 names */
 #define KOJI_TRIES 4
 #define KOJI_PAUSE_MS 250
 #define KOJI_PAUSE_MAX_MS 16000
@@ -36,6 +41,7 @@
 
 /** struct site - mirrors of one base; owns what they were found by */
 struct site {
+	int lost_dirfd;	       /* borrowed */
 	struct fetch_job *job; /* the first that was fetched from there; NULL: free */
 	struct transport_places places;
 	struct mirrors_network network;
@@ -79,6 +85,7 @@ static int connect_repo(void *data, struct transport **ret, struct error *err)
 	struct transport_network network = {
 		.ca = repo->ca,
 		.proxy = repo->proxy,
+		.proxy_key = "repo.proxy",
 		.connect_ms = repo->call_seconds && repo->call_seconds < CONNECT_SECONDS
 				      ? repo->call_seconds * 1000
 				      : CONNECT_SECONDS * 1000,
@@ -87,6 +94,43 @@ static int connect_repo(void *data, struct transport **ret, struct error *err)
 	};
 
 	return transport_http(&network, ret, err);
+}
+
+/* Two mirrors of one name are both asked last, and that is all. */
+static void lost_name(const char *base, char ret[static LOST_DIGITS + 1])
+{
+	char hex[DIGEST_HEX_SIZE];
+
+	sha256_hex(base, strlen(base), hex);
+	(void)snprintf(ret, LOST_DIGITS + 1, "%.*s", LOST_DIGITS, hex);
+}
+
+static bool is_lost(void *data, const char *base)
+{
+	const struct site *site = data;
+	char name[LOST_DIGITS + 1];
+	struct stat st;
+	int64_t age;
+
+	lost_name(base, name);
+	if (fstatat(site->lost_dirfd, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return false;
+	age = time(NULL) - st.st_mtime;
+	return age >= 0 && age < LOST_SECONDS;
+}
+
+/* Where that cannot be kept the next worker finds it out by itself. */
+static void lost(void *data, const char *base)
+{
+	const struct site *site = data;
+	_cleanup_(closep) int fd = -1;
+	char name[LOST_DIGITS + 1];
+
+	lost_name(base, name);
+	fd = openat(site->lost_dirfd, name,
+		    O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+	if (fd >= 0)
+		(void)futimens(fd, NULL);
 }
 
 /* Where the base of @job lies; takes it when it is a new one. */
@@ -112,10 +156,13 @@ static int site_of(struct fetching *fetching, struct fetch_job **job, struct sit
 	}
 	site_done(site);
 	site->job = steal(*job);
+	site->lost_dirfd = fetching->worker->mirrors_dirfd;
 	site->places = (struct transport_places){ .allowed = &site->job->repo.allowed,
 						  .any = site->job->repo.any_mirror };
 	site->network =
 		(struct mirrors_network){ .connect = connect_repo,
+					  .is_lost = is_lost,
+					  .lost = lost,
 					  .data = site,
 					  .places = &site->places,
 					  .call_ms = (seconds ? seconds : CALL_SECONDS) * 1000 };
@@ -281,6 +328,7 @@ static int fetch_koji(const struct fetch_job *job, int fd, struct error *err)
 	const struct transport_places places = { .allowed = &job->koji.places, .own = true };
 	const struct transport_network network = { .ca = job->koji.ca,
 						   .proxy = job->koji.proxy,
+						   .proxy_key = "koji.proxy",
 						   .rate_max = job->rate,
 						   .places = &places };
 	const int64_t seconds = job->koji.call_seconds ? job->koji.call_seconds : CALL_SECONDS;
@@ -397,14 +445,15 @@ static int serve_line(struct fetching *fetching, const char *line, size_t length
 
 static int enter(const struct fetch_worker *worker, struct error *err)
 {
+	const int writable[] = { worker->work_dirfd, worker->mirrors_dirfd };
 	struct strings readable = { 0 };
 	int r = worker_system_files(&readable);
 
 	if (r == 0)
 		r = strings_copy(&readable, worker->read);
 	r = r < 0 ? error_oom(err)
-		  : sandbox_enter(&(const struct sandbox){ .writable = &worker->work_dirfd,
-							   .writable_count = 1,
+		  : sandbox_enter(&(const struct sandbox){ .writable = writable,
+							   .writable_count = ARRAY_SIZE(writable),
 							   .readable = &readable,
 							   .ports = worker->ports,
 							   .memory_bytes = worker->memory_limit,

@@ -222,6 +222,7 @@ static int connect_out(void *data, struct transport **ret, struct error *err)
 	const struct worker *worker = data;
 	struct transport_network network = { .ca = worker->job->koji.ca,
 					     .proxy = worker->job->koji.proxy,
+					     .proxy_key = "koji.proxy",
 					     .places = &worker->koji_places };
 
 	return transport_http(&network, ret, err);
@@ -237,6 +238,7 @@ static int connect_repo(void *data, struct transport **ret, struct error *err)
 	struct transport_network network = {
 		.ca = repo->ca,
 		.proxy = repo->proxy,
+		.proxy_key = "repo.proxy",
 		.connect_ms = repo->call_seconds && repo->call_seconds < CONNECT_SECONDS
 				      ? repo->call_seconds * 1000
 				      : CONNECT_SECONDS * 1000,
@@ -591,6 +593,7 @@ static int serve_fetches(const struct worker *worker, struct error *err)
 {
 	const struct fetch_worker fetches = { .pipe_fd = worker->pipe_fd,
 					      .work_dirfd = worker->work_dirfd,
+					      .mirrors_dirfd = worker->state_dirfd,
 					      .read = &worker->read,
 					      .ports = &worker->ports,
 					      .memory_limit = (uint64_t)worker->memory_limit,

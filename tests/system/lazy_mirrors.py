@@ -3,12 +3,23 @@
 
 promises = 7, 8
 """
+import signal
+
 from lazykit import *
 from originkit import cut, dead_port, half, lies, metalink, redirect, silent, slow, stall, status
 
 SIZE = 4000
 BAD = {"gone": status(404), "busy": status(503), "lies": lies, "half": half, "stall": stall(30), "silent": silent(30),
        "file": redirect("file:///etc/passwd"), "reset": cut(1000)}
+
+
+def fetch_workers(service):
+    pids = []
+    for pid in service.children():
+        with contextlib.suppress(OSError):
+            if b"--fetch" in pathlib.Path(f"/proc/{pid}/cmdline").read_bytes():
+                pids.append(pid)
+    return pids
 
 
 def try_mirrors(first, second):
@@ -26,7 +37,7 @@ def try_mirrors(first, second):
     with Service(f"repo.allowed={first.url} {second.url} {dead}/", "repo.timeout=2", "cache.fetchers=8", PATIENT) as service:
         for kind in ("mirrorlist", "metalink"):
             compose = Compose(service, f"{kind}:{first.url}/{'plain' if kind == 'mirrorlist' else 'link'}")
-            service.call("DELETE", "/api/1/cache/")
+            service.call("DELETE", "/api/1/cache/?keep=0")
             first.forget()
             second.forget()
             bad = [name for name in BAD if kind == "mirrorlist" or name not in ("stall", "silent")]
@@ -51,10 +62,32 @@ def try_mirrors(first, second):
             first.steps = {}
         # one dead mirror, and one that lacks a package: the others are to be had all the same
         lame = Compose(service, f"mirrorlist:{first.url}/lame")
-        service.call("DELETE", "/api/1/cache/")
+        service.call("DELETE", "/api/1/cache/?keep=0")
         second.steps = {"/none.rpm": status(404)}
         same(lame.read("none")[0], errno.EIO, "what neither has")
         check(lame.read("late")[0] == data["late"], "what one of them has, at once")
+
+
+def try_silent(first, second):
+    """a mirror that says nothing is waited for once, whichever worker fetches after that"""
+    data = repository(first, "r", {f"s{i}": SIZE for i in range(4)})
+    shutil.copytree(first.folder / "r", second.folder / "r")
+    (second.folder / "list").write_text(f"{first.url}/r\n{second.url}/r\n")
+    with start([first, second], "repo.timeout=2", PATIENT) as service: # the last one counts
+        compose = Compose(service, f"mirrorlist:{second.url}/list")
+        first.steps = {".rpm": silent(30)}
+        for number in range(4):
+            got, took = compose.read(f"s{number}")
+            check(got == data[f"s{number}"], f"{number}: {brief(got)}")
+            check(1.5 < took < 4 if number == 0 else took < 1.5, f"{number}: {took:.1f} s")
+            if number % 2:
+                continue
+            workers = fetch_workers(service)
+            check(workers != [], "somebody has fetched it")
+            for pid in workers:
+                os.kill(pid, signal.SIGKILL)
+            check(wait_for(lambda: not set(workers) & set(fetch_workers(service)), 10), "the next one knows nothing of its own")
+        same(first.count(".rpm"), 1, "asked of the silent one")
 
 
 def try_news(first, second):
@@ -130,7 +163,7 @@ def try_sizes(first, second):
 
 def main():
     need_fuse()
-    for test in (try_mirrors, try_news, try_two_servers, try_sizes):
+    for test in (try_mirrors, try_silent, try_news, try_two_servers, try_sizes):
         with origins(2) as (first, second):
             run_all([test], first, second)
     end()

@@ -1,11 +1,11 @@
 # SPDX-License-Identifier: MIT
 """tests/system/lazy_sources.py: where a package comes from: this machine, a proxy, FTP; and who signed it.
 
-promises = 7, 8
+promises = 7, 8, 22
 """
 from harness import BASE
 from lazykit import *
-from originkit import Ftp, Key, Proxy, cut, status
+from originkit import Ftp, Key, Proxy, cut, redirect, status, text
 
 SIZE = 4000
 
@@ -31,11 +31,12 @@ def try_local(_):
 
 def try_proxy(origin):
     """all through the proxy, packages as well; one that is not there, or breaks, is the reader's EIO"""
-    data = repository(origin, "r", {name: SIZE for name in ("plain", "broken", "none", "later")})
+    data = repository(origin, "r", {name: SIZE for name in ("plain", "broken", "none", "later", "c++~1")})
     proxy = Proxy()
     with start(origin, f"repo.proxy={proxy.url}", PATIENT) as service:
         compose = Compose(service, f"{origin.url}/r")
-        check(compose.read("plain")[0] == data["plain"], "through the proxy")
+        for name in ("plain", "c++~1"):
+            check(compose.read(name)[0] == data[name], f"{name} through the proxy")
         origin.steps = {"/broken.rpm": [cut(3000)], "/none.rpm": status(404)}
         check(compose.read("broken")[0] == data["broken"], "taken up again through it")
         same(compose.read("none")[0], errno.EIO, "404 behind it")
@@ -44,7 +45,37 @@ def try_proxy(origin):
         proxy.close()
         same(compose.read("later")[0], errno.EIO, "no proxy")
         words = compose.attribute("later", "error")
-        check("later.rpm" in words and "no connection" in words, words)
+        check("later.rpm" in words and "no connection to repo.proxy" in words, words)
+
+
+def try_secrets(origin):
+    """what the query of a URL says, the site's or a server's, stands nowhere where others read"""
+    secret = "s3cret"
+    data = repository(origin, "r", {name: SIZE for name in ("plain", "away", "refused")})
+    with start(origin, f"repo.names=own=mirrorlist:{origin.url}/list?token={secret} empty=mirrorlist:{origin.url}/none?token={secret}",
+               PATIENT) as service:
+        origin.steps = {"/list": text(f"{origin.url}/r\n".encode()), "/none": text(b"http://127.0.0.1:1/r\n"),
+                        "/away.rpm": redirect(f"http://127.0.0.2:9/x?sig={secret}"),
+                        "/refused.rpm": redirect(f"ftp://user:{secret}@127.0.0.1/x?sig={secret}")}
+        compose = Compose(service, "repo:own")
+        check(compose.read("plain")[0] == data["plain"], "of a list with a query")
+        same(compose.attribute("plain", "origin_url"), f"{origin.url}/list#p/plain.rpm", "where it is from")
+        said = [compose.get(name).body.decode() for name in ("away", "refused")]
+        for name, words in zip(("away", "refused"), said):
+            check("redirect" in words, words)
+            same(compose.read(name)[0], errno.EIO, name)
+            said.append(compose.attribute(name, "error"))
+        request = service.submit("empty", repo_spec("repo:empty"))
+        same((request / "wait").read_text().strip(), "failed", "a list of what may not be asked")
+        said.append((request / "error").read_text())
+        check("names no mirror that may be asked" in said[-1], said[-1])
+        said += [service.call("GET", url).body.decode() for url in ("/api/1/metrics/", "/api/1/about/", "/api/1/composes/", "/", "/composes/",
+                                                                   f"/api/1/composes/{compose.number}", f"/compose/{compose.number}")]
+        said += [service.log_text(), *(path.read_text() for path in (service.state / "logs").iterdir())]
+        for top in (service.tree(compose.number).parent, service.mnt / "requests"):
+            said += [path.read_text(errors="replace") for path in top.rglob("*") if path.is_file() and os.access(path, os.R_OK) and path.stat().st_mode & 0o444 and path.suffix != ".rpm" and
+                     path.name not in ("wait", "events", "ctl")]
+        same([words for words in said if secret in words], [], f"secrets in {len(said)} texts")
 
 
 def try_https(origin):
@@ -126,7 +157,7 @@ def try_signed(origin):
 
 def main():
     need_fuse()
-    for test in (try_local, try_proxy, try_https, try_rate, try_ftp, try_signed):
+    for test in (try_local, try_proxy, try_secrets, try_https, try_rate, try_ftp, try_signed):
         with origins() as (origin,):
             run_all([test], origin)
     end()

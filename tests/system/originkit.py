@@ -109,7 +109,7 @@ class Origin:
         return self.serve(request)
 
     def serve(self, request, data=None, ranges=True):
-        path = self.folder / request.path.lstrip("/").split("?")[0]
+        path = self.path(request)
         if data is None:
             if ".." in request.path or not path.is_file():
                 return self.send(request, 404, b"not here\n")
@@ -132,8 +132,11 @@ class Origin:
             return self.send(request, 206, data[first:], headers)
         return self.send(request, 200, data, headers)
 
+    def path(self, request):
+        return self.folder / urllib.parse.unquote(request.path.lstrip("/").split("?")[0])
+
     def data(self, request):
-        return (self.folder / request.path.lstrip("/").split("?")[0]).read_bytes()
+        return self.path(request).read_bytes()
 
 
 class Ftp:

@@ -24,6 +24,8 @@ static void test_normal(void)
 		{ "http://h/a?b=c&d=e/", true, "http://h/a?b=c&d=e/", NULL },
 		{ "http://h?b", true, "http://h/?b", NULL },
 		{ "http://h/a?b", false, NULL, "must not hold ? or #" },
+		{ "http://h/a?s3cret", false, NULL, "http://h/a?...: a URL that must not" },
+		{ "http://u:p@h/a?s3cret", true, NULL, "http://h/a?...: a URL that must not" },
 		{ "http://h/a?b#c", true, NULL, "must not hold a #" },
 		{ "http://u@h/a", false, NULL, "a user or a password" },
 		{ "http://u:p@h/a", false, NULL, "a user or a password" },
@@ -67,7 +69,7 @@ static void test_normal(void)
 		CHECK_INT(r, cases[i].want ? 0 : -EINVAL);
 		if (!cases[i].want) {
 			CHECK(strstr(err.message, cases[i].words) != NULL);
-			CHECK(!strstr(err.message, "u:p"));
+			CHECK(!strstr(err.message, "u:p") && !strstr(err.message, "s3cret"));
 			CHECK_INT(err.blame, BLAME_REQUEST);
 			continue;
 		}
