@@ -4,13 +4,15 @@
  * A worker that has resolved its job waits for our word. A done compose of the same question and
  * inputs is looked at by the worker, since the files of its sources may hang: we must not. One that
  * is being made is joined: the new one waits without a worker, in memory only, and shares its end
- * unless that end says nothing about the question. architecture.md, Reuse, draws it.
+ * unless that end says nothing about the question. Two that are taken up at once decide in the
+ * order of their numbers. architecture.md, Reuse, draws it.
  *
  * A question that has killed several workers while others waited for its answer is not tried by
  * each of those in turn: they share the failure. Who asks later tries again. */
 #include "core/daemon/scheduler.h"
 
 #define REUSE_AT_ONCE 64 /* rows of one commit */
+#define AWAIT_MS 10000	 /* for an older one to say what becomes of it */
 #define LOSSES_MAX 3	 /* workers that died of one question */
 #define LOSSES_KEPT 64	 /* questions; the oldest is forgotten */
 
@@ -300,6 +302,28 @@ static bool has_joined(const struct scheduler *scheduler, int64_t id)
 	return false;
 }
 
+/* An older compose that asks the same has not yet said whether it is made. Only older ones can be
+ * joined: who went ahead of it would leave two to be made. One that hangs is not waited for. */
+static bool awaits_older(struct scheduler *scheduler, struct slot *slot)
+{
+	int64_t id = atomic_load(&slot->job);
+
+	if (!spec_reusable(slot->work->spec))
+		return false;
+	if (slot->phase != PHASE_AWAIT)
+		slot->await_ms = time_monotonic_ms() + AWAIT_MS;
+	for (size_t i = 0; i < scheduler->slots; i++) {
+		struct slot *other = &scheduler->slot[i];
+		int64_t job = atomic_load(&other->job);
+
+		if (job && job < id && other->work && other->phase != PHASE_MAKE &&
+		    !is_cancelled(other) && time_monotonic_ms() < slot->await_ms &&
+		    spec_same_question(other->work->spec, slot->work->spec))
+			return true;
+	}
+	return false;
+}
+
 /* The next candidate, or none. A compose that is made once more while others wait for it is made.
  */
 static int go_on(struct scheduler *scheduler, struct slot *slot)
@@ -318,6 +342,10 @@ static int go_on(struct scheduler *scheduler, struct slot *slot)
 		const char *reason =
 			has_joined(scheduler, id) ? NULL : loss_reason(scheduler, slot);
 
+		if (!reason && !has_joined(scheduler, id) && awaits_older(scheduler, slot)) {
+			slot->phase = PHASE_AWAIT;
+			return 0;
+		}
 		return reason ? give_up(scheduler, slot, reason) : make(scheduler, slot);
 	}
 	return found->state == STATE_DONE ? ask_worker(slot, found)
@@ -335,6 +363,14 @@ int reuse_resolved(struct scheduler *scheduler, struct slot *slot,
 		reuse_settle(scheduler, slot, ENDING_LOST, NULL);
 	slot->resolution = *resolution;
 	return go_on(scheduler, slot);
+}
+
+int reuse_again(struct scheduler *scheduler, struct slot *slot)
+{
+	return atomic_load(&slot->job) && slot->phase == PHASE_AWAIT &&
+			       !awaits_older(scheduler, slot)
+		       ? go_on(scheduler, slot)
+		       : 0;
 }
 
 static void refuse(struct slot *slot, const char *words)

@@ -14,15 +14,18 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-#define WATCH_INTERVAL_MS 50 /* between looks at memory and time of busy workers */
+#define WATCH_INTERVAL_MS 50  /* between looks at memory and time of busy workers */
+#define IDLE_INTERVAL_MS 2000 /* and at the memory of idle ones */
 #define RESPAWN_MIN_MS 50
 #define RESPAWN_MAX_MS 10000
 #define RESPAWN_SAID_MS 1000
-#define STEADY_MS 2000 /* a worker that lived that long starts anew with RESPAWN_MIN_MS */
-#define READY_MS 30000 /* from a worker's start to its first word */
-#define END_MS 1000    /* from SIGKILL to its end; else it is taken to hang in the kernel */
-#define CORPSES_MS 250 /* between looks at those that hang */
-#define FAILURE_PREFIX "Error while generating compose: "
+#define STEADY_MS 2000	  /* a worker that lived that long starts anew with RESPAWN_MIN_MS */
+#define READY_MS 30000	  /* from a worker's start to its first word */
+#define END_MS 1000	  /* from SIGKILL to its end; else it is taken to hang in the kernel */
+#define CORPSES_MS 250	  /* between looks at those that hang */
+#define TURN_MESSAGES 256 /* of one worker; then it is the turn of the others */
+#define TURN_MS 20
+#define LOG_MAX_BYTES (4 << 20) /* that a worker may say of one compose */
 
 static void kick(struct scheduler *scheduler)
 {
@@ -89,63 +92,8 @@ void job_over(struct scheduler *scheduler, struct slot *slot)
 	slot->asked = NULL;
 	slot->retried = false;
 	slot->overtaken = 0;
+	slot->logged = 0;
 	progressed(scheduler, id);
-}
-
-/* 0 when the row says so now, or says something final already */
-static int write_failure(struct scheduler *scheduler, int64_t id, const char *reason)
-{
-	struct error err = { 0 };
-	int r = catalogue_fail(scheduler->options->store->catalogue, id, reason, &err);
-
-	if (r >= 0 || r == -ESTALE || r == -ENOENT)
-		return 0;
-	log_error("compose %" PRId64 ": cannot note its failure: %s", id, err.message);
-	return r;
-}
-
-/* Until the verdict is written the compose shows it as its progress, which is no file. */
-static void owe(struct scheduler *scheduler, int64_t id, const char *reason)
-{
-	struct owed *owed = calloc(1, sizeof(*owed));
-	struct progress now = { .total = 1, .phase = "failed" };
-
-	(void)snprintf(now.text, sizeof(now.text),
-		       "cannot be written down, tried again each second: %.200s", reason);
-	catalogue_progress_set(scheduler->options->store->catalogue, id, &now);
-	progressed(scheduler, id);
-	if (!owed)
-		return; /* the row is taken up again at the next start */
-	owed->id = id;
-	owed->reason = strdup(reason);
-	owed->next = scheduler->owed;
-	scheduler->owed = owed;
-	scheduler->owed_ms = time_monotonic_ms() + OWED_MS;
-}
-
-static void pay_owed(struct scheduler *scheduler)
-{
-	struct owed **place = &scheduler->owed;
-
-	if (!*place || time_monotonic_ms() < scheduler->owed_ms)
-		return;
-	scheduler->owed_ms = time_monotonic_ms() + OWED_MS;
-	while (*place) {
-		struct owed *owed = *place;
-
-		if (write_failure(scheduler, owed->id,
-				  owed->reason ? owed->reason : FAILURE_PREFIX "out of memory") < 0)
-			return; /* still no room: the others need not be tried */
-		*place = owed->next;
-		free(owed->reason);
-		free(owed);
-	}
-}
-
-void fail_compose(struct scheduler *scheduler, int64_t id, const char *reason)
-{
-	if (write_failure(scheduler, id, reason) < 0)
-		owe(scheduler, id, reason);
 }
 
 /* @ending: what it means for composes that wait for this one */
@@ -278,6 +226,19 @@ static int on_files(struct slot *slot, struct outcome *part)
 	return outcome_join(slot->part, part);
 }
 
+static void on_log(struct scheduler *scheduler, struct slot *slot, const struct message *message)
+{
+	bool had_room = slot->logged <= LOG_MAX_BYTES;
+
+	slot->logged += (int64_t)strlen(message->text);
+	if (!had_room)
+		return;
+	log_line(slot, slot->logged <= LOG_MAX_BYTES
+			       ? message->text
+			       : "the worker says too much: the rest of its lines is left out");
+	progressed(scheduler, message->id);
+}
+
 static void on_progress(struct scheduler *scheduler, const struct message *message)
 {
 	struct progress now = { .done = message->done, .total = message->total };
@@ -305,7 +266,7 @@ static int on_message(struct scheduler *scheduler, struct slot *slot, struct mes
 {
 	int r = 0;
 
-	if (message->type == PIPE_READY) {
+	if (message->type == PIPE_READY && !slot->ready) {
 		slot->ready = true;
 		return 0;
 	}
@@ -318,8 +279,7 @@ static int on_message(struct scheduler *scheduler, struct slot *slot, struct mes
 		on_progress(scheduler, message);
 		break;
 	case PIPE_LOG:
-		log_line(slot, message->text);
-		progressed(scheduler, message->id);
+		on_log(scheduler, slot, message);
 		break;
 	case PIPE_FILES:
 		r = on_files(slot, message->outcome);
@@ -380,7 +340,7 @@ static void put_away(struct slot *slot, bool ended)
 		slot->corpse[slot->place] = slot->child;
 	slot->child = NULL;
 	atomic_store(&slot->alive, false);
-	slot->ready = false;
+	slot->ready = slot->more = false;
 	slot->reason[0] = '\0';
 	free(slot->source);
 	slot->source = NULL;
@@ -471,11 +431,14 @@ static void respawn(struct scheduler *scheduler, size_t number)
 	atomic_store(&slot->alive, true);
 }
 
+/* Somebody who never stops must not keep us from the others. */
 static void receive(struct scheduler *scheduler, struct slot *slot)
 {
+	int64_t end_ms = time_monotonic_ms() + TURN_MS;
 	struct error err = { 0 };
 
-	for (;;) {
+	slot->more = false;
+	for (unsigned int i = 0; i < TURN_MESSAGES && time_monotonic_ms() <= end_ms; i++) {
 		struct message message = { 0 };
 		int r = child_receive(slot->child, &message, &err);
 
@@ -492,16 +455,18 @@ static void receive(struct scheduler *scheduler, struct slot *slot)
 			return;
 		}
 	}
+	slot->more = true; /* perhaps: in our buffer, where poll() does not see it */
 }
 
-static void judge_busy(struct scheduler *scheduler, struct slot *slot)
+static void judge(struct scheduler *scheduler, struct slot *slot)
 {
 	const struct config *config = scheduler->options->config;
+	bool busy = atomic_load(&slot->job) != 0;
 	char suffix[LIMIT_SUFFIX_SIZE];
 
-	if (is_cancelled(slot))
+	if (busy && is_cancelled(slot))
 		(void)snprintf(slot->reason, sizeof(slot->reason), "cancelled");
-	else if (time_monotonic_ms() > slot->deadline_ms)
+	else if (busy && time_monotonic_ms() > slot->deadline_ms)
 		(void)snprintf(slot->reason, sizeof(slot->reason),
 			       "Compose has taken more time than allowed by configuration "
 			       "(%" PRId64 " seconds)%s",
@@ -632,9 +597,9 @@ static int prepare_poll(struct scheduler *scheduler, struct pollfd *polls)
 			polls[i + 1].events = POLLIN;
 			if (child_wants_write(slot->child))
 				polls[i + 1].events |= POLLOUT;
-			wait = atomic_load(&slot->job) ? WATCH_INTERVAL_MS
-			       : slot->ready	       ? -1
-						       : READY_MS;
+			wait = slot->more		 ? 0
+			       : atomic_load(&slot->job) ? WATCH_INTERVAL_MS
+							 : IDLE_INTERVAL_MS;
 		} else {
 			wait = slot->respawn_ms > now ? slot->respawn_ms - now : 0;
 		}
@@ -657,14 +622,16 @@ static void serve_slot(struct scheduler *scheduler, size_t number, short events)
 		respawn(scheduler, number);
 	if (slot->child && (events & POLLOUT))
 		(void)child_flush(slot->child);
-	if (slot->child && (events & (POLLIN | POLLHUP | POLLERR)))
+	if (slot->child && (slot->more || (events & (POLLIN | POLLHUP | POLLERR))))
 		receive(scheduler, slot);
 	if (slot->child && !slot->ready && time_monotonic_ms() - slot->started_ms > READY_MS) {
 		(void)snprintf(slot->reason, sizeof(slot->reason), "the worker does not get ready");
 		bury(scheduler, slot);
 	}
-	if (slot->child && atomic_load(&slot->job))
-		judge_busy(scheduler, slot);
+	if (slot->child && reuse_again(scheduler, slot) < 0)
+		bury(scheduler, slot);
+	if (slot->child)
+		judge(scheduler, slot);
 }
 
 static void *run(void *data)
@@ -682,7 +649,7 @@ static void *run(void *data)
 			(void)!read(scheduler->event_fd, &count, sizeof(count));
 		for (size_t i = 0; i < scheduler->slots; i++)
 			serve_slot(scheduler, i, polls[i + 1].revents);
-		pay_owed(scheduler);
+		verdict_pay(scheduler);
 		reuse_pay(scheduler);
 		hand_out(scheduler);
 	}
@@ -771,13 +738,7 @@ void scheduler_free(struct scheduler *scheduler)
 		free(slot->asked);
 	}
 	reuse_free(scheduler);
-	while (scheduler->owed) {
-		struct owed *owed = scheduler->owed;
-
-		scheduler->owed = owed->next;
-		free(owed->reason);
-		free(owed);
-	}
+	verdict_free(scheduler);
 	closep(&scheduler->event_fd);
 	free(scheduler->slot);
 	free(scheduler);

@@ -15,8 +15,9 @@
 
 /**
  * enum phase - of a job
- * resolve ─► (check ─►)* make; each arrow is an answer to the worker */
-enum phase { PHASE_RESOLVE, PHASE_CHECK, PHASE_MAKE };
+ * resolve ─► (check ─►)* make; each arrow is an answer to the worker, which may have to await what
+ * an older compose does */
+enum phase { PHASE_RESOLVE, PHASE_CHECK, PHASE_AWAIT, PHASE_MAKE };
 
 /** struct slot - one worker and its job */
 struct slot {
@@ -25,15 +26,18 @@ struct slot {
 	size_t place;			   /* of the child */
 	bool resting;			   /* there is no free place */
 	bool ready;
+	bool more; /* of what it said may be here already */
 	_Atomic bool alive;	   /* there is a child: for the metrics */
 	_Atomic int64_t job;	   /* id, 0: idle */
 	_Atomic int64_t cancelled; /* id of a compose that is not wanted any more */
 	bool retried;
+	int64_t logged; /* bytes of lines of its worker */
 	unsigned int overtaken; /* times: each is a try of its own */
 	struct job *work;     /* kept for the next try */
 	struct outcome *part; /* files of the result that is to come; NULL: none yet */
 	enum phase phase;
 	struct resolution resolution; /* from PHASE_CHECK on */
+	int64_t await_ms;	      /* not longer: PHASE_AWAIT */
 	int64_t candidate;	      /* whose manifest the worker looks at: PHASE_CHECK */
 	int64_t refused[REFUSED_MAX]; /* candidates that will not do */
 	size_t refused_count;
@@ -84,8 +88,15 @@ bool is_cancelled(struct slot *slot);
 void job_over(struct scheduler *scheduler, struct slot *slot);
 /** no_longer_wanted() - is it over although nobody here ended it (cancelled)? */
 bool no_longer_wanted(struct scheduler *scheduler, int64_t id);
+
+/* ---- verdict.c -------------------------------------------------------------- */
+
+#define FAILURE_PREFIX "Error while generating compose: "
 /** fail_compose() - write it down, or owe it */
 void fail_compose(struct scheduler *scheduler, int64_t id, const char *reason);
+/** verdict_pay() - try again what is owed, when owed_ms has come */
+void verdict_pay(struct scheduler *scheduler);
+void verdict_free(struct scheduler *scheduler);
 
 /* ---- order.c: what a worker is told ------------------------------------------ */
 
@@ -101,6 +112,8 @@ void order_after(struct scheduler *scheduler, const char *owner, struct job *job
 int reuse_resolved(struct scheduler *scheduler, struct slot *slot,
 		   const struct resolution *resolution);
 int reuse_checked(struct scheduler *scheduler, struct slot *slot, bool sound, const char *words);
+/** reuse_again() - may a job that awaits an older one go on? Then it does; -ENOMEM as above */
+int reuse_again(struct scheduler *scheduler, struct slot *slot);
 
 enum ending {
 	ENDING_DONE,

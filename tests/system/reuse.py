@@ -336,6 +336,24 @@ def test_join_lost(service, big):
         check(all(f"compose {held.id} cannot be waited for any more" in (r / "log").read_text() for _, r in joined), "logs")
 
 
+def test_at_once(folder):
+    """two workers take up equal composes at once, and either may be the faster one: one is made"""
+    with Service(f"repo.allowed={folder}") as service:
+        client, workers = Client(service), service.workers(2)
+        for turn, order in enumerate((workers, workers[::-1])):
+            spec = spec_of(Repository(folder / f"once{turn}"))
+            for worker in workers:
+                os.kill(worker, signal.SIGSTOP)
+            both = [client.submit(spec) for _ in range(2)]
+            check(wait_for(lambda: all((r / "status").read_text() == "generating\n" for _, r in both)), "both are taken up")
+            os.kill(order[0], signal.SIGCONT)
+            time.sleep(1)
+            os.kill(order[1], signal.SIGCONT)
+            same(ends(both), ["done", "done"], "both")
+            same(made_and_shown(client, [n for n, _ in both]), ([both[0][0]], {both[0][0]}), "the first was made, the other shows it")
+        same(service.workers(2), workers, "no worker was lost by it")
+
+
 def test_join_killers(service, big):
     """equal composes that each kill their worker: not each of those that wait is tried"""
     for _ in range(5):
@@ -661,6 +679,8 @@ def main():
         with Service("repo.allowed=") as service: # by the rights of who asks
             test_rights(service, big)
             print("ok rights", flush=True)
+        test_at_once(folder)
+        print("ok at once", flush=True)
         test_sweep(folder)
         print("ok sweep", flush=True)
         test_full_disk(folder, big)
