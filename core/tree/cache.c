@@ -26,7 +26,8 @@ struct tree_hold {
 	uint64_t size;
 	unsigned int holders;
 	bool here;
-	int64_t stamp; /* atime of the file */
+	int64_t stamp;	/* atime of the file */
+	ino_t verified; /* inode that was held against the digest; 0: none */
 	uint64_t mark;
 };
 
@@ -137,6 +138,7 @@ static void set_here(struct cache *cache, struct tree_hold *entry, uint64_t size
 
 static void set_gone(struct cache *cache, struct tree_hold *entry)
 {
+	entry->verified = 0;
 	if (!entry->here)
 		return;
 	use_remove(cache, entry);
@@ -373,6 +375,7 @@ void cache_arrived(struct tree_store *store, const uint8_t digest[DIGEST_SIZE], 
 	entry = make(store, digest); /* without memory it is counted at the next start */
 	if (entry) {
 		set_here(cache, entry, size);
+		entry->verified = 0;
 		entry->stamp = time_now();
 		entry->holders++; /* not the one that makes room */
 		while (!within(cache, 0) && evict_one(store))
@@ -394,6 +397,35 @@ void cache_gone(struct tree_store *store, const uint8_t digest[DIGEST_SIZE])
 		drop_unneeded(cache, entry);
 	}
 	(void)pthread_mutex_unlock(&cache->lock);
+}
+
+void cache_verified(struct tree_store *store, const uint8_t digest[DIGEST_SIZE],
+		    const struct stat *st)
+{
+	struct cache *cache = &store->cache;
+	struct tree_hold *entry;
+
+	(void)pthread_mutex_lock(&cache->lock);
+	entry = find(cache, digest);
+	if (entry) {
+		set_here(cache, entry, (uint64_t)st->st_size);
+		entry->verified = st->st_ino;
+	}
+	(void)pthread_mutex_unlock(&cache->lock);
+}
+
+bool cache_is_verified(struct tree_store *store, const uint8_t digest[DIGEST_SIZE],
+		       const struct stat *st)
+{
+	struct cache *cache = &store->cache;
+	const struct tree_hold *entry;
+	bool verified;
+
+	(void)pthread_mutex_lock(&cache->lock);
+	entry = find(cache, digest);
+	verified = entry && entry->verified == st->st_ino;
+	(void)pthread_mutex_unlock(&cache->lock);
+	return verified;
 }
 
 /* It is one of the bytes, so it stays right for as long as there is an entry. */

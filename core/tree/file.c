@@ -119,7 +119,7 @@ static int open_outside(const struct source *source, int base)
 	if (r < 0)
 		return r;
 	(void)snprintf(name, sizeof(name), "/proc/self/fd/%d", place);
-	fd = open(name, O_RDONLY | O_CLOEXEC);
+	fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	return fd < 0 ? fail(source, -errno) : fd;
 }
 

@@ -92,7 +92,7 @@ static inline bool manifest_is_blob(const struct manifest_record *record)
 
 /* ---- store.c ----------------------------------------------------------- */
 
-#define STORE_VERIFIED 4096 /* digests remembered as verified; a forgotten one is hashed again */
+#define STORE_VERIFIED 65536 /* digests of blobs remembered as verified; a forgotten one is hashed again */
 #define STORE_TEMPORARY ".new-" /* prefix of what is being published; swept when left behind */
 
 /** struct cache - what packages/ holds (cache.c) */
@@ -155,13 +155,13 @@ int store_blob_open(struct tree_store *store, int dirfd, const uint8_t digest[DI
  * somebody who has time */
 int store_package_open(struct tree_store *store, const uint8_t digest[DIGEST_SIZE], uint64_t size,
 		       struct error *err);
-bool store_is_verified(struct tree_store *store, const uint8_t digest[DIGEST_SIZE]);
 /** store_blobs_check() - each blob and each fetched package that @manifest names is there with its size */
 int store_blobs_check(struct tree_store *store, const struct manifest *manifest, struct error *err);
 /** store_is_leftover() - a name that is given while a file is written */
 bool store_is_leftover(const char *name);
 /** store_has_writer() - does somebody have the file open for writing? */
 bool store_has_writer(int fd);
+/** store_verified_add() - a blob; packages: cache_verified() */
 void store_verified_add(struct tree_store *store, const uint8_t digest[DIGEST_SIZE]);
 
 /* ---- cache.c ------------------------------------------------------------- */
@@ -177,6 +177,12 @@ bool cache_has(struct tree_store *store, const uint8_t digest[DIGEST_SIZE], uint
 void cache_arrived(struct tree_store *store, const uint8_t digest[DIGEST_SIZE], uint64_t size,
 		   uint64_t reserved);
 void cache_gone(struct tree_store *store, const uint8_t digest[DIGEST_SIZE]);
+/** cache_verified() - the file of that inode holds what its name says; it is here, and somebody holds it or has put
+ * it there. cache_is_verified(): nobody has put another one there since */
+void cache_verified(struct tree_store *store, const uint8_t digest[DIGEST_SIZE],
+		    const struct stat *st);
+bool cache_is_verified(struct tree_store *store, const uint8_t digest[DIGEST_SIZE],
+		       const struct stat *st);
 /** cache_mark() - a number for what its bytes were held against; 0: nothing is known */
 void cache_mark(struct tree_store *store, const uint8_t digest[DIGEST_SIZE], uint64_t mark);
 uint64_t cache_marked(struct tree_store *store, const uint8_t digest[DIGEST_SIZE]);

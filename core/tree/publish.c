@@ -137,10 +137,13 @@ static int publish_file(struct tree_store *store, const struct kind *kind, int w
 		r = put_in_place(store, kind->dirfd, temporary, digest, err);
 	if (r < 0)
 		(void)directory_remove(kind->dirfd, temporary);
-	else if (kind->hashed)
+	else if (kind->hashed && kind->dirfd == store->blobs)
 		store_verified_add(store, bytes);
-	if (r == 0 && kind->dirfd == store->packages && fstat(fd, &st) == 0)
+	if (r == 0 && kind->dirfd == store->packages && fstat(fd, &st) == 0) {
 		cache_arrived(store, bytes, (uint64_t)st.st_size, take_reserved(kind));
+		if (kind->hashed)
+			cache_verified(store, bytes, &st);
+	}
 	if (r == 0 && kind->keys)
 		store_mark(store, bytes, kind->keys);
 	return r;
@@ -184,7 +187,8 @@ int tree_package_take(struct tree_store *store, int work_dirfd, const struct tre
  * tells which. A damaged one goes, so that the next try writes it. */
 static void judge_size(int dirfd, const char *name)
 {
-	_cleanup_(closep) int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	_cleanup_(closep) int fd =
+		openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	char digest[DIGEST_HEX_SIZE];
 
 	if (fd >= 0 && sha256_file(fd, digest, NULL) == 0 && strcmp(digest, name) != 0)
@@ -307,7 +311,7 @@ static int publish_manifest(struct tree_store *store, int work_dirfd, const char
 		return lie(err, "manifest", digest,
 			   errno == ENOENT ? "is not there" : "cannot be opened");
 	temporary_name(store, digest, temporary);
-	fd = openat(store->manifests, temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0444);
+	fd = openat(store->manifests, temporary, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0400);
 	if (fd < 0)
 		return error_errno(err, -errno, "manifest %s", digest);
 	r = judge_manifest(store, from, fd, digest, err);

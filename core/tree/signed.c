@@ -114,7 +114,8 @@ bool tree_package_lend(struct tree_store *store, int work_dirfd, const struct tr
 
 	if (!store_keys_for(store, want->base, keys))
 		return false;
-	from = openat(store->packages, want->sha256, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	from = openat(store->packages, want->sha256,
+		      O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (from < 0 || fstat(from, &st) < 0 || !S_ISREG(st.st_mode) ||
 	    (uint64_t)st.st_size != want->size)
 		return false;

@@ -115,6 +115,13 @@ void tree_store_close(struct tree_store *store)
 	free(store);
 }
 
+/* Who has a lease on a file makes those wait who open it; they don't, so they don't get it now. */
+static int leased(const char *name, struct error *err)
+{
+	return error_set(err, -EIO, BLAME_US, NULL,
+			 "%s: another process has a lease on it; try again later", name);
+}
+
 int tree_store_log_open(struct tree_store *store, int64_t id, bool append, struct error *err)
 {
 	char name[24];
@@ -122,8 +129,11 @@ int tree_store_log_open(struct tree_store *store, int64_t id, bool append, struc
 
 	(void)snprintf(name, sizeof(name), "%" PRId64, id);
 	fd = openat(store->logs, name,
-		    (append ? O_WRONLY | O_APPEND | O_CREAT : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW,
+		    (append ? O_WRONLY | O_APPEND | O_CREAT : O_RDONLY) | O_CLOEXEC | O_NOFOLLOW |
+			    O_NONBLOCK,
 		    0644);
+	if (fd < 0 && errno == EWOULDBLOCK)
+		return leased(name, err);
 	return fd < 0 ? error_errno(err, -errno, "logs/%s", name) : fd;
 }
 
@@ -133,7 +143,8 @@ int tree_store_log_open(struct tree_store *store, int64_t id, bool append, struc
  * another hashing and nothing else. */
 static size_t verified_place(const uint8_t digest[DIGEST_SIZE])
 {
-	return (digest[0] | (size_t)digest[1] << 8) % STORE_VERIFIED;
+	_Static_assert(STORE_VERIFIED == 1 << 16, "two bytes of it");
+	return digest[0] | (size_t)digest[1] << 8;
 }
 
 void store_verified_add(struct tree_store *store, const uint8_t digest[DIGEST_SIZE])
@@ -143,14 +154,26 @@ void store_verified_add(struct tree_store *store, const uint8_t digest[DIGEST_SI
 	(void)pthread_mutex_unlock(&store->lock);
 }
 
-bool store_is_verified(struct tree_store *store, const uint8_t digest[DIGEST_SIZE])
+static bool is_verified(struct tree_store *store, int dirfd, const uint8_t digest[DIGEST_SIZE],
+			const struct stat *st)
 {
 	bool found;
 
+	if (dirfd == store->packages)
+		return cache_is_verified(store, digest, st);
 	(void)pthread_mutex_lock(&store->lock);
 	found = !memcmp(store->verified[verified_place(digest)], digest, DIGEST_SIZE);
 	(void)pthread_mutex_unlock(&store->lock);
 	return found;
+}
+
+static void set_verified(struct tree_store *store, int dirfd, const uint8_t digest[DIGEST_SIZE],
+			 const struct stat *st)
+{
+	if (dirfd == store->packages)
+		cache_verified(store, digest, st);
+	else
+		store_verified_add(store, digest);
 }
 
 /* Remove the damaged file that was open at @fd, unless a sound one has taken its place. */
@@ -169,14 +192,14 @@ static void discard(struct tree_store *store, int dirfd, const char *name, int f
  * wrong, and takes nothing from the others. 1, 0; -EAGAIN: nobody has looked at it yet, and it is
  * larger than @hash_max */
 static int is_sound(struct tree_store *store, const uint8_t digest[DIGEST_SIZE], int fd,
-		    uint64_t there, uint64_t hash_max)
+		    const struct stat *there, uint64_t hash_max)
 {
 	char name[DIGEST_HEX_SIZE], hex[DIGEST_HEX_SIZE];
 	int r;
 
-	if (store_is_verified(store, digest) && cache_has(store, digest, there))
+	if (cache_is_verified(store, digest, there))
 		return 1;
-	if (there > hash_max)
+	if ((uint64_t)there->st_size > hash_max)
 		return -EAGAIN;
 	r = sha256_file(fd, hex, NULL);
 	if (r < 0)
@@ -196,14 +219,16 @@ static int open_verified(struct tree_store *store, int dirfd, const uint8_t dige
 	int r;
 
 	hex_print(digest, DIGEST_SIZE, name);
-	fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0 && (errno == ENOENT || errno == ELOOP))
 		return error_set(err, -ENOENT, BLAME_US, NULL, "%s: not in the state directory",
 				 name);
+	if (fd < 0 && errno == EWOULDBLOCK)
+		return leased(name, err);
 	if (fd < 0 || fstat(fd, &st) < 0)
 		return error_errno(err, -errno, "%s", name);
 	if (S_ISREG(st.st_mode) && (uint64_t)st.st_size == size) {
-		if (store_is_verified(store, digest))
+		if (is_verified(store, dirfd, digest, &st))
 			return steal_fd(&fd);
 		if (size > hash_max)
 			return -EAGAIN;
@@ -211,11 +236,11 @@ static int open_verified(struct tree_store *store, int dirfd, const uint8_t dige
 		if (r < 0)
 			return error_errno(err, r, "%s", name);
 		if (!strcmp(hex, name)) {
-			store_verified_add(store, digest);
+			set_verified(store, dirfd, digest, &st);
 			return steal_fd(&fd);
 		}
 	} else if (S_ISREG(st.st_mode) && dirfd == store->packages) {
-		r = is_sound(store, digest, fd, (uint64_t)st.st_size, hash_max);
+		r = is_sound(store, digest, fd, &st, hash_max);
 		if (r == -EAGAIN)
 			return r;
 		if (r < 0)
@@ -259,11 +284,15 @@ int store_package_open(struct tree_store *store, const uint8_t digest[DIGEST_SIZ
 int tree_package_verify(struct tree_store *store, const struct tree_want *want, struct error *err)
 {
 	uint8_t digest[DIGEST_SIZE];
+	struct tree_hold *hold;
 	bool is_signed;
 	int r = hex_parse(want->sha256, digest, DIGEST_SIZE);
 
-	if (r == 0)
-		r = open_verified(store, store->packages, digest, want->size, UINT64_MAX, err);
+	if (r < 0)
+		return r;
+	hold = cache_hold(store, digest); /* what is verified stays until that is remembered */
+	r = open_verified(store, store->packages, digest, want->size, UINT64_MAX, err);
+	tree_hold_release(hold);
 	if (r < 0)
 		return r;
 	is_signed = store_is_signed(store, want->base, digest, r);
@@ -366,9 +395,11 @@ int store_manifest_get(struct tree_store *store, const char *digest, struct mani
 	*ret = cache_reference(store, digest);
 	if (*ret)
 		return 0;
-	fd = openat(store->manifests, digest, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	fd = openat(store->manifests, digest, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0 && (errno == ENOENT || errno == ELOOP))
 		return error_set(err, -EIO, BLAME_US, NULL, "manifest %s: missing", digest);
+	if (fd < 0 && errno == EWOULDBLOCK)
+		return leased(digest, err);
 	if (fd < 0)
 		return error_errno(err, -errno, "manifest %s", digest);
 	r = manifest_map(fd, &manifest, err);

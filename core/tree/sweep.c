@@ -71,7 +71,8 @@ static int add_files_of(struct sweep *sweep, const char *digest, struct error *e
 	_cleanup_(closep) int fd = -1;
 	int r;
 
-	fd = openat(sweep->store->manifests, digest, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	fd = openat(sweep->store->manifests, digest,
+		    O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 	if (fd < 0)
 		return errno == ENOENT || errno == ELOOP
 			       ? 0

@@ -165,13 +165,18 @@ static void test_many(int dirfd)
 	for (int round = 0; round < 2; round++)
 		for (int i = 0; i < 5000; i++) {
 			int n = i * 37 % 5000;
+			const struct stat st = { .st_ino = (ino_t)n + 1, .st_size = 1 };
 
 			sha256_hex(&n, sizeof(n), hex);
 			(void)hex_parse(hex, one, sizeof(one));
-			if (round)
+			if (round) {
+				CHECK(cache_is_verified(store, one, &st)); /* of all of them */
 				cache_gone(store, one);
-			else
+			} else {
 				cache_arrived(store, one, 1, 0);
+				CHECK(!cache_is_verified(store, one, &st));
+				cache_verified(store, one, &st);
+			}
 			if (!round && i == 4999)
 				CHECK_INT(bytes_of(store), 5000);
 		}
