@@ -196,14 +196,19 @@ static size_t trim_old(int dirfd, int64_t before, char ret[static DIGEST_HEX_SIZ
 int64_t tree_partials_trim(struct tree_store *store, int64_t max_age_seconds)
 {
 	char oldest[DIGEST_HEX_SIZE];
-	int64_t removed = 0;
+	int64_t removed = 0, before;
 
-	while (trim_old(store->partial, time_now() - max_age_seconds, oldest, &removed) >
-	       PARTIALS_MAX) {
+	while (before = removed, trim_old(store->partial, time_now() - max_age_seconds, oldest,
+					  &removed) > PARTIALS_MAX) {
 		const struct names names = names_of(oldest);
 
 		removed += unlinkat(store->partial, oldest, 0) == 0;
 		removed += unlinkat(store->partial, names.from_kept, 0) == 0;
+		if (removed > before)
+			continue;
+		if (!atomic_exchange(&store->said_partial, true))
+			log_warning("partial/%s cannot be removed: %s", oldest, strerror(errno));
+		break;
 	}
 	return removed;
 }

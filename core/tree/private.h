@@ -125,6 +125,7 @@ struct tree_store {
 	char *public_url, *local_url;
 	struct strings sites; /* directories that are the site's own */
 	struct tree_bringer bringer; /* .ask NULL: none */
+	_Atomic bool said_partial;   /* that partial/ cannot be trimmed */
 	struct cache cache;
 	struct failures failures;
 	_Atomic bool ending;	     /* a sweep stops where it is */

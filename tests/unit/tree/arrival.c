@@ -86,6 +86,8 @@ static void test_partial(void)
 	int state = folder(path), work = directory_open(state, "work/fetch-3");
 	char part[FETCH_PART_SIZE], from[FETCH_PART_SIZE], name[DIGEST_HEX_SIZE];
 	struct timespec old[2] = { { .tv_sec = 1000 }, { .tv_sec = 1000 } };
+	struct timespec recent[2] = { { .tv_sec = time_now() - 60 },
+				      { .tv_sec = time_now() - 60 } };
 	struct tree_store *store = NULL;
 	struct error err = { 0 };
 
@@ -138,6 +140,17 @@ static void test_partial(void)
 		CHECK(tree_partial_keep(store, work, other));
 	}
 	CHECK_INT(tree_partials_trim(store, 3600), 2 * (20 - 16));
+	for (int i = 0; i < 40; i++) { /* and none of them can go */
+		char text[16], other[2][DIGEST_HEX_SIZE + 8];
+
+		(void)snprintf(text, sizeof(text), "stuck %d", i);
+		sha256_hex(text, strlen(text), other[0]);
+		(void)snprintf(other[1], sizeof(other[1]), "%.64s.from", other[0]);
+		for (int k = 0; k < 2; k++)
+			CHECK(!mkdirat(store->partial, other[k], 0755));
+		CHECK(!utimensat(store->partial, other[0], recent, 0));
+	}
+	CHECK_INT(tree_partials_trim(store, 3600), 0);
 	CHECK(tree_partial_name(sha256, name) && !strcmp(name, sha256));
 	CHECK(!tree_partial_name("x", name) && !tree_partial_name(".from", name));
 	tree_store_close(store);
