@@ -198,6 +198,10 @@ int file_read(int dirfd, const char *path, size_t limit, char **ret, size_t *ret
  * Not synced (DESIGN 4). An existing file is replaced. 0, or negative errno with nothing left. */
 int file_publish(int dirfd, const char *name, const void *bytes, size_t length);
 
+/** file_touch() - file or directory @name, no link, was changed now; what is not there is left so.
+ * By its descriptor: a worker may set no times by a name */
+void file_touch(int dirfd, const char *name);
+
 struct msghdr;
 
 /**

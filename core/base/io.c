@@ -180,6 +180,15 @@ int file_publish(int dirfd, const char *name, const void *bytes, size_t length)
 	return r;
 }
 
+void file_touch(int dirfd, const char *name)
+{
+	_cleanup_(closep) int fd =
+		openat(dirfd, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+
+	if (fd >= 0)
+		(void)futimens(fd, NULL);
+}
+
 int directory_open(int dirfd, const char *path)
 {
 	_cleanup_(freep) char *copy = strdup(path);

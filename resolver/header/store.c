@@ -449,5 +449,5 @@ void header_store_mark(int headers_dirfd, const char *key)
 
 	if (fstatat(headers_dirfd, key, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    st.st_mtime < time_now() - MARK_SECONDS)
-		(void)utimensat(headers_dirfd, key, NULL, AT_SYMLINK_NOFOLLOW);
+		file_touch(headers_dirfd, key);
 }

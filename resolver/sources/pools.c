@@ -114,7 +114,7 @@ static void mark_used(struct pools *pools, const char *digest)
 
 	if (fstatat(pools->snapshots_dirfd, digest, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
 	    st.st_mtime < time_now() - MARK_SECONDS)
-		(void)utimensat(pools->snapshots_dirfd, digest, NULL, AT_SYMLINK_NOFOLLOW);
+		file_touch(pools->snapshots_dirfd, digest);
 }
 
 int pools_open(struct pools *pools, const char *digest, struct held **ret, struct error *err)

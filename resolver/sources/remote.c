@@ -343,7 +343,7 @@ static bool is_here(const struct fetching *fetching, const struct header *header
 
 	if (!header->sha256[0])
 		return false;
-	(void)utimensat(packages, header->sha256, NULL, AT_SYMLINK_NOFOLLOW);
+	file_touch(packages, header->sha256);
 	return has_file(packages, header) || has_file(fetching->dirfd, header);
 }
 

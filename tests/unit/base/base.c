@@ -137,6 +137,7 @@ static void test_files(void)
 	_cleanup_(closep) int dirfd = -1;
 	uint64_t size = 0;
 	char *content = NULL;
+	struct stat st;
 	int fd;
 
 	CHECK(mkdtemp(path));
@@ -153,6 +154,14 @@ static void test_files(void)
 	CHECK_INT(sha256_file(fd, hex, &size), 0);
 	CHECK_INT(size, 11);
 	CHECK_STR(hex, "b94d27b9934d3e08a52e52d7da7dabfac484efe37a5380ee9088f7ace2efcde9");
+	CHECK(futimens(fd, (struct timespec[2]){ { 1, 0 }, { 1, 0 } }) == 0);
+	CHECK_INT(symlinkat("a", dirfd, "to-a"), 0);
+	file_touch(dirfd, "to-a");
+	CHECK(fstat(fd, &st) == 0 && st.st_mtime == 1);
+	file_touch(dirfd, "nothing");
+	file_touch(dirfd, "a");
+	CHECK(fstat(fd, &st) == 0 && st.st_mtime >= time_now() - 60);
+	CHECK_INT(unlinkat(dirfd, "to-a", 0), 0);
 	CHECK(hex_is_digest(hex) && !hex_is_digest("b94d") && !hex_is_digest("B9"));
 	(void)close(fd);
 

@@ -54,7 +54,8 @@ static void enter(bool network)
 static void check_never(int fd, int other)
 {
 	struct sockaddr_in address = { .sin_family = AF_INET };
-	char *const argv[] = { (char[]){ "true" }, NULL };
+	char *const argv[] = { (char[]){ "false" }, NULL };
+	int pair[2];
 
 	MUST(refused(socket(AF_UNIX, SOCK_STREAM, 0)));
 	MUST(refused(socket(AF_NETLINK, SOCK_RAW, 0)));
@@ -63,12 +64,16 @@ static void check_never(int fd, int other)
 	MUST(refused(socket(AF_INET6, SOCK_RAW | SOCK_CLOEXEC, IPPROTO_ICMPV6)));
 	MUST(refused(socket(AF_INET, SOCK_SEQPACKET, 0)));
 	MUST(refused((int)syscall(SYS_socket, 0x10000 + AF_UNIX, SOCK_STREAM, 0)));
+	MUST(refused(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair)));
+	MUST(refused(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, pair)));
+	MUST(refused(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, pair)));
+	MUST(refused(socketpair(AF_INET, SOCK_STREAM, 0, pair)));
 	MUST(refused(bind(fd, (struct sockaddr *)&address, sizeof(address))));
 	MUST(refused(listen(other, 5)));
 	MUST(refused(accept(other, NULL, NULL)));
 	MUST(refused(accept4(other, NULL, NULL, 0)));
 	MUST(refused(kill(getppid(), 0)));
-	MUST(refused(execv("/bin/true", argv)));
+	MUST(refused(execv("/bin/false", argv)));
 }
 
 static void without(struct transport *transport, int fd)

@@ -10,17 +10,23 @@
 #include "resolver/worker/worker.h"
 
 #include <fcntl.h>
+#include <linux/fs.h>
 #include <netinet/in.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#define CALL_YOUNG 451 /* the first that the filter does not know */
 
 static const struct made packages[] = {
 	{ .name = "a",
@@ -426,7 +432,7 @@ static void test_cpu_burnt(void)
 
 static int try_escapes(const char *inside)
 {
-	char *const argv[] = { (char[]){ "true" }, NULL };
+	char *const argv[] = { (char[]){ "false" }, NULL };
 	struct rlimit core;
 	struct error err = { 0 };
 	int dirfd = open(inside, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -448,7 +454,8 @@ static int try_escapes(const char *inside)
 		return 3;
 	if (read(STDIN_FILENO, argv[0], 1) != 0)
 		return 4;
-	(void)execv("/bin/true", argv);
+	if (execv("/bin/false", argv) < 0 && !SANITIZED && errno != EPERM) /* if it ran: 1 */
+		return 10;
 	if (syscall(SYS_landlock_create_ruleset, NULL, 0, 1) > 0 && /* else: not in this kernel */
 	    open(below("outside"), O_WRONLY | O_CREAT | O_CLOEXEC, 0600) >= 0)
 		return 5;
@@ -581,6 +588,15 @@ static void calls(void)
 		SYS_listen,
 		SYS_accept4,
 		SYS_sched_setaffinity,
+		SYS_inotify_add_watch,
+		SYS_fanotify_mark,
+		SYS_sync,
+		SYS_syncfs,
+#ifdef SYS_utime
+		SYS_utime,
+		SYS_utimes,
+		SYS_futimesat,
+#endif
 	};
 	struct rlimit limit = { 1, 1 };
 	pthread_t thread;
@@ -602,6 +618,45 @@ static void calls(void)
 	MUST(prlimit(0, RLIMIT_NOFILE, NULL, &limit) == 0 && limit.rlim_max <= 4096);
 }
 
+/* Calls that are there for one thing and not for another; descriptors of its own and of others */
+static void choices(void)
+{
+	static const struct timespec times[2] = { { 1, 0 }, { 1, 0 } };
+	int fd = open(below("shown/file"), O_RDONLY | O_CLOEXEC), flags = 0, copy, left = 0;
+
+	MUST(fd >= 0 && (copy = fcntl(fd, F_DUPFD_CLOEXEC, 0)) >= 0);
+	MUST(fcntl(copy, F_SETFD, FD_CLOEXEC) == 0 && fcntl(copy, F_GETFD) == FD_CLOEXEC);
+	MUST((flags = fcntl(copy, F_GETFL)) >= 0 && fcntl(copy, F_SETFL, flags | O_NONBLOCK) == 0);
+	/* a lease holds up whoever opens the file, a lock whoever wants it */
+	MUST(fails(fcntl(fd, F_SETLEASE, F_RDLCK), EPERM));
+	MUST(fails(fcntl(fd, F_NOTIFY, 0), EPERM));
+	MUST(fails(fcntl(fd, F_SETLK, &(struct flock){ .l_type = F_RDLCK }), EPERM));
+	/* signals to others of the same user, by way of a descriptor */
+	MUST(fails(fcntl(fd, F_SETOWN, getppid()), EPERM));
+	MUST(fails(fcntl(fd, F_SETSIG, SIGKILL), EPERM));
+	MUST(fails(fcntl(fd, F_SETFL, flags | O_ASYNC), EPERM));
+	MUST(fails(ioctl(fd, FIOASYNC, &flags), ENOTTY));
+	MUST(fails(ioctl(fd, FIOSETOWN, &flags), ENOTTY));
+	MUST(ioctl(fd, FIONREAD, &left) == 0 && left == 1);
+	MUST(fails(ioctl(fd, FS_IOC_GETFLAGS, &flags), ENOTTY));
+	MUST(fails(ioctl(fd, FS_IOC_SETFLAGS, &flags), ENOTTY));
+	/* its end, and who looks into it */
+	MUST(fails(prctl(PR_SET_PDEATHSIG, 0), EPERM));
+	MUST(fails(prctl(PR_SET_DUMPABLE, 1), EPERM));
+	MUST(fails(prctl(PR_SET_PTRACER, PR_SET_PTRACER_ANY), EPERM));
+	MUST(prctl(PR_SET_NAME, "worker") == 0);
+	/* when a file was changed */
+	MUST(fails(utimensat(AT_FDCWD, below("shown/file"), NULL, 0), EPERM));
+	MUST(fails(utimensat(AT_FDCWD, below("shown/file"), times, 0), EPERM));
+	MUST(fails(futimens(fd, times), EPERM));
+	MUST(futimens(fd, NULL) == 0);
+	/* what is younger than the list of what is denied, and what will come */
+	for (long number = CALL_YOUNG; number < CALL_YOUNG + 64; number++)
+		MUST(fails(syscall(number, -1, "", 0, 0, 0, 0), ENOSYS));
+	closep(&copy);
+	closep(&fd);
+}
+
 static bool has_capabilities(void)
 {
 	_cleanup_(freep) char *text = NULL;
@@ -616,9 +671,10 @@ static void taken_over(long landlock)
 	enter(below("inside"), below("shown"), false, 0);
 	reads(landlock);
 	MUST(!has_capabilities());
-	if (!SANITIZED)
+	if (!SANITIZED) {
 		calls();
-	else if (landlock >= 4) { /* where there is no filter, TCP is refused all the same */
+		choices();
+	} else if (landlock >= 4) { /* where there is no filter, TCP is refused all the same */
 		struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(1) };
 
 		MUST(fails(connect(socket(AF_INET, SOCK_STREAM, 0), (struct sockaddr *)&address,
@@ -634,7 +690,7 @@ static void network(long landlock)
 				       .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
 				       .sin_port = htons(9) };
 	int number = landlock >= 4 ? EACCES : ECONNREFUSED;
-	int fd;
+	int fd, pair[2];
 
 	enter(below("inside"), below("shown"), true, 1);
 	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -646,6 +702,8 @@ static void network(long landlock)
 		MUST(fails(socket(AF_INET, SOCK_STREAM, IPPROTO_SCTP), EPERM));
 		MUST(fails(socket(AF_INET, SOCK_STREAM, 262 /* MPTCP */), EPERM));
 		MUST(fails(socket(AF_UNIX, SOCK_STREAM, 0), EPERM));
+		MUST(fails(socketpair(AF_UNIX, SOCK_DGRAM, 0, pair), EPERM));
+		MUST(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
 	}
 }
 
