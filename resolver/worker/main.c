@@ -16,17 +16,14 @@
 
 #include "resolver/fetch/asked.h"
 #include "resolver/sources/source.h"
+#include "resolver/worker/cage.h"
 #include "resolver/worker/fetch.h"
-#include "resolver/worker/inputs.h"
 #include "resolver/worker/lines.h"
 #include "resolver/worker/opener.h"
-#include "resolver/worker/sandbox.h"
 
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <malloc.h>
 #include <poll.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #define CONNECT_SECONDS 30
@@ -511,77 +508,22 @@ static int read_option(struct worker *worker, const char *argument, struct error
 	return error_set(err, -EINVAL, BLAME_REQUEST, argument, "no option of the worker");
 }
 
-/* Below the state directory, in the order that enter() and start() know */
-static int open_folders(struct worker *worker, int fd[static 6], struct error *err)
-{
-	static const char *const names[] = { "snapshots", "headers",   "origins",
-					     "packages",  "manifests", "blobs" };
-
-	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
-		fd[i] = directory_open(worker->state_dirfd, names[i]);
-		if (fd[i] < 0)
-			return error_errno(err, fd[i], "%s", names[i]);
-	}
-	return 0;
-}
-
-/* Root owns what it makes. Where the state is another's, permissions have to be overruled. */
-static uint64_t capabilities(const struct worker *worker)
-{
-	struct stat st;
-
-	if (fstat(worker->state_dirfd, &st) == 0 && st.st_uid == geteuid())
-		return 0;
-	return UINT64_C(1) << CAP_DAC_OVERRIDE | UINT64_C(1) << CAP_DAC_READ_SEARCH |
-	       UINT64_C(1) << CAP_FOWNER;
-}
-
-static int enter(struct worker *worker, const int *folder, struct error *err)
-{
-	const int writable[] = { folder[0], folder[1], folder[2], worker->work_dirfd };
-	_cleanup_(strings_done) struct strings readable = { 0 };
-	_cleanup_(inputs_done) struct inputs inputs = { 0 };
-	int r = worker_system_files(&readable);
-
-	if (r == 0)
-		r = strings_copy(&readable, &worker->read);
-	if (r < 0)
-		return error_oom(err);
-	for (size_t i = 3; i < 6 && r == 0; i++) {
-		inputs.fd[inputs.count] = fcntl(folder[i], F_DUPFD_CLOEXEC, 0);
-		if (inputs.fd[inputs.count++] < 0)
-			r = error_errno(err, -errno, "cannot start");
-	}
-	if (r == 0)
-		r = inputs_find(&worker->site, &inputs, err);
-	return r < 0 ? r
-		     : sandbox_enter(
-			       &(const struct sandbox){ .writable = writable,
-							.writable_count = ARRAY_SIZE(writable),
-							.visible = inputs.fd,
-							.visible_count = inputs.count,
-							.readable = &readable,
-							.memory_bytes =
-								(uint64_t)worker->memory_limit,
-							.capabilities = capabilities(worker),
-							.network = worker->network,
-							.ports = &worker->ports },
-			       err);
-}
-
 static int start(struct worker *worker, struct error *err)
 {
-	int folder[] = { -1, -1, -1, -1, -1, -1 };
-	int r = open_folders(worker, folder, err);
+	const struct cage cage = { .state_dirfd = worker->state_dirfd,
+				   .work_dirfd = worker->work_dirfd,
+				   .read = &worker->read,
+				   .site = &worker->site,
+				   .ports = &worker->ports,
+				   .memory_bytes = (uint64_t)worker->memory_limit,
+				   .network = worker->network };
+	int folder[CAGE_PACKAGES + 1];
+	int r = cage_enter(&cage, folder, err);
 
-	if (r == 0)
-		r = enter(worker, folder, err);
-	worker->snapshots_dirfd = folder[0];
-	worker->headers_dirfd = folder[1];
-	worker->origins_dirfd = folder[2];
-	worker->packages_dirfd = folder[3];
-	closep(&folder[4]);
-	closep(&folder[5]);
+	worker->snapshots_dirfd = folder[CAGE_SNAPSHOTS];
+	worker->headers_dirfd = folder[CAGE_HEADERS];
+	worker->origins_dirfd = folder[CAGE_ORIGINS];
+	worker->packages_dirfd = folder[CAGE_PACKAGES];
 	if (r < 0)
 		return r;
 	if (worker->pools_limit < 0)

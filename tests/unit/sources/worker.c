@@ -6,7 +6,7 @@
 #include "tests/unit/sources/made.h"
 #include "tests/unit/test.h"
 
-#include "resolver/worker/sandbox.h"
+#include "resolver/worker/cage.h"
 #include "resolver/worker/worker.h"
 
 #include <fcntl.h>
@@ -15,6 +15,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/file.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -494,28 +495,45 @@ static bool fails(long r, int number)
 	return r < 0 && errno == number;
 }
 
-/* By what composes: as resolver/worker/main.c enters it */
-static void enter(const char *inside, const char *shown, bool network, uint16_t port)
+/* Into the cage of what composes, as worker_main() does it. The descriptor of the state directory
+ */
+static int enter(bool network, uint16_t port)
 {
 	struct sandbox_ports ports = { .item = { port }, .count = port != 0 };
-	int dirfd = open(inside, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int visible = open(shown, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	struct strings readable = { 0 };
+	struct strings none = { 0 }, site = { 0 };
+	int state = directory_open(AT_FDCWD, below("caged")), folder[CAGE_PACKAGES + 1];
 	struct error err = { 0 };
 
-	MUST(dirfd >= 0 && visible >= 0 && worker_system_files(&readable) == 0);
-	if (sandbox_enter(&(const struct sandbox){ .writable = &dirfd,
-						   .writable_count = 1,
-						   .visible = &visible,
-						   .visible_count = 1,
-						   .readable = &readable,
-						   .memory_bytes = UINT64_C(1) << 30,
-						   .network = network,
-						   .ports = &ports },
-			  &err) < 0) {
+	MUST(state >= 0 && flock(state, LOCK_EX | LOCK_NB) == 0);
+	MUST(strings_add(&site, below("shown")) == 0);
+	if (cage_enter(&(const struct cage){ .state_dirfd = state,
+					     .work_dirfd = directory_open(state, "work"),
+					     .read = &none,
+					     .site = &site,
+					     .ports = &ports,
+					     .memory_bytes = UINT64_C(1) << 30,
+					     .network = network },
+		       folder, &err) < 0) {
 		fprintf(stderr, "%s\n", err.message);
 		_exit(1);
 	}
+	return state;
+}
+
+/* The state directory: only names are looked up by it */
+static void state_directory(int state, long landlock)
+{
+	MUST(faccessat(state, "catalogue.sqlite", F_OK, 0) == 0);
+	MUST(fails(flock(state, LOCK_UN), EBADF));
+	MUST(fails(flock(state, LOCK_EX | LOCK_NB), EBADF));
+	MUST(openat(state, "snapshots/x", O_WRONLY | O_CREAT | O_EXCL, 0600) >= 0);
+	MUST(unlinkat(state, "snapshots/x", 0) == 0);
+	if (landlock < 1)
+		return;
+	MUST(fails(openat(state, ".", O_RDONLY | O_DIRECTORY), EACCES));
+	MUST(fails(openat(state, "catalogue.sqlite", O_RDONLY), EACCES));
+	MUST(fails(openat(state, "blobs/x", O_WRONLY | O_CREAT, 0600), EACCES));
+	MUST(fails(unlinkat(state, "catalogue.sqlite", 0), EACCES));
 }
 
 static void reads(long landlock)
@@ -532,9 +550,9 @@ static void reads(long landlock)
 		MUST(fails(open(path, O_RDONLY), EACCES));
 		MUST(fails(open(below("shown/file"), O_WRONLY), EACCES));
 		MUST(fails(open(below("outside"), O_WRONLY | O_CREAT, 0600), EACCES));
-		MUST(fails(link(below("r/repodata/repomd.xml"), below("inside/link")), EXDEV) ||
+		MUST(fails(link(below("r/repodata/repomd.xml"), below("caged/work/link")), EXDEV) ||
 		     errno == EACCES);
-		MUST(fails(symlink("/etc/shadow", below("inside/link")), EACCES));
+		MUST(fails(symlink("/etc/shadow", below("caged/work/link")), EACCES));
 	}
 	if (landlock >= 3)
 		MUST(fails(truncate(below("shown/file"), 0), EACCES));
@@ -668,7 +686,7 @@ static bool has_capabilities(void)
 
 static void taken_over(long landlock)
 {
-	enter(below("inside"), below("shown"), false, 0);
+	state_directory(enter(false, 0), landlock);
 	reads(landlock);
 	MUST(!has_capabilities());
 	if (!SANITIZED) {
@@ -692,7 +710,7 @@ static void network(long landlock)
 	int number = landlock >= 4 ? EACCES : ECONNREFUSED;
 	int fd, pair[2];
 
-	enter(below("inside"), below("shown"), true, 1);
+	(void)enter(true, 1);
 	fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	MUST(fd >= 0);
 	MUST(fails(connect(fd, (struct sockaddr *)&address, sizeof(address)), number));
@@ -718,6 +736,8 @@ static void test_cage(void)
 		printf("a build with sanitizers: system calls are not looked at\n");
 	CHECK(directory_open(AT_FDCWD, below("shown")) >= 0);
 	CHECK_INT(file_publish(AT_FDCWD, below("shown/file"), "x", 1), 0);
+	CHECK(directory_open(AT_FDCWD, below("caged/work")) >= 0);
+	CHECK_INT(file_publish(AT_FDCWD, below("caged/catalogue.sqlite"), "x", 1), 0);
 	for (size_t i = 0; i < ARRAY_SIZE(parts); i++) {
 		pid_t pid = fork();
 		int status = -1;
