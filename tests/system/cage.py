@@ -180,7 +180,7 @@ def test_swallowed(service, folder):
     before = memory(service)
     fails(service, "bomb", repo_spec(bomb(folder), packages=["p"]), "primary")
     fails(service, "records", repo_spec(many_records(folder), packages=["p"]), "repomd.xml")
-    fails(service, "names", repo_spec(long_names(folder), packages=["p"]), "n")
+    fails(service, "names", repo_spec(long_names(folder), packages=["p"]), "a text of more than 4096 bytes")
     after = memory(service)
     service.compose("packages", repo_spec(many_packages(folder), packages=[f"p{i}" for i in range(0, 10000, 10)]))
     shown = memory(service)
