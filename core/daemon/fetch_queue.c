@@ -153,6 +153,7 @@ static void later_add(struct fetches *table, struct fetch *fetch, int64_t later_
 	if (!table->later || later_ms < table->due_ms)
 		table->due_ms = later_ms;
 	table->later = fetch;
+	table->delayed++;
 }
 
 static void later_remove(struct fetches *table, struct fetch *fetch)
@@ -162,6 +163,7 @@ static void later_remove(struct fetches *table, struct fetch *fetch)
 		fetch->after->before = fetch->before;
 	fetch->before = fetch->after = NULL;
 	fetch->later_ms = 0;
+	table->delayed--;
 }
 
 /* Into the lanes; without memory for them, some other time. */
@@ -203,6 +205,7 @@ static void enter_due(struct fetches *table, int64_t now_ms)
 	if (!fetch || table->due_ms > now_ms)
 		return;
 	table->later = NULL;
+	table->delayed = 0;
 	for (struct fetch *next; fetch; fetch = next) {
 		int64_t later_ms = fetch->later_ms;
 

@@ -234,8 +234,10 @@ static void end(struct fetcher *fetcher, struct fetch *fetch, struct error *fail
 		atomic_fetch_add(&fetcher->failures, 1);
 		(void)error_prefix(failure, "%s", fetch->path);
 		ours = failure->blame == BLAME_US;
-		log_write(ours ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, "fetch: %s",
-			  failure->message);
+		log_write(ours		       ? LOG_LEVEL_ERROR
+			  : fetch->ahead_tries ? LOG_LEVEL_DEBUG /* it was said before */
+					       : LOG_LEVEL_WARNING,
+			  "fetch: %s", failure->message);
 	}
 	arrival_over(fetcher, fetch, !failed);
 	(void)pthread_mutex_lock(&fetcher->lock);
@@ -459,25 +461,27 @@ static bool ask_ahead(struct fetcher *fetcher)
 	struct error err = { 0 };
 	char party[PREFETCH_PARTY_SIZE];
 	struct tree_want want;
+	int64_t now = time_monotonic_ms(), until = 0;
 	bool room;
 
 	(void)pthread_mutex_lock(&fetcher->lock);
 	room = fetcher->table.running < (size_t)fetcher->config->cache_fetchers &&
-	       !fetcher->table.queued;
+	       fetcher->table.queued == fetcher->table.delayed;
 	(void)pthread_mutex_unlock(&fetcher->lock);
 	if (!room || !prefetches_next(&fetcher->prefetches, fetcher->store, party, &want))
 		return false;
 	(void)pthread_mutex_lock(&fetcher->lock);
-	(void)fetches_ask(&fetcher->table, &want, NULL, party, time_monotonic_ms(), &err);
+	if (fetches_ask(&fetcher->table, &want, NULL, party, now, &err) < 0)
+		until = fetches_bad_until(&fetcher->table, want.base, now);
 	(void)pthread_mutex_unlock(&fetcher->lock);
-	return true; /* what cannot be had is left to who reads it */
+	if (until)
+		prefetches_back(&fetcher->prefetches, until);
+	return true; /* what else cannot be had is left to who reads it */
 }
 
 int fetcher_prefetch(struct fetcher *fetcher, int64_t id, const struct strings *packages, bool now,
 		     struct prefetch_count *ret, struct error *err)
 {
-	int64_t limit = fetcher->config->cache_size;
-	char suffix[LIMIT_SUFFIX_SIZE];
 	_cleanup_(prefetch_freep) struct prefetch *prefetch = NULL;
 	int r = prefetch_new(id, packages, &prefetch);
 
@@ -488,13 +492,9 @@ int fetcher_prefetch(struct fetcher *fetcher, int64_t id, const struct strings *
 		r = prefetch_count(prefetch, ret, err);
 	if (r < 0 || !now)
 		return r;
-	if (limit && ret->bytes > limit)
-		return error_set(
-			err, -ENOSPC, BLAME_US, NULL,
-			"these packages have %" PRId64
-			" bytes, the package cache has room for %" PRId64 "%s",
-			ret->bytes, limit,
-			limit_suffix(fetcher->config->contact, "cache.size", limit, suffix));
+	r = prefetch_fits(fetcher->config, ret, err);
+	if (r < 0)
+		return r;
 	r = prefetches_add(&fetcher->prefetches, steal(prefetch), err);
 	if (r == 0)
 		kick(fetcher);
@@ -509,9 +509,33 @@ void fetcher_changed(struct fetcher *fetcher, const struct catalogue_event *even
 	    event->old_state == STATE_DONE || event->compose->spec->prefetch != 1 ||
 	    prefetch_new(event->compose->id, NULL, &prefetch) < 0)
 		return;
-	prefetch_for(prefetch, event->compose);
+	prefetch_for(prefetch, event->compose, PREFETCH_DONE);
 	if (prefetches_add(&fetcher->prefetches, prefetch, NULL) == 0)
 		kick(fetcher);
+}
+
+static bool begin_again(void *data, const struct compose *compose)
+{
+	struct fetcher *fetcher = data;
+	struct prefetch *prefetch;
+
+	if (compose->spec->prefetch == 1 && prefetch_new(compose->id, NULL, &prefetch) == 0) {
+		prefetch_for(prefetch, compose, PREFETCH_AGAIN);
+		(void)prefetches_add(&fetcher->prefetches, prefetch, NULL);
+	}
+	return atomic_load(&fetcher->stop);
+}
+
+/* What the service before this one was asked to fetch ahead of time, and has not. */
+static void begin_all_again(struct fetcher *fetcher)
+{
+	struct compose_query query = COMPOSE_QUERY_ALL;
+	struct error err = { 0 };
+
+	query.state = STATE_DONE;
+	if (catalogue_query(fetcher->store->catalogue, &query, begin_again, fetcher, NULL, &err) <
+	    0)
+		log_warning("fetch: what is to be fetched ahead of time: %s", err.message);
 }
 
 static void start_all(struct fetcher *fetcher)
@@ -591,10 +615,11 @@ static void tell_late(struct fetcher *fetcher)
 	(void)pthread_mutex_unlock(&fetcher->lock);
 	if (!waiters)
 		return;
-	(void)error_set(&late, -ETIMEDOUT, BLAME_SOURCE, NULL,
-			"the package did not come within %" PRId64
-			" seconds (cache.read_timeout); it is fetched on as long as somebody wants it",
-			fetcher->config->cache_read_timeout);
+	(void)error_set(
+		&late, -ETIMEDOUT, BLAME_SOURCE, NULL,
+		"the package did not come within %" PRId64
+		" seconds (cache.read_timeout); it is fetched on as long as somebody wants it",
+		fetcher->config->cache_read_timeout);
 	tell(waiters, &late);
 }
 
@@ -616,7 +641,7 @@ static int prepare_poll(struct fetcher *fetcher, struct pollfd *polls)
 	(void)pthread_mutex_lock(&fetcher->lock);
 	busy = fetcher->table.count;
 	(void)pthread_mutex_unlock(&fetcher->lock);
-	if (busy)
+	if (busy || prefetches_wait(&fetcher->prefetches))
 		return TICK_MS;
 	for (size_t i = 0; i < FETCH_SLOTS; i++)
 		if (fetcher->slots.slot[i].child)
@@ -658,6 +683,8 @@ static void *run(void *data)
 	struct pollfd polls[FETCH_SLOTS + 1];
 	uint64_t count;
 
+	begin_all_again(fetcher);
+	start_all(fetcher);
 	while (!atomic_load(&fetcher->stop)) {
 		if (poll(polls, FETCH_SLOTS + 1, prepare_poll(fetcher, polls)) < 0)
 			poll_failed(polls);
@@ -688,7 +715,7 @@ int fetcher_new(const struct config *config, struct store *store, struct fetcher
 	fetcher->slots.config = config;
 	fetcher->slots.state_dirfd = store->state_dirfd;
 	(void)pthread_mutex_init(&fetcher->lock, NULL);
-	prefetches_init(&fetcher->prefetches);
+	prefetches_init(&fetcher->prefetches, config);
 	fetcher->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (fetcher->event_fd < 0)
 		return error_errno(err, -errno, "eventfd");

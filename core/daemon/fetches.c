@@ -152,17 +152,24 @@ static size_t place_length(const char *base)
 	return host ? (size_t)(host + 3 - base) + strcspn(host + 3, "/?#") : strlen(base);
 }
 
-static struct fetch_place *place_get(struct fetches *table, const char *base)
+static struct fetch_place *place_find(const struct fetches *table, const char *base)
 {
 	size_t length = place_length(base);
 	struct fetch_place *place = table->places;
 
 	while (place && (strlen(place->name) != length || memcmp(place->name, base, length) != 0))
 		place = place->next;
+	return place;
+}
+
+static struct fetch_place *place_get(struct fetches *table, const char *base)
+{
+	struct fetch_place *place = place_find(table, base);
+
 	if (place)
 		return place;
 	place = calloc(1, sizeof(*place));
-	if (!place || !(place->name = strndup(base, length))) {
+	if (!place || !(place->name = strndup(base, place_length(base)))) {
 		free(place);
 		return NULL;
 	}
@@ -201,6 +208,13 @@ static void place_judge(struct fetch_place *place, const struct error *failure, 
 static bool place_is_bad(const struct fetch_place *place, int64_t now_ms)
 {
 	return place->bad_ms > now_ms;
+}
+
+int64_t fetches_bad_until(const struct fetches *table, const char *base, int64_t now_ms)
+{
+	const struct fetch_place *place = place_find(table, base);
+
+	return place && place_is_bad(place, now_ms) ? place->bad_ms : 0;
 }
 
 static int say_bad(const struct fetch_place *place, struct error *err)
@@ -408,6 +422,26 @@ static void remember(struct fetches *table, struct fetch *fetch, const struct er
 		drop(table, fetch);
 }
 
+/* What nobody waits for can wait for the server. Who wanted it at once is told. */
+static bool put_off(struct fetches *table, struct fetch *fetch, int64_t now_ms)
+{
+	bool ahead = false;
+
+	for (struct fetch_claim *claim = fetch->claims, *next; claim; claim = next) {
+		next = claim->next;
+		ahead = ahead || claim->ahead;
+		if (!claim->ahead)
+			fetch_claim_drop(table, claim);
+	}
+	if (!ahead || !place_is_bad(fetch->place, now_ms) ||
+	    fetch->ahead_tries == FETCHES_AHEAD_TRIES)
+		return false;
+	fetch->ahead_tries++;
+	fetch->tries = 0;
+	queue_add(table, fetch, fetch->place->bad_ms);
+	return true;
+}
+
 struct tree_waiter *fetches_end(struct fetches *table, struct fetch *fetch,
 				const struct error *failure, int64_t now_ms)
 {
@@ -426,6 +460,8 @@ struct tree_waiter *fetches_end(struct fetches *table, struct fetch *fetch,
 		table->waiting--;
 	}
 	fetch->waiters = NULL;
+	if (failed && put_off(table, fetch, now_ms))
+		return waiters;
 	while (fetch->claims)
 		fetch_claim_drop(table, fetch->claims);
 	if (failed)

@@ -21,8 +21,10 @@
 #define FETCHES_ROW_MS                                                                             \
 	60000 /* a server that nobody asks any more has failed in a row for so long */
 #define FETCHES_AGED_MS 5000 /* who has waited so long comes before small packages */
-#define FETCHES_LOOKING 4    /* files that are there and looked at, at a time */
-#define FETCHES_PARTIES 256  /* buckets */
+#define FETCHES_AHEAD_TRIES                                                                        \
+	60		    /* of what is fetched ahead of time from a server that is not there */
+#define FETCHES_LOOKING 4   /* files that are there and looked at, at a time */
+#define FETCHES_PARTIES 256 /* buckets */
 
 /** struct fetch_place - a server, by the beginning of the base; lives as long as something is to
  * come from there, or something wrong is known of it
@@ -61,6 +63,7 @@ struct fetch {
 	int64_t told;		      /* bytes that the worker last told of */
 	int64_t full_ms;	      /* since when there is no room for it; 0: there is */
 	int64_t alone_ms;	      /* since when nobody wants it; 0: somebody does */
+	unsigned int ahead_tries;     /* that found its server not there */
 	unsigned int tries;	      /* that ended with the worker's death or without room */
 	int64_t forget_ms;	      /* over: the failure is remembered until then */
 	int code;
@@ -75,7 +78,7 @@ struct fetches {
 	struct fetch_party *parties[FETCHES_PARTIES];
 	struct fetch *later;
 	int64_t due_ms;
-	size_t queued;
+	size_t queued, delayed; /* @delayed: of the queued, those that have to wait */
 	struct fetch_place *places;
 	size_t running, looking, waiting; /* @looking: at what is there */
 	int64_t timeout_ms;		  /* of who says nothing else */
@@ -110,7 +113,8 @@ void fetches_again(struct fetches *table, struct fetch *fetch, int64_t later_ms)
 void fetches_delay(struct fetches *table, struct fetch *fetch, int64_t later_ms);
 /** fetches_end() - it is here (@failure NULL or its code 0), or cannot be had; running or queued.
  * Who waited is in the list that comes back, taken off; @fetch may be gone. NULL as well where
- * another source is known: it is queued for that one, and they wait on */
+ * another source is known: it is queued for that one, and they wait on. What is wanted ahead of
+ * time as well is queued for later where the server is not there, FETCHES_AHEAD_TRIES times */
 struct tree_waiter *fetches_end(struct fetches *table, struct fetch *fetch,
 				const struct error *failure, int64_t now_ms);
 /** fetches_came() - @came bytes of a running one may be handed out: those for whom that is enough,
@@ -119,6 +123,9 @@ struct tree_waiter *fetches_came(struct fetches *table, struct fetch *fetch, uin
 				 int64_t now_ms);
 /** fetches_find() - one that is queued or running; NULL: there is none */
 struct fetch *fetches_find(struct fetches *table, const struct tree_want *want);
+/** fetches_bad_until() - the server of @base is not there, and is not asked before; 0: nothing is
+ * wrong with it */
+int64_t fetches_bad_until(const struct fetches *table, const char *base, int64_t now_ms);
 /** fetches_bad() - a queued one whose server is not there; with words; NULL: none */
 struct fetch *fetches_bad(struct fetches *table, int64_t now_ms, struct error *failure);
 /** fetches_late() - those whose time is over, taken off */

@@ -4,6 +4,7 @@
  * A place in a manifest for each compose that is wanted, no list of packages: the fetcher takes the
  * next one whenever nobody who waits could use its place, of each owner in turn. */
 #include "core/daemon/prefetch.h"
+#include "core/daemon/fetches.h"
 
 #define LOOK_MS 250 /* between looks whether a compose is over */
 
@@ -12,10 +13,13 @@
 struct prefetch {
 	struct prefetch *next;
 	int64_t id;
-	struct tree *tree;	 /* NULL: not opened yet */
-	struct strings packages; /* none: all */
-	uint32_t position;
-	int64_t looked_ms; /* that its compose was not over */
+	struct tree *tree;	   /* NULL: not opened yet */
+	struct strings packages;   /* none: all */
+	uint32_t position, before; /* @before: where the last one was */
+	enum prefetch_why why;
+	unsigned int tries; /* there */
+	int64_t until_ms;   /* its server is not there */
+	int64_t looked_ms;  /* that its compose was not over */
 	char party[PREFETCH_PARTY_SIZE];
 };
 
@@ -47,8 +51,9 @@ int prefetch_new(int64_t id, const struct strings *packages, struct prefetch **r
 }
 
 /* As who reads is told from others: by uid, if there is one. */
-void prefetch_for(struct prefetch *prefetch, const struct compose *compose)
+void prefetch_for(struct prefetch *prefetch, const struct compose *compose, enum prefetch_why why)
 {
+	prefetch->why = why;
 	if (compose->uid != UID_NOBODY)
 		(void)snprintf(prefetch->party, sizeof(prefetch->party), "uid:%" PRIu32,
 			       compose->uid);
@@ -73,7 +78,7 @@ int prefetch_open(struct prefetch *prefetch, const struct store *store, struct e
 	prefetch->looked_ms = now;
 	if (prefetch->tree)
 		return 0;
-	prefetch_for(prefetch, compose);
+	prefetch_for(prefetch, compose, prefetch->why);
 	if (compose->reused_id) {
 		struct compose *base = NULL;
 
@@ -111,11 +116,16 @@ static bool is_wanted(const struct prefetch *prefetch, uint32_t index, char **bu
 static bool next_of(struct prefetch *prefetch, struct tree_want *ret)
 {
 	_cleanup_(freep) char *buffer = NULL;
-	uint32_t index;
+	uint32_t from = prefetch->position, index;
 
-	while (tree_want_next(prefetch->tree, &prefetch->position, ret, &index) > 0)
-		if (!ret->there && is_wanted(prefetch, index, &buffer))
-			return true;
+	while (tree_want_next(prefetch->tree, &prefetch->position, ret, &index) > 0) {
+		if (ret->there || !is_wanted(prefetch, index, &buffer))
+			continue;
+		if (from != prefetch->before)
+			prefetch->tries = 0;
+		prefetch->before = from;
+		return true;
+	}
 	return false;
 }
 
@@ -141,10 +151,38 @@ int prefetch_count(const struct prefetch *prefetch, struct prefetch_count *ret, 
 	return 0;
 }
 
+int prefetch_fits(const struct config *config, const struct prefetch_count *count,
+		  struct error *err)
+{
+	int64_t limit = config->cache_size;
+	char suffix[LIMIT_SUFFIX_SIZE];
+
+	if (!limit || count->bytes <= limit)
+		return 0;
+	return error_set(err, -ENOSPC, BLAME_US, NULL,
+			 "these packages have %" PRId64
+			 " bytes, the package cache has room for %" PRId64 "%s",
+			 count->bytes, limit,
+			 limit_suffix(config->contact, "cache.size", limit, suffix));
+}
+
+/* In the compose's log */
+static void say(const struct prefetch *prefetch, const struct store *store, const char *words)
+{
+	struct error ignored = { 0 };
+	_cleanup_(closep) int fd = tree_store_log_open(store->trees, prefetch->id, true, &ignored);
+	char now[TIME_ISO_SIZE];
+
+	if (fd >= 0)
+		(void)dprintf(fd, "%s not fetched ahead of time: %s\n", time_iso(time_now(), now),
+			      words);
+}
+
 /* ---- one after another ---------------------------------------------------- */
 
-void prefetches_init(struct prefetches *prefetches)
+void prefetches_init(struct prefetches *prefetches, const struct config *config)
 {
+	prefetches->config = config;
 	(void)pthread_mutex_init(&prefetches->lock, NULL);
 }
 
@@ -238,15 +276,58 @@ int prefetches_add(struct prefetches *prefetches, struct prefetch *prefetch, str
 					WAITING_MAX);
 }
 
-/* It stays where it is: others only add behind it. */
-static struct prefetch *look(struct prefetches *prefetches)
+bool prefetches_wait(struct prefetches *prefetches)
 {
-	struct prefetch *first;
+	bool wait;
 
 	(void)pthread_mutex_lock(&prefetches->lock);
-	first = prefetches->first ? prefetches->first->first : NULL;
+	wait = prefetches->first;
 	(void)pthread_mutex_unlock(&prefetches->lock);
-	return first;
+	return wait;
+}
+
+/* The first of the owners that need not wait for a server comes to the front. What comes back stays
+ * where it is: others only add behind it. */
+static struct prefetch *look(struct prefetches *prefetches, int64_t now_ms)
+{
+	struct prefetch_owner *owner, *last;
+	struct prefetch *found = NULL;
+
+	(void)pthread_mutex_lock(&prefetches->lock);
+	last = prefetches->last;
+	while ((owner = prefetches->first)) {
+		if (owner->first->until_ms <= now_ms) {
+			found = owner->first;
+			break;
+		}
+		prefetches->first = owner->next;
+		owner_add(prefetches, owner);
+		if (owner == last)
+			break;
+	}
+	(void)pthread_mutex_unlock(&prefetches->lock);
+	return found;
+}
+
+/* Its owner's next one may be from elsewhere. */
+void prefetches_back(struct prefetches *prefetches, int64_t until_ms)
+{
+	struct prefetch *prefetch = prefetches->asked;
+	struct prefetch_owner *owner;
+
+	(void)pthread_mutex_lock(&prefetches->lock);
+	prefetch->position = prefetch->before;
+	prefetch->tries++;
+	prefetch->until_ms = until_ms;
+	for (owner = prefetches->first; owner->first != prefetch;)
+		owner = owner->next;
+	if (prefetch->next) {
+		owner->first = prefetch->next;
+		prefetch->next = NULL;
+		owner->last->next = prefetch;
+		owner->last = prefetch;
+	}
+	(void)pthread_mutex_unlock(&prefetches->lock);
 }
 
 /* The first owner has had his turn. @over: so has his compose, which comes back */
@@ -271,15 +352,55 @@ static struct prefetch *turn(struct prefetches *prefetches, bool over)
 	return prefetch;
 }
 
+/* Its tree is open, and it is not too much. */
+static bool is_open(const struct prefetches *prefetches, struct prefetch *prefetch,
+		    const struct store *store)
+{
+	struct prefetch_count count;
+	bool first = !prefetch->tree;
+	struct error err = { 0 };
+
+	if (prefetch_open(prefetch, store, &err) < 0)
+		return false;
+	if (!first || prefetch->why != PREFETCH_DONE)
+		return true;
+	if (prefetch_count(prefetch, &count, &err) == 0 &&
+	    prefetch_fits(prefetches->config, &count, &err) == 0)
+		return true;
+	say(prefetch, store, err.message);
+	return false;
+}
+
+/* Another one of it is to be asked for: @want */
+static bool goes_on(const struct prefetches *prefetches, const struct prefetch *prefetch,
+		    const struct store *store, const struct tree_want *want)
+{
+	struct tree_cache_figures figures;
+
+	if (prefetch->tries > FETCHES_AHEAD_TRIES) {
+		say(prefetch, store, "the server has not been there for minutes");
+		return false;
+	}
+	if (prefetch->why != PREFETCH_AGAIN || !prefetches->config->cache_size)
+		return true;
+	tree_cache_figures(store->trees, &figures);
+	if (figures.bytes + figures.reserved + want->size <=
+	    (uint64_t)prefetches->config->cache_size)
+		return true;
+	say(prefetch, store,
+	    "the cache is full, and after a start of the service nothing makes room for it");
+	return false;
+}
+
 bool prefetches_next(struct prefetches *prefetches, const struct store *store,
 		     char party[static PREFETCH_PARTY_SIZE], struct tree_want *ret)
 {
 	struct prefetch *prefetch;
 
-	while ((prefetch = look(prefetches))) {
-		struct error err = { 0 };
-
-		if (prefetch_open(prefetch, store, &err) == 0 && next_of(prefetch, ret)) {
+	while ((prefetch = look(prefetches, time_monotonic_ms()))) {
+		if (is_open(prefetches, prefetch, store) && next_of(prefetch, ret) &&
+		    goes_on(prefetches, prefetch, store, ret)) {
+			prefetches->asked = prefetch;
 			(void)snprintf(party, PREFETCH_PARTY_SIZE, "%s", prefetch->party);
 			(void)turn(prefetches, false);
 			return true;

@@ -3,7 +3,7 @@
 
 promises = 7, 24
 """
-import collections, threading
+import collections, signal, subprocess, threading
 
 from lazykit import *
 from originkit import Gate, slow
@@ -173,10 +173,67 @@ def try_over(origin):
         check("(vast): its size" in service.record(number)["state_reason"], service.record(number)["state_reason"])
 
 
+def try_away(origin):
+    """what is fetched ahead of time waits for a server that is away, and goes on after a reload; a reader who goes changes nothing"""
+    repository(origin, "away", {**{f"w{i:02}": 2000 for i in range(40)}, "x": 100_000})
+    with start(origin, "cache.read_timeout=1", "cache.fetchers=2") as service:
+        compose = Compose(service, f"{origin.url}/away", packages=[f"w{i:02}" for i in range(40)])
+        origin.steps = {"/p/w": slow(0.05, 1)}
+        same(service.call("POST", f"/api/1/prefetch/{compose.number}").status, 200, "all of it")
+        check(wait_for(lambda: len(cached(service)) > 4, 10), "it begins")
+        origin.close()
+        check(wait_for(lambda: "refused" in service.log_text(), 10), "the server is missed")
+        here = len(cached(service))
+        check(here < 36, f"{here} are here")
+        origin.come_back()
+        check(wait_for(lambda: len(cached(service)) == 40, 20), f"{here} were here, then {len(cached(service))} of 40")
+        # beside readers who come and go
+        compose = Compose(service, f"{origin.url}/away", packages=["x"])
+        origin.steps = {"/x.rpm": (gate := Gate(0.5))}
+        service.call("POST", f"/api/1/prefetch/{compose.number}")
+        reader = subprocess.Popen(["cat", compose.path("x")], stdout=subprocess.DEVNULL)
+        check(wait_for(lambda: figure(service, "odcsfs_fetch_waiters") == 1, 5), "somebody reads it")
+        reader.kill()
+        reader.wait()
+        same(wait_for(lambda: figure(service, "odcsfs_fetches_running") == 0, 2.5), False, "he goes, it is fetched on")
+        gate.open()
+        check(wait_for(lambda: len(cached(service)) == 41, 10), "and comes")
+        same(origin.count("/x.rpm"), 1, "asked for once")
+        # over a reload
+        repository(origin, "reload", {f"r{i:02}": 2001 for i in range(30)})
+        origin.steps = {"/p/r": slow(0.05, 1)}
+        Compose(service, f"{origin.url}/reload", prefetch=True)
+        check(wait_for(lambda: len(cached(service)) > 43, 10), "another one begins")
+        service.process.send_signal(signal.SIGHUP)
+        check(wait_for(lambda: len(cached(service)) == 71, 15), f"over a reload: {len(cached(service))} of 71")
+    origin.steps = {}
+
+
+def try_too_much(origin):
+    """"prefetch": true of more than the cache holds fetches nothing, and the log says so; after a start nothing makes room"""
+    repository(origin, "much", {f"m{i:02}": 200_000 for i in range(10)})
+    with start(origin, PATIENT, "cache.size=1M") as service:
+        compose = Compose(service, f"{origin.url}/much", packages=["m00"])
+        check(len(compose.read("m00")[0]) == 200_000, "of somebody else")
+        large = Compose(service, f"{origin.url}/much", prefetch=True)
+        check(wait_for(lambda: "not fetched ahead of time: these packages have 1800000 bytes" in large.log(), 5), large.log())
+        fits = Compose(service, f"{origin.url}/much", packages=[f"m{i:02}" for i in range(1, 5)], prefetch=True)
+        check(wait_for(lambda: len(cached(service)) == 5, 10), "what fits comes")
+        service.call("DELETE", "/api/1/cache/?keep=800000")
+        same((compose.attribute("m00", "cached"), len(cached(service))), ("0", 4), "what was read first went")
+        for name in ("m05", "m06"):
+            check(len(large.read(name)[0]) == 200_000, name) # one of the four makes room
+        service.stop()
+        service.start()
+        check(wait_for(lambda: "nothing makes room" in fits.log(), 5), fits.log())
+        same([large.attribute(name, "cached") for name in ("m05", "m06")], ["1", "1"], "what was read stays")
+        same(origin.count(".rpm"), 7, "packages that were asked for")
+
+
 def main():
     need_fuse()
     with origins() as (origin,):
-        run_all((try_limit, try_order, try_ahead, try_over), origin)
+        run_all((try_limit, try_order, try_ahead, try_over, try_away, try_too_much), origin)
     end()
 
 

@@ -62,6 +62,11 @@ class Origin:
     def close(self):
         self.server.end()
 
+    def come_back(self):
+        """after close(), with the same port"""
+        self.server = Listener(("127.0.0.1", self.port), self.server.RequestHandlerClass)
+        threading.Thread(target=self.server.serve_forever, args=(0.05,), daemon=True).start()
+
     def __enter__(self):
         return self
 

@@ -352,6 +352,34 @@ static void test_prefetch(void)
 	fetches_done(&table);
 }
 
+/* What is fetched ahead of time waits for its server, so many times; who reads it is told. */
+static void test_put_off(void)
+{
+	struct error gone = { .code = -ECONNREFUSED, .blame = BLAME_SOURCE }, err = { 0 };
+	struct tree_waiter waiter = { 0 };
+	struct fetches table;
+	struct fetch *fetch;
+	int64_t now = 1;
+
+	CHECK_INT(fetches_init(&table, 1000), 0);
+	CHECK_INT(ask(&table, 1, "http://a", 10, NULL, now, &err), 0);
+	CHECK_INT(ask(&table, 1, "http://a", 10, &waiter, now, &err), 0);
+	for (int i = 0; i <= FETCHES_AHEAD_TRIES; i++) {
+		fetch = start(&table, 4, now);
+		CHECK(fetch && !table.delayed);
+		CHECK_INT(length_of(fetches_end(&table, fetch, &gone, now)), !i);
+		CHECK_INT(table.delayed, i < FETCHES_AHEAD_TRIES);
+		CHECK_INT(fetches_bad_until(&table, "http://a/b", now), now + FETCHES_PLACE_MS);
+		CHECK_INT(ask(&table, 2, "http://a", 10, NULL, now, &err), -ECONNREFUSED);
+		CHECK(!start(&table, 4, now + FETCHES_PLACE_MS - 1));
+		now += FETCHES_PLACE_MS;
+	}
+	CHECK(!start(&table, 4, now)); /* given up */
+	CHECK_INT(fetches_bad_until(&table, "http://a/b", now), 0);
+	CHECK_INT(table.queued, 0);
+	fetches_done(&table);
+}
+
 /* Who wants much has no more under way than who wants little. */
 static void test_parties(void)
 {
@@ -522,6 +550,7 @@ int main(void)
 	test_two_sources();
 	test_time();
 	test_alone();
+	test_put_off();
 	test_prefetch();
 	test_parties();
 	test_shared();
