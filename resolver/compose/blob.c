@@ -12,7 +12,7 @@
 int blob_file(int dirfd, const char *name, const void *bytes, size_t length, struct error *err)
 {
 	_cleanup_(closep) int fd =
-		openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
+		openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	int r;
 
 	if (fd < 0)

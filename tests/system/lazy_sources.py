@@ -76,6 +76,8 @@ def try_secrets(origin):
             said += [path.read_text(errors="replace") for path in top.rglob("*") if path.is_file() and os.access(path, os.R_OK) and path.stat().st_mode & 0o444 and path.suffix != ".rpm" and
                      path.name not in ("wait", "events", "ctl")]
         same([words for words in said if secret in words], [], f"secrets in {len(said)} texts")
+        open_to_all = [path for path in service.state.rglob("*") if path.is_file() and path.stat().st_mode & 0o077]
+        same([path for path in open_to_all if secret.encode() in path.read_bytes()], [], f"nor in {len(open_to_all)} files of the service")
 
 
 def try_https(origin):
