@@ -33,9 +33,10 @@ class Slow(BaseException):
     """the case took longer than any case may"""
 
 
-def case(promise, words):
+def case(promise, words, is_long=False):
+    """@is_long: takes seconds; scripts/soak alone runs it"""
     def register(function):
-        CASES.append((promise, function.__name__, words, function))
+        CASES.append((promise, function.__name__, words, function, is_long))
         return function
     return register
 

@@ -1,6 +1,9 @@
 # SPDX-License-Identifier: MIT
-"""tests/system/cases_input.py: cases.py, promises 14–20: time, and what strangers write."""
-import contextlib, ctypes, gzip, hashlib, json, os, pathlib, random, re, signal, socket, sqlite3, subprocess, threading, time, zlib
+"""tests/system/cases_input.py: cases.py, promises 14–20: time, and what strangers write.
+
+promises = 14, 15, 16, 17, 18, 19, 20
+"""
+import contextlib, ctypes, gzip, hashlib, json, os, pathlib, random, re, signal, socket, sqlite3, struct, subprocess, threading, time, zlib
 
 from harness import BASE, META, repo_spec, run, sized_repository, wait_for
 from originkit import metalink, redirect, text
@@ -35,7 +38,7 @@ def downtime():
         equal(s.record(stays)["state_name"], "done", "the one with time left")
 
 
-@case(14, "twelve composes of 1 to 4 seconds: none removed before its time, none later than 4 s after it")
+@case(14, "twelve composes of 1 to 4 seconds: none removed before its time, none later than 4 s after it", is_long=True)
 def punctual():
     s = plain()
     ids = [post(s, repo_spec(BASE, packages=["dash"], flags=["no_reuse"], seconds_to_live=1 + k % 4)).json["id"] for k in range(12)]
@@ -48,7 +51,7 @@ def punctual():
         want(0 <= late <= patience(4), f"{n} was removed {late} s after its time")
 
 
-@case(14, "the clock jumps a day ahead and back within seconds, twice (libfaketime): no compose with time left is removed")
+@case(14, "the clock jumps a day ahead and back within seconds, twice (libfaketime): no compose with time left is removed", is_long=True)
 def clock_jumps():
     lib = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
     if not os.path.exists(lib):
@@ -67,7 +70,7 @@ def clock_jumps():
             equal(s.record(n)["state_name"], "done", f"state after a jump to {jump}")
 
 
-@case(14, "a reader's lease and open files hold no compose beyond lifetime.maximum, and a killed clean-up is taken up again")
+@case(14, "a reader's lease and open files hold no compose beyond lifetime.maximum, and a killed clean-up is taken up again", is_long=True)
 def lease_has_an_end():
     with own("lifetime.maximum=3", "lifetime.default=2") as s:
         _, n = made(s, {**SPEC, "lease": 3})
@@ -291,7 +294,7 @@ def random_specs():
                 os.rmdir(request)
 
 
-@case(16, "HTTP that is wrong or ambiguous (two lengths, length and chunks, folded headers, bare LF, signs in lengths): refused, never two requests read for one")
+@case(16, "HTTP that is wrong or ambiguous (two lengths, length and chunks, folded headers, bare LF, signs in lengths): refused, never two requests read for one", is_long=True)
 def smuggling():
     s = plain()
     inner = b"GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -319,7 +322,7 @@ def smuggling():
         want(all(n in (400, 408, 413, 431, 501, 200) for n in got) and got.count(200) <= 1, f"{headers}: {got}")
 
 
-@case(16, "400 requests of HTTP with bytes changed at random, huge headers, 20,000 headers, NULs, no spaces, methods and versions that are not: the service lives")
+@case(16, "400 requests of HTTP with bytes changed at random, huge headers, 20,000 headers, NULs, no spaces, methods and versions that are not: the service lives", is_long=True)
 def random_http():
     s = plain()
     dice = random.Random(os.environ.get("ODCSFS_SEED", "http"))
@@ -402,7 +405,7 @@ def random_metadata():
 
 # ---- 17 foreign bytes in a worker ---------------------------------------------------------------------------------
 
-@case(17, "gzip that unpacks to 1 GB, xz and zstd alike: the compose fails with words in time, worker and service stay small")
+@case(17, "gzip that unpacks to 1 GB, xz and zstd alike: the compose fails with words in time, worker and service stay small", is_long=True)
 def bombs():
     s = plain()
     requests = []
@@ -845,6 +848,81 @@ def lying_workers():
         whole(s, n)
 
 
+def altered(good, what):
+    """a manifest that its worker made otherwise, under the digest that it has"""
+    data = bytearray(good)
+    size, count = struct.unpack_from("<II", data, 8)
+    if what == "name":
+        at = data.index(b"\0repomd.xml\0", 64 + size * count)
+        data[at + 4:at + 5] = b"/"
+    elif what == "count":
+        struct.pack_into("<I", data, 12, count + 1)
+    elif what == "blob":
+        record = next(64 + size * i for i in range(count) if data[64 + size * i + 32] == 3)
+        data[record + 40:record + 72] = bytes(32)
+    elif what == "end":
+        record = next(64 + size * i for i in range(1, count) if data[64 + size * i + 32] == 1)
+        struct.pack_into("<I", data, record + 12, 2 ** 31)
+    return bytes(data)
+
+
+def result_lies(good):
+    """(words that come of it, digest said, is it said to be new, {path in the work directory: bytes}, blobs)"""
+    own_name = lambda data: hashlib.sha256(data).hexdigest()
+    false = hashlib.sha256(b"false").hexdigest()
+    yield "is not there", false, False, {}, []
+    yield "is not there", false, True, {}, []
+    yield "holds other bytes", false, True, {f"manifests/{false}": good}, []
+    yield "blob", own_name(good), False, {f"blobs/{false}": b"other bytes"}, [false]
+    yield "not a plain file", false, True, {f"manifests/{false}": None}, []
+    for what, words in (("name", "slash or control character"), ("count", "strings are not where"), ("blob", "is not there"),
+                        ("end", "manifest: record")):
+        data = altered(good, what)
+        yield words, own_name(data), True, {f"manifests/{own_name(data)}": data}, []
+
+
+def tell(fd, number, digest, is_new, blobs):
+    """the lines that a worker ends with"""
+    for line in ({"type": "resolved", "inputs": "0" * 64}, {"type": "files", "blobs": blobs, "packages": []},
+                 {"type": "result", "manifest": digest, "manifest_new": is_new, "source": "", "arches": "x86_64", "timestamp": 1,
+                  "packages_count": 1, "size_bytes": 1, "bytes_written": 1}):
+        os.write(fd, json.dumps({**line, "id": number}).encode() + b"\n")
+
+
+@case(20, "a worker ends its compose in good form, nine times, with a manifest or blob that is not what it says (digest, names, bounds, blobs): each fails with those words, nothing of it is published")
+def lying_results():
+    with own("odcsfs.workers=1") as s:
+        _, number = made(s, SPEC)
+        held = lambda: sorted(p.name for kind in ("manifests", "blobs") for p in (s.state / kind).iterdir())
+        before, good = held(), next((s.state / "manifests").iterdir()).read_bytes()
+        for k, (words, digest, is_new, files, blobs) in enumerate(result_lies(good)):
+            pid = s.workers(1)[0]
+            with stopped([pid]):
+                request = s.submit(f"result{k}", repo_spec(BASE, packages=["openssl"], flags=["no_reuse"]))
+                want(wait_for(lambda: (request / "status").read_text() == "generating\n", patience(10)), "it is not made")
+                fd = stolen_socket(pid)
+                for turn in (1, 2): # what fails so is made once more
+                    for path, data in files.items():
+                        (s.state / "work/0" / path).parent.mkdir(exist_ok=True)
+                        if data is None:
+                            os.mkfifo(s.state / "work/0" / path)
+                        else:
+                            (s.state / "work/0" / path).write_bytes(data)
+                    tell(fd, int((request / "id").read_text()), digest, is_new, blobs)
+                    again = lambda: s.log_text().count("made once more") > k
+                    want(wait_for(again if turn == 1 else lambda: final(request, 0), patience(10)), f"{words}: not heard, turn {turn}")
+                os.close(fd)
+                os.kill(pid, signal.SIGKILL)
+            equal(final(request), "failed", words)
+            said = (request / "error").read_text()
+            want(words in said, f"{words!r} is not in {said!r}")
+            equal(held(), before, f"{words}: what is published")
+            os.rmdir(request)
+        whole(s, number)
+        _, n = made(s, repo_spec(BASE, packages=["openssl"], flags=["no_reuse"]))
+        whole(s, n)
+
+
 @case(20, "what a worker writes is changed byte by byte before the service takes it over, in 8 composes: each fails with words or is whole, never wrong")
 def tampered_output():
     with own("odcsfs.workers=1") as s:
@@ -876,6 +954,31 @@ def tampered_output():
                 want((request / "error").read_text().strip(), "no words")
 
 
+def damage(path, way, dice, mapped):
+    """a file is other bytes, half, nothing, or a link; one that the service has mapped is never shortened in place
+    (docs/contract/reliability.md, section 6)"""
+    data = path.read_bytes()
+    if way == 3:
+        path.unlink()
+        path.symlink_to("/etc/shadow")
+        return
+    if way == 0:
+        changed = bytearray(data)
+        for _ in range(20 if data else 0):
+            changed[dice.randrange(len(data))] ^= 1 << dice.randrange(8)
+        data = bytes(changed)
+    else:
+        data = data[:len(data) // 2 if way == 1 else 0]
+    os.chmod(path, 0o644)
+    if mapped and way:
+        path.unlink()
+        path.write_bytes(data)
+    else:
+        with open(path, "r+b") as file:
+            file.write(data)
+            file.truncate()
+
+
 @case(20, "published manifests and blobs are changed, cut, emptied, replaced by links to /etc/shadow, before a start and under it: errors, never other bytes, no crash")
 def damaged_files():
     with own() as s:
@@ -883,26 +986,15 @@ def damaged_files():
         right = tree_files(s, numbers[0])
         dice = random.Random(7)
         for restart in (False, True):
-            blobs, manifests = sorted((s.state / "blobs").iterdir()), sorted((s.state / "manifests").iterdir())
-            for k, path in enumerate([*blobs[:8], *manifests]):
-                if path.is_symlink():
-                    continue
-                data = bytearray(path.read_bytes())
-                os.chmod(path, 0o644)
-                if k % 4 == 0 and data:
-                    for _ in range(20):
-                        data[dice.randrange(len(data))] ^= 1 << dice.randrange(8)
-                    path.write_bytes(data)
-                elif k % 4 == 1:
-                    os.truncate(path, len(data) // 2)
-                elif k % 4 == 2:
-                    os.truncate(path, 0)
-                else:
-                    path.unlink()
-                    path.symlink_to("/etc/shadow")
             if restart:
                 s.stop(signal.SIGKILL)
+            blobs, manifests = sorted((s.state / "blobs").iterdir()), sorted((s.state / "manifests").iterdir())
+            for k, path in enumerate([*blobs[:8], *manifests]):
+                if not path.is_symlink():
+                    damage(path, k % 4, dice, not restart and path in manifests)
+            if restart:
                 s.start()
+            server = s.server_pid
             for n in numbers:
                 with contextlib.suppress(OSError):
                     for path in s.tree(n).rglob("*"):
@@ -912,6 +1004,7 @@ def damaged_files():
                 answer = ask(s, "GET", f"/composes/{n}/compose/Temporary/x86_64/os/repodata/repomd.xml")
                 want(b"root:" not in answer.body, "shadow over HTTP")
             alive(s)
+            equal(s.server_pid, server, "the server, which is the same")
         want(right, "there were no files")
 
 

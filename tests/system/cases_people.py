@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT
-"""tests/system/cases_people.py: cases.py, promises 21–25: users, secrets, limits, configurations."""
+"""tests/system/cases_people.py: cases.py, promises 21–25: users, secrets, limits, configurations.
+
+promises = 21, 22, 23, 24, 25
+"""
 import contextlib, json, os, pathlib, re, signal, socket, stat, subprocess, threading, time
 
 from harness import BASE, ODCSFS, Answer, repo_spec, run, wait_for
@@ -397,7 +400,7 @@ def too_many_under_way():
         settled(s, n)
 
 
-@case(23, "twelve clients send a byte of a request each second (client_rate 1,000): they are dropped after the ten seconds of the manual, others served meanwhile")
+@case(23, "twelve clients send a byte of a request each second (client_rate 1,000): they are dropped after the ten seconds of the manual, others served meanwhile", is_long=True)
 def slow_senders():
     with own("limits.client_rate=1000", mount=False) as s:
         host, port = s.host.rsplit(":", 1)
