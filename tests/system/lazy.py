@@ -156,7 +156,7 @@ def try_stop(origin):
     origin.steps = {"stop.rpm": (gate := Gate())}
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         mounted = pool.submit(run, "cat", compose.path("stop"))
-        web = pool.submit(run, "curl", "-s", f"{service.url}{compose.web}/s/stop.rpm")
+        web = pool.submit(run, "curl", "-sf", f"{service.url}{compose.web}/s/stop.rpm")
         check(wait_for(lambda: figures(service)["odcsfs_fetch_waiters"] == 2, 20), "two wait")
         started = time.monotonic()
         same(service.stop(), 0, "stops")
