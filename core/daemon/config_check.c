@@ -39,7 +39,10 @@ int config_socket_mode(const struct config *config, uint32_t *ret)
 
 static int needs(const char *key, const char *other, struct error *err)
 {
-	return error_set(err, -EINVAL, BLAME_REQUEST, key, "%s needs %s", key, other);
+	char name[ERROR_FIELD_SIZE]; /* without the value that needs it */
+
+	(void)snprintf(name, sizeof(name), "%.*s", (int)strcspn(key, " "), key);
+	return error_set(err, -EINVAL, BLAME_REQUEST, name, "%s needs %s", key, other);
 }
 
 /* who may come in: keys that need each other */
@@ -147,6 +150,7 @@ static int check_names(const struct config *config, struct error *err)
 	for (size_t i = 0; i < names->count; i++) {
 		_cleanup_(freep) char *name = strdup(names->item[i]), *normal = NULL;
 		char *equals = name ? strchr(name, '=') : NULL;
+		struct error wrong = { 0 };
 		int r;
 
 		if (!name)
@@ -156,9 +160,10 @@ static int check_names(const struct config *config, struct error *err)
 		if (!equals || !url_name_check(name))
 			return error_set(err, -EINVAL, BLAME_REQUEST, "repo.names",
 					 "repo.names: \"%s\" is not NAME=URL", names->item[i]);
-		r = url_word_normal(equals + 1, &normal, err);
+		r = url_word_normal(equals + 1, &normal, &wrong);
 		if (r < 0)
-			return error_prefix(err, "repo.names: %s", name);
+			return error_set(err, r, BLAME_REQUEST, "repo.names", "repo.names: %s: %s",
+					 name, wrong.message);
 		if (url_named(names, name) != strchr(names->item[i], '=') + 1)
 			return error_set(err, -EINVAL, BLAME_REQUEST, "repo.names",
 					 "repo.names: %s is given twice", name);

@@ -140,16 +140,16 @@ def test_configuration():
                        ("[odcsf]\n", [":1: ", "[odcsfs]"]), ("[odcsfs]\n\n[limit]\n", [":3: ", "[limits]"]),
                        ("[odcsfs] workers=3\n", [":1: ", "nothing may follow"]),
                        ("[odcsfs]\nworkers=many\n", [":2: ", "whole number"]),
-                       ("[http]\n\nlisten\n", [":3: "]), ("[http]\nlisten=localhost\n", ["http.listen: \"localhost\" is not"]),
+                       ("[http]\n\nlisten\n", [":3: "]), ("[http]\nlisten=localhost\n", [":2: http.listen: \"localhost\" is not"]),
                        ("[lifetime]\ndefault=10\nmaximum=5\n", [":2: ", "larger than"]),
                        ("[repo]\nallowed=relative\n", [":2: ", "absolute"]),
                        ("[repo]\nallowed=/srv/a..b /srv/x/../y\n", [":2: ", "repo.allowed: /srv/x/../y: ", ". or .."]),
                        ("[repo]\nallowed=http://u:secret@h/\n", [":2: ", "user or a password"]),
                        ("[repo]\nallowed=/srv http://h/a/../b\n", [":2: ", "in its path"]),
-                       ("[repo]\ngpgcheck=both\n", ["repo.gpgcheck needs repo.gpg_keys"]),
+                       ("[repo]\ngpgcheck=both\n", [":2: repo.gpgcheck needs repo.gpg_keys"]),
                        ("[repo]\n\nmirrors = all\n", [":3: repo.mirrors must be listed or any"]),
-                       ("[repo]\nnames=a=/srv/a\n", ["repo.names: a:", "is no URL"]),
-                       ("[repo]\nnames=a=http://h a=http://i\n", ["repo.names: a is given twice"])):
+                       ("[repo]\nnames=a=/srv/a\n", [":2: repo.names: a: /srv/a", "is no URL"]),
+                       ("[repo]\nnames=a=http://h a=http://i\n", [":2: repo.names: a is given twice"])):
         with tempfile.NamedTemporaryFile("w", suffix=".conf") as file:
             file.write(text)
             file.flush()
