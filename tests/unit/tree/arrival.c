@@ -129,7 +129,7 @@ static void test_partial(void)
 	}
 
 	for (int i = 0; i < 20; i++) { /* more than are kept */
-		char text[16], other[DIGEST_HEX_SIZE];
+		char text[24], other[DIGEST_HEX_SIZE];
 
 		(void)snprintf(text, sizeof(text), "%d", i);
 		sha256_hex(text, strlen(text), other);
@@ -141,7 +141,7 @@ static void test_partial(void)
 	}
 	CHECK_INT(tree_partials_trim(store, 3600), 2 * (20 - 16));
 	for (int i = 0; i < 40; i++) { /* and none of them can go */
-		char text[16], other[2][DIGEST_HEX_SIZE + 8];
+		char text[24], other[2][DIGEST_HEX_SIZE + 8];
 
 		(void)snprintf(text, sizeof(text), "stuck %d", i);
 		sha256_hex(text, strlen(text), other[0]);
